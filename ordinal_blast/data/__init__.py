@@ -1,0 +1,1 @@
+"""Where examples come from: simulator, dataset builders, time-lapse selection, batches."""

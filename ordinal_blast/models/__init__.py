@@ -1,0 +1,1 @@
+"""Who grades: networks as pure init and apply."""

@@ -1,0 +1,1 @@
+"""Which variants: ablation grid to cells to result rows."""

@@ -1,0 +1,1 @@
+"""How it learns: state, step, parallel, plateau, loop, checkpoints."""
