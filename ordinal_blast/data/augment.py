@@ -1,0 +1,64 @@
+"""Random views of images, as pure functions of one key per example."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """Random flip, rotation, shift and zoom, the same for an image and its mask.
+
+    flip_horizontal, flip_vertical: with probability 1/2 each. rotation: up to ± degrees. shift: up to ± this share of
+    the side. zoom: (low, high) magnification. Pixels from outside repeat the nearest edge.
+    """
+
+    flip_horizontal: bool
+    flip_vertical: bool
+    rotation: float
+    shift: float
+    zoom: tuple[float, float]
+
+    def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """Images `[B, H, W, F]` of any dtype, one view for each of the keys `[B]`; returns float32."""
+        return jax.vmap(self._one)(keys, images)
+
+    def _one(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        height, width, _ = image.shape
+        angle_key, shift_key, zoom_key, flip_key = jax.random.split(key, 4)
+        angle = jnp.deg2rad(self.rotation) * jax.random.uniform(angle_key, minval=-1.0, maxval=1.0)
+        shift = self.shift * jax.random.uniform(shift_key, (2,), minval=-1.0, maxval=1.0)
+        zoom = jax.random.uniform(zoom_key, minval=self.zoom[0], maxval=self.zoom[1])
+        allowed = jnp.asarray([self.flip_vertical, self.flip_horizontal])
+        sign = jnp.where(allowed & jax.random.bernoulli(flip_key, shape=(2,)), -1.0, 1.0)
+        # Positions are measured from the centre in units of the side, so that height and width may differ.
+        rows = (jnp.arange(height) + 0.5) / height - 0.5
+        columns = (jnp.arange(width) + 0.5) / width - 0.5
+        y, x = jnp.meshgrid(rows, columns, indexing="ij")
+        y, x = sign[0] * y, sign[1] * x
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        y, x = (cosine * y - sine * x) / zoom - shift[0], (sine * y + cosine * x) / zoom - shift[1]
+        coordinates = jnp.stack([(y + 0.5) * height - 0.5, (x + 0.5) * width - 0.5])
+        planes = jnp.moveaxis(image.astype(jnp.float32), -1, 0)
+        sample = jax.vmap(lambda plane: map_coordinates(plane, list(coordinates), order=1, mode="nearest"))
+        return jnp.moveaxis(sample(planes), 0, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quarter:
+    """Random flips and rotations by quarter turns: exact on square images, and cheap."""
+
+    def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """Images `[B, S, S, F]`, one of the eight views for each of the keys `[B]`; dtype kept."""
+
+        def one(key: jax.Array, image: jax.Array) -> jax.Array:
+            transpose, vertical, horizontal = jax.random.bernoulli(key, shape=(3,))
+            image = jnp.where(transpose, image.swapaxes(0, 1), image)
+            image = jnp.where(vertical, image[::-1], image)
+            return jnp.where(horizontal, image[:, ::-1], image)
+
+        return jax.vmap(one)(keys, images)

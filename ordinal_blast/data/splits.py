@@ -1,0 +1,33 @@
+"""Training, validation and test sets that share no group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ordinal_blast.errors import UsageError
+
+NAMES = ("train", "val", "test")
+
+
+def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mapping[str, np.ndarray]:
+    """Split so that no group (treatment, patient) lies in two sets.
+
+    groups: `[N]`; fractions: of train, val and test, which sum to 1. Groups are shuffled with `seed` and dealt out
+    until each set is full. Returns sorted indices per set; raises UsageError for fractions that do not sum to 1 or a
+    set that would be empty.
+    """
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise UsageError(f"data.split.fractions is {tuple(fractions)}: give train, val and test shares that sum to 1")
+    names, members = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(members, minlength=len(names))[order]
+    middle = (np.cumsum(sizes) - sizes / 2) / len(groups)
+    place = np.empty(len(names), int)
+    place[order] = np.searchsorted(np.cumsum(fractions)[:2], middle)
+    result = {name: np.flatnonzero(place[members] == number) for number, name in enumerate(NAMES)}
+    for name, indices in result.items():
+        if not len(indices):
+            raise UsageError(f"data.split leaves the {name} set empty: {len(names)} groups are too few, use more data")
+    return result

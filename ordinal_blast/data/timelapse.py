@@ -1,0 +1,47 @@
+"""Which frames of a time-lapse sequence are looked at: hourly frames, tMEB, and the sequence that ends there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def hours(start: float, stop: float, step: float) -> np.ndarray:
+    """The grid start, start + step, ... up to and with `stop`, in hpi, float32 `[T]`."""
+    return np.arange(start, stop + step / 2, step, dtype=np.float32)
+
+
+def nearest(hpi: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Index of the recorded frame nearest to each time; the earlier one on a tie.
+
+    hpi: `[T]` increasing frame times; times: any shape, same unit. Returns int of the shape of `times`.
+    """
+    right = np.clip(np.searchsorted(hpi, times), 1, len(hpi) - 1) if len(hpi) > 1 else np.zeros_like(times, dtype=int)
+    left = np.maximum(right - 1, 0)
+    return np.where(np.abs(times - hpi[left]) <= np.abs(hpi[right] - times), left, right)
+
+
+def maximum_expansion(area: np.ndarray, hpi: np.ndarray, start: float = 90.0) -> np.ndarray:
+    """tMEB: index of the frame with the largest embryo area from `start` hpi on; the first on a tie.
+
+    area: `[..., T]` pixels of the cropper's mask; hpi: `[T]`. Returns int `[...]` (Kragh et al. 2019, section 2.1).
+    """
+    return np.argmax(np.where(hpi >= start, area, -np.inf), axis=-1)
+
+
+def sequences(features: np.ndarray, last: np.ndarray, max_frames: int) -> np.ndarray:
+    """The up to `max_frames` frames that end at `last`, in chronological order, then zero vectors.
+
+    features: `[N, T, D]` hourly features; last: int `[N]`, index of tMEB. Returns float32 `[N, max_frames, D]`.
+    """
+    result = np.zeros((len(features), max_frames, features.shape[-1]), np.float32)
+    for row, (frames, end) in enumerate(zip(features, last, strict=True)):
+        kept = frames[max(0, end + 1 - max_frames) : end + 1]
+        result[row, : len(kept)] = kept
+    return result
+
+
+def plane_indices(recorded: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
+    """Index of the recorded focal plane nearest to each wanted one (µm): instruments with few planes repeat the last."""
+    return tuple(int(np.argmin(np.abs(np.asarray(recorded) - plane))) for plane in wanted)
