@@ -1,0 +1,31 @@
+"""Dropout drawn per example, so that it does not depend on how a batch is divided over devices."""
+
+from __future__ import annotations
+
+import zlib
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def dropout_mask(keys: jax.Array, name: str, rate: float, shape: tuple[int, ...]) -> jax.Array:
+    """Draw `[B, *shape]` float32 masks m / (1 − rate), m ~ Bernoulli(1 − rate), one key per example.
+
+    keys: typed PRNG keys `[B]`; name: where in the model the mask is used, so that no two places share their draws.
+    """
+    salt = zlib.crc32(name.encode())
+    draw = jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, shape))
+    return draw(keys) / jnp.float32(1 - rate)
+
+
+class Dropout(nn.Module):
+    """Zero each value with probability `rate` and scale the rest by 1 / (1 − rate) (Srivastava et al., 2014)."""
+
+    rate: float
+
+    def __call__(self, x: jax.Array, *, train: bool, keys: jax.Array | None = None) -> jax.Array:
+        """Drop values of `[B, ...]`; the identity unless `train` and `keys` `[B]` are given."""
+        if not train or keys is None or self.rate == 0:
+            return x
+        return x * dropout_mask(keys, "/".join(self.path), self.rate, x.shape[1:]).astype(x.dtype)

@@ -1,0 +1,59 @@
+"""U-Net that finds the embryo in a frame (Ronneberger et al., 2015; Kragh et al., 2019, Table A.9)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ordinal_blast.models.normalization import BatchNorm
+from ordinal_blast.models.pixels import scale_pixels
+
+
+class UNet(nn.Module):
+    """U-Net: `[B, H, W, C]` images to `[B, H, W]` mask logits in float32.
+
+    The defaults are the published cropper: 469,089 parameters with the moving statistics of batch normalisation, for
+    64×64×3 images. One level per width, the last being the bottleneck; each convolution is followed by ReLU, then batch
+    normalisation, in the paper's order. uint8 images are scaled to [−1, 1] inside; floats are taken as scaled.
+    ValueError where H or W is not a multiple of 2^(levels − 1).
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """Return mask logits `[B, H, W]`; keys are unused (no dropout), mask `[B]` leaves padding out of statistics."""
+        multiple = 2 ** (len(self.widths) - 1)
+        if x.shape[1] % multiple or x.shape[2] % multiple:
+            raise ValueError(f"images of {x.shape[1]}×{x.shape[2]} pixels: height and width must divide by {multiple}")
+
+        def conv(x: jax.Array, features: int, size: int, name: str) -> jax.Array:
+            init = nn.initializers.glorot_uniform()
+            return nn.Conv(features, (size, size), dtype=self.dtype, kernel_init=init, name=name)(x)
+
+        def block(x: jax.Array, features: int, name: str) -> jax.Array:
+            for index in (1, 2):
+                x = nn.relu(conv(x, features, 3, f"{name}_conv{index}"))
+                norm = BatchNorm(self.momentum, self.epsilon, self.axis_name, self.dtype, name=f"{name}_bn{index}")
+                x = norm(x, train=train, mask=mask)
+            return x
+
+        x = scale_pixels(x, self.dtype)
+        *levels, bottleneck = self.widths
+        skips = []
+        for level, features in enumerate(levels, start=1):
+            skips.append(block(x, features, f"contraction{level}"))
+            x = nn.max_pool(skips[-1], (2, 2), (2, 2))
+        x = block(x, bottleneck, "bottleneck")
+        for level, (features, skip) in enumerate(zip(reversed(levels), reversed(skips), strict=True), start=1):
+            upsampled = x.repeat(2, axis=1).repeat(2, axis=2)
+            x = jnp.concatenate([skip, conv(upsampled, features, 2, f"expansion{level}_up")], axis=-1)
+            x = block(x, features, f"expansion{level}")
+        return conv(x, 1, 1, "logits")[..., 0].astype(jnp.float32)

@@ -1,0 +1,129 @@
+"""Xception without its classifier: images to one feature vector each (Chollet, 2017)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool
+from ordinal_blast.models.normalization import BatchNorm
+from ordinal_blast.models.pixels import scale_pixels
+
+_glorot = nn.initializers.glorot_uniform()
+
+
+class Conv(nn.Module):
+    """Convolution without bias, `[B, H, W, C]` to `[B, H', W', features]`."""
+
+    features: int
+    size: int
+    stride: int = 1
+    padding: str = "SAME"
+    form: Form = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve."""
+        kernel = self.param("kernel", _glorot, (self.size, self.size, x.shape[-1], self.features), jnp.float32)
+        return conv(
+            x.astype(self.dtype), kernel.astype(self.dtype), stride=self.stride, padding=self.padding, form=self.form
+        )
+
+
+class SeparableConv(nn.Module):
+    """A 3×3 filter per channel, then a 1×1 convolution, no bias: `[B, H, W, C]` to `[B, H, W, features]`."""
+
+    features: int
+    form: Form = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Filter, then mix the channels."""
+        channels = x.shape[-1]
+        # Keras counts the fan of a depthwise kernel as 9C in and 9 out, whatever its layout.
+        depthwise_init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", in_axis=-1, out_axis=-2)
+        depthwise = self.param("depthwise_kernel", depthwise_init, (3, 3, 1, channels), jnp.float32)
+        pointwise = self.param("pointwise_kernel", _glorot, (1, 1, channels, self.features), jnp.float32)
+        x = depthwise_conv(x.astype(self.dtype), depthwise.astype(self.dtype), form=self.form)
+        return conv(x, pointwise.astype(self.dtype))
+
+
+class Xception(nn.Module):
+    """Xception: `[B, H, W, C]` images to `[B, exit[-1]]` globally averaged features.
+
+    The defaults are the published network: 224×224×3 to 2048 features, 20,806,952 trainable parameters, 20,861,480 with
+    the moving statistics of batch normalisation. uint8 images are scaled to [−1, 1] inside; floats are taken as scaled.
+
+    stem: widths of the two plain convolutions; stem_stride: stride of the first of them.
+    entry: width of each entry block; each halves the image, so more blocks mean more downsampling.
+    middle: number of residual blocks of the last entry width.
+    exit: widths of the last four separable convolutions; halves the image once.
+    depthwise: how convolutions are computed; the values and the parameters are the same (see `convolution`).
+
+    The image shrinks by stem_stride · 2^(len(entry) + 1): for 28×28 or 48×48 images, stem=(16, 32), stem_stride=1,
+    entry=(48, 96), middle=2, exit=(96, 128, 128, 128) has 165,264 parameters and ends on 3×3 or 6×6 positions.
+    """
+
+    stem: tuple[int, int] = (32, 64)
+    entry: tuple[int, ...] = (128, 256, 728)
+    middle: int = 8
+    exit: tuple[int, int, int, int] = (728, 1024, 1536, 2048)
+    stem_stride: int = 2
+    depthwise: Form = "auto"
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """Return features `[B, D]`; keys are unused (no dropout), mask `[B]` leaves padding out of the statistics."""
+        plain = partial(Conv, form=self.depthwise, dtype=self.dtype)
+
+        def norm(x: jax.Array, name: str) -> jax.Array:
+            layer = BatchNorm(self.momentum, self.epsilon, self.axis_name, self.dtype, name=f"{name}_bn")
+            return layer(x, train=train, mask=mask)
+
+        def separable(x: jax.Array, features: int, name: str) -> jax.Array:
+            return norm(SeparableConv(features, self.depthwise, self.dtype, name=name)(x), name)
+
+        def shortcut(x: jax.Array, features: int, block: str) -> jax.Array:
+            name = f"{block}_shortcut"
+            return norm(plain(features, 1, stride=2, name=name)(x), name)
+
+        x = scale_pixels(x, self.dtype)
+        for index, (features, stride) in enumerate(zip(self.stem, (self.stem_stride, 1), strict=True), start=1):
+            name = f"block1_conv{index}"
+            x = nn.relu(norm(plain(features, 3, stride=stride, padding="VALID", name=name)(x), name))
+
+        block = 2
+        for features in self.entry:
+            residual = shortcut(x, features, f"block{block}")
+            # The stem has just applied ReLU: applying it again in the first block changes nothing.
+            for index in (1, 2):
+                x = separable(nn.relu(x), features, f"block{block}_sepconv{index}")
+            x = max_pool(x, form=self.depthwise) + residual
+            block += 1
+
+        for _ in range(self.middle):
+            residual = x
+            for index in (1, 2, 3):
+                x = separable(nn.relu(x), self.entry[-1], f"block{block}_sepconv{index}")
+            x = x + residual
+            block += 1
+
+        residual = shortcut(x, self.exit[1], f"block{block}")
+        for index in (1, 2):
+            x = separable(nn.relu(x), self.exit[index - 1], f"block{block}_sepconv{index}")
+        x = max_pool(x, form=self.depthwise) + residual
+        block += 1
+        for index in (1, 2):
+            x = nn.relu(separable(x, self.exit[index + 1], f"block{block}_sepconv{index}"))
+        return x.mean((1, 2))
