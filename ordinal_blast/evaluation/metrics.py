@@ -1,0 +1,264 @@
+"""Ordinal metrics: how well grades agree with labels on a scale of K grades, 0 the worst.
+
+K is always given, never inferred, so that a grade that happens to be absent from a fold cannot change a metric's
+meaning. Most metrics are functions of the K x K table of counts alone; each of those is written once, for counts of
+shape `[..., K, K]` (rows are labels), and called with labels: `qwk(labels, predictions, num_classes)`. The version on
+counts is its attribute `of_counts`, which the bootstrap uses on thousands of tables at once.
+
+Conventions, the same for all:
+* grades absent from the labels are left out of averages, minima and maxima over grades;
+* kappa of a constant predictor is 0, by its formula: it agrees as often as chance;
+* what is 0/0 is nan: a correlation with a constant is undefined, and a nan shows a collapsed model that a 0 would hide
+  in an average. Kappa is so only where labels and predictions are all the one same grade.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ordinal_blast.evaluation.probabilistic import ece, log_loss, rps
+from ordinal_blast.evaluation.validation import as_num_classes, as_pair
+
+__all__ = [
+    "accuracy",
+    "amae",
+    "balanced_accuracy",
+    "confusion",
+    "ece",
+    "gmsec",
+    "kendall_tau",
+    "linear_kappa",
+    "log_loss",
+    "mae",
+    "min_sensitivity",
+    "mmae",
+    "mse",
+    "off_by_one_accuracy",
+    "qwk",
+    "rmse",
+    "rps",
+    "spearman",
+    "summary",
+]
+
+
+class CountMetric(Protocol):
+    """A metric of labels and predictions that depends on their table of counts only."""
+
+    __name__: str
+    of_counts: Callable[..., np.ndarray]
+
+    def __call__(self, labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> Any:
+        """The metric of int `[N]` labels and predictions in 0..K-1."""
+        ...
+
+
+def confusion(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> np.ndarray:
+    """Counts int64 `[K, K]`: row y, column ŷ. ValueError names the first grade outside 0..K-1."""
+    num_classes = as_num_classes(num_classes)
+    labels, predictions = as_pair(labels, predictions, num_classes)
+    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def _of_labels(of_counts: Callable[..., np.ndarray]) -> CountMetric:
+    """The function of counts `[..., K, K]` -> `[...]` as a function of labels and predictions."""
+
+    @functools.wraps(of_counts)
+    def metric(labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> Any:
+        value = of_counts(confusion(labels, predictions, num_classes), **options)
+        return float(value) if np.ndim(value) == 0 else value
+
+    options = [p for p in inspect.signature(of_counts).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    positional = [p for p in inspect.signature(metric, follow_wrapped=False).parameters.values() if p.name != "options"]
+    metric.__signature__ = inspect.Signature(positional + options)
+    metric.of_counts = of_counts
+    return metric
+
+
+def _total(counts: np.ndarray) -> np.ndarray:
+    return counts.sum(axis=(-2, -1))
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Numerator / denominator, nan where 0/0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.divide(numerator, denominator)
+
+
+def _distances(counts: np.ndarray) -> np.ndarray:
+    """|y - ŷ| as float64 `[K, K]`."""
+    grades = np.arange(counts.shape[-1], dtype=np.float64)
+    return np.abs(grades[:, None] - grades)
+
+
+def _mean_cost(counts: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    return (counts * cost).sum(axis=(-2, -1)) / _total(counts)
+
+
+def _grade_errors(counts: np.ndarray) -> np.ndarray:
+    """Mean |y - ŷ| within each grade, `[..., K]`, nan where the grade is absent."""
+    return _ratio((counts * _distances(counts)).sum(axis=-1), counts.sum(axis=-1))
+
+
+def _recalls(counts: np.ndarray) -> np.ndarray:
+    """Share of each grade that is found, `[..., K]`, nan where the grade is absent."""
+    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+
+
+@_of_labels
+def accuracy(counts: np.ndarray) -> np.ndarray:
+    """Share of examples with ŷ = y, 0 to 1."""
+    return np.trace(counts, axis1=-2, axis2=-1) / _total(counts)
+
+
+@_of_labels
+def off_by_one_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Share of examples with |ŷ - y| ≤ 1, 0 to 1; 1 for K = 2."""
+    return _mean_cost(counts, _distances(counts) <= 1)
+
+
+@_of_labels
+def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Mean over the grades present of the share found, 0 to 1."""
+    return np.nanmean(_recalls(counts), axis=-1)
+
+
+@_of_labels
+def mae(counts: np.ndarray) -> np.ndarray:
+    """Mean absolute error |ŷ - y| in grades, 0 to K-1."""
+    return _mean_cost(counts, _distances(counts))
+
+
+@_of_labels
+def mse(counts: np.ndarray) -> np.ndarray:
+    """Mean squared error (ŷ - y)² in squared grades, 0 to (K-1)²."""
+    return _mean_cost(counts, _distances(counts) ** 2)
+
+
+@_of_labels
+def rmse(counts: np.ndarray) -> np.ndarray:
+    """Square root of the mean squared error, in grades, 0 to K-1."""
+    return np.sqrt(_mean_cost(counts, _distances(counts) ** 2))
+
+
+@_of_labels
+def amae(counts: np.ndarray) -> np.ndarray:
+    """Mean over the grades present of their mean absolute error, 0 to K-1 (Baccianella et al., 2009)."""
+    return np.nanmean(_grade_errors(counts), axis=-1)
+
+
+@_of_labels
+def mmae(counts: np.ndarray) -> np.ndarray:
+    """Largest mean absolute error of a grade present, 0 to K-1 (Cruz-Ramírez et al., 2014)."""
+    return np.nanmax(_grade_errors(counts), axis=-1)
+
+
+def _kappa(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Cohen's weighted kappa 1 - Σ w O / Σ w E with disagreement weights w `[K, K]` and E from the margins (1968)."""
+    by_chance = counts.sum(axis=-1)[..., :, None] * counts.sum(axis=-2)[..., None, :]
+    # Multiplied out, so that O and E stay whole numbers and a constant predictor gives 0 exactly.
+    observed = (counts * weights).sum(axis=(-2, -1)) * _total(counts)
+    return 1 - _ratio(observed, (by_chance * weights).sum(axis=(-2, -1)))
+
+
+@_of_labels
+def qwk(counts: np.ndarray) -> np.ndarray:
+    """Quadratic weighted kappa, weights (y - ŷ)²: 1 perfect, 0 as by chance, negative below; nan if one grade only."""
+    return _kappa(counts, _distances(counts) ** 2)
+
+
+@_of_labels
+def linear_kappa(counts: np.ndarray) -> np.ndarray:
+    """Linearly weighted kappa, weights |y - ŷ|: 1 perfect, 0 as by chance, negative below; nan if one grade only."""
+    return _kappa(counts, _distances(counts))
+
+
+def _excess_concordance(counts: np.ndarray) -> np.ndarray:
+    """Concordant minus discordant pairs of examples, `[...]`."""
+    counts = counts.astype(np.float64)
+    below = np.cumsum(counts, axis=-2) - counts
+    left = np.cumsum(below, axis=-1) - below
+    right = below.sum(axis=-1, keepdims=True) - below - left
+    return (counts * (left - right)).sum(axis=(-2, -1))
+
+
+def _untied_pairs(margin: np.ndarray) -> np.ndarray:
+    """Pairs of examples that differ, from the counts `[..., K]` of a margin."""
+    margin = margin.astype(np.float64)
+    return (margin.sum(axis=-1) ** 2 - (margin**2).sum(axis=-1)) / 2
+
+
+@_of_labels
+def kendall_tau(counts: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b, -1 to 1; nan where labels or predictions are constant (Kendall, 1945)."""
+    pairs = _untied_pairs(counts.sum(axis=-1)) * _untied_pairs(counts.sum(axis=-2))
+    return _ratio(_excess_concordance(counts), np.sqrt(pairs))
+
+
+@_of_labels
+def spearman(counts: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of midranks, -1 to 1; nan where labels or predictions are constant."""
+
+    def centred_ranks(margin: np.ndarray) -> np.ndarray:
+        return np.cumsum(margin, axis=-1) - (margin + margin.sum(axis=-1, keepdims=True)) / 2
+
+    rows, columns = counts.sum(axis=-1), counts.sum(axis=-2)
+    y, x = centred_ranks(rows), centred_ranks(columns)
+    covariance = (counts * y[..., :, None] * x[..., None, :]).sum(axis=(-2, -1))
+    return _ratio(covariance, np.sqrt((rows * y**2).sum(axis=-1) * (columns * x**2).sum(axis=-1)))
+
+
+@_of_labels
+def min_sensitivity(counts: np.ndarray) -> np.ndarray:
+    """Smallest share found of a grade present, 0 to 1."""
+    return np.nanmin(_recalls(counts), axis=-1)
+
+
+@_of_labels
+def gmsec(counts: np.ndarray) -> np.ndarray:
+    """Geometric mean of the shares found of the lowest and the highest grade present, 0 to 1."""
+    present = counts.sum(axis=-1) > 0
+    lowest, highest = present.argmax(axis=-1), present.shape[-1] - 1 - present[..., ::-1].argmax(axis=-1)
+    extremes = np.take_along_axis(_recalls(counts), np.stack([lowest, highest], axis=-1), axis=-1)
+    return np.sqrt(extremes.prod(axis=-1))
+
+
+COUNT_METRICS: tuple[CountMetric, ...] = (
+    accuracy,
+    off_by_one_accuracy,
+    balanced_accuracy,
+    mae,
+    mse,
+    rmse,
+    amae,
+    mmae,
+    qwk,
+    linear_kappa,
+    kendall_tau,
+    spearman,
+    min_sensitivity,
+    gmsec,
+)
+PROB_METRICS = (rps, log_loss, ece)
+
+
+def summary(
+    labels: ArrayLike, predictions: ArrayLike, num_classes: int, probs: ArrayLike | None = None
+) -> dict[str, float]:
+    """Every metric of the summary by name; rps, log_loss and ece only with `probs`.
+
+    labels and predictions int `[N]` in 0..K-1, probs `[N, K]`. ValueError: empty input, a grade out of range (the
+    first is named), lengths that differ, or rows of probs that are no distribution.
+    """
+    counts = confusion(labels, predictions, num_classes)
+    result = {metric.__name__: float(metric.of_counts(counts)) for metric in COUNT_METRICS}
+    if probs is not None:
+        result |= {metric.__name__: metric(labels, probs, num_classes) for metric in PROB_METRICS}
+    return result

@@ -1,0 +1,83 @@
+"""Checks of what enters the statistics; every error is one line that names the first bad value."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def as_num_classes(num_classes: int) -> int:
+    """K as an int; ValueError below 2, because one grade is not a scale."""
+    num_classes = operator.index(num_classes)
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be 2 or more, found {num_classes}")
+    return num_classes
+
+
+def as_grades(grades: ArrayLike, num_classes: int, name: str = "labels") -> np.ndarray:
+    """Grades as int64 `[N]`; ValueError unless one-dimensional, non-empty integers in 0..K-1."""
+    grades = np.asarray(grades)
+    if grades.ndim != 1 or not len(grades):
+        raise ValueError(f"{name} must be a non-empty vector [N], found shape {grades.shape}")
+    if grades.dtype.kind not in "iub":
+        raise ValueError(f"{name} must be integers, found {grades.dtype}")
+    bad = np.flatnonzero((grades < 0) | (grades >= num_classes))
+    if len(bad):
+        raise ValueError(f"{name}[{bad[0]}] = {grades[bad[0]]} is outside 0..{num_classes - 1} ({num_classes} classes)")
+    return grades.astype(np.int64)
+
+
+def as_pair(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions as int64 `[N]` each; ValueError as `as_grades`, or where the lengths differ."""
+    labels = as_grades(labels, num_classes, "labels")
+    predictions = as_grades(predictions, num_classes, "predictions")
+    if len(labels) != len(predictions):
+        raise ValueError(f"{len(labels)} labels but {len(predictions)} predictions: one prediction per label is needed")
+    return labels, predictions
+
+
+def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.ndarray:
+    """Class probabilities as float64 `[N, K]`; ValueError unless every row is a distribution to within `tolerance`."""
+    probs = np.asarray(probs, np.float64)
+    if probs.ndim != 2 or probs.shape[1] != num_classes:
+        raise ValueError(f"probs must have shape [N, {num_classes}], found {probs.shape}")
+    bad = np.flatnonzero(~(probs >= 0).all(axis=1))
+    if len(bad):
+        raise ValueError(f"probs[{bad[0]}] = {probs[bad[0]].tolist()} has a negative or missing entry")
+    totals = probs.sum(axis=1)
+    bad = np.flatnonzero(~(np.abs(totals - 1) <= tolerance))
+    if len(bad):
+        raise ValueError(f"probs[{bad[0]}] sums to {totals[bad[0]]:.6g}, not 1: give probabilities, not logits")
+    return probs
+
+
+def as_labelled_probs(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels `[N]` and probabilities `[N, K]`; ValueError as `as_grades` and `as_probs`, or where N differs."""
+    num_classes = as_num_classes(num_classes)
+    labels, probs = as_grades(labels, num_classes), as_probs(probs, num_classes)
+    if len(labels) != len(probs):
+        raise ValueError(f"{len(labels)} labels but {len(probs)} rows of probs: one row per label is needed")
+    return labels, probs
+
+
+def as_binary(labels: ArrayLike, name: str = "labels") -> np.ndarray:
+    """Labels of a binary outcome as bool `[N]`, True for cases; ValueError unless 0s and 1s with some of each."""
+    cases = as_grades(labels, 2, name).astype(bool)
+    if not cases.any() or cases.all():
+        raise ValueError(
+            f"{name} hold {cases.sum()} cases and {(~cases).sum()} controls: at least one of each is needed"
+        )
+    return cases
+
+
+def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarray:
+    """Scores as float64 `[N]`, infinite ones allowed; ValueError for NaN or another length."""
+    scores = np.asarray(scores, np.float64)
+    if scores.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},) like the labels, found {scores.shape}")
+    bad = np.flatnonzero(np.isnan(scores))
+    if len(bad):
+        raise ValueError(f"{name}[{bad[0]}] is NaN: a missing score cannot be ranked, drop or fill it first")
+    return scores
