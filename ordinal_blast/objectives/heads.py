@@ -1,0 +1,179 @@
+"""What raw outputs mean: for every family of heads its width, class log-probabilities, decision and score.
+
+A head is a frozen dataclass: `num_classes`, its options, and what `fit` has bound. `layer` names the Flax layer that
+makes its outputs (`ordinal_blast.models.heads.make_head`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast.objectives import cut_points, numerics
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """Meaning of outputs `[B, width]` for K ordered grades; subclasses give `log_probs` and what differs."""
+
+    num_classes: int
+
+    layer: ClassVar[str] = "dense"
+    fitted_fields: ClassVar[tuple[str, ...]] = ()  # bound by `fit`, stored with the run
+    width: ClassVar[int | None] = None  # a fixed width, or None: num_classes + extra
+    extra: ClassVar[int] = 0
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the head."""
+        return self.num_classes + self.extra if self.width is None else self.width
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        raise NotImplementedError
+
+    def decide(self, outputs: jax.Array) -> jax.Array:
+        """The family's own decision, int `[B]`: by default the most probable grade."""
+        return self.mode(outputs)
+
+    def score(self, outputs: jax.Array) -> jax.Array:
+        """The expected grade `[B]`, in 0 ... K-1."""
+        probs = jnp.exp(self.log_probs(outputs))
+        return jnp.sum(probs * jnp.arange(self.num_classes, dtype=probs.dtype)[None, :], axis=-1)
+
+    def mode(self, outputs: jax.Array) -> jax.Array:
+        """The most probable grade, int `[B]`: the best guess for accuracy."""
+        return jnp.argmax(self.log_probs(outputs), axis=-1)
+
+    def median(self, outputs: jax.Array) -> jax.Array:
+        """The first grade whose cumulative probability reaches 1/2, int `[B]`: the best guess for absolute error."""
+        below = jnp.cumsum(jnp.exp(self.log_probs(outputs)), axis=-1)[:, :-1] < 0.5
+        return jnp.sum(below, axis=-1)
+
+    def mean(self, outputs: jax.Array) -> jax.Array:
+        """The expected grade rounded (halves up), int `[B]`: the best guess for squared error."""
+        return jnp.floor(Head.score(self, outputs) + 0.5).astype(int)
+
+    def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
+        """This head with what it fits on training predictions; itself where nothing is fitted."""
+        del outputs, labels, weights
+        return self
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        """What `fit` has bound, JSON-ready; empty before."""
+        bound = {name: getattr(self, name) for name in self.fitted_fields}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in bound.items() if v is not None}
+
+    def rebind(self, fitted: Mapping[str, Any]) -> Self:
+        """This head with stored fitted values."""
+        if unknown := set(fitted) - set(self.fitted_fields):
+            raise ValueError(f"{type(self).__name__} fits {list(self.fitted_fields)}, not {sorted(unknown)}")
+        bound = {k: tuple(map(float, v)) if np.ndim(v) else float(v) for k, v in fitted.items()}
+        return dataclasses.replace(self, **bound)
+
+
+@dataclasses.dataclass(frozen=True)
+class Softmax(Head):
+    """K logits; p = softmax. Decides for the most probable grade."""
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        return numerics.log_softmax(outputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cumulative(Head):
+    """K-1 logits t_k of "grade > k", trained independently, so that they may cross. Decides by count(t > 0).
+
+    log_probs repairs crossings: the mean of the running minimum from below and the running maximum from above, which
+    leaves ordered logits as they are, never crosses, and treats both ends of the scale alike. Class probabilities are
+    differences of the repaired cumulative ones; a grade left without mass keeps that of a gap of 1e-6 in the logits.
+    """
+
+    extra: ClassVar[int] = -1
+
+    def decide(self, outputs: jax.Array) -> jax.Array:
+        """Number of thresholds passed, int `[B]`."""
+        return jnp.sum(outputs > 0, axis=-1)
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        from_below = jax.lax.cummin(outputs, axis=1)
+        from_above = jax.lax.cummax(outputs, axis=1, reverse=True)
+        exceed = from_below / 2 + from_above / 2
+        upper, gap = exceed[:, :-1], jnp.maximum(exceed[:, :-1] - exceed[:, 1:], 1e-6)
+        inner = numerics.log_sigmoid_difference(upper, gap)
+        first, last = jax.nn.log_sigmoid(-exceed[:, :1]), jax.nn.log_sigmoid(exceed[:, -1:])
+        return numerics.log_softmax(jnp.concatenate([first, inner, last], axis=-1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression(Head):
+    """One output on the scale of grades, cut at k + 1/2 (rounding). The score is the output itself, never clipped.
+
+    log_probs reads the output as the centre of a Gaussian of standard deviation `spread` cut into grades (an ordered
+    probit): the median of that distribution is the decision. `spread`, the root mean squared residual, is fitted;
+    before that it is one grade.
+    """
+
+    spread: float | None = None
+
+    width: ClassVar[int] = 1
+    fitted_fields: ClassVar[tuple[str, ...]] = ("spread",)
+
+    def cuts(self, outputs: jax.Array) -> jax.Array:
+        """The K-1 cut points in use, increasing."""
+        return jnp.arange(self.num_classes - 1, dtype=outputs.dtype) + 0.5
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        spread = 1.0 if self.spread is None else self.spread
+        return numerics.log_normal_intervals((self.cuts(outputs)[None, :] - outputs) / spread)
+
+    def decide(self, outputs: jax.Array) -> jax.Array:
+        """Number of cut points below the output, int `[B]`."""
+        return jnp.sum(outputs > self.cuts(outputs)[None, :], axis=-1)
+
+    def score(self, outputs: jax.Array) -> jax.Array:
+        """The regression output `[B]`, unclipped: it is the expected grade, and it ranks beyond the ends."""
+        return outputs[:, 0]
+
+    def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
+        """Binds the spread; at least a thousandth of a grade."""
+        variance = np.average((outputs[:, 0] - labels) ** 2, weights=weights)
+        return dataclasses.replace(self, spread=max(float(np.sqrt(variance)), 1e-3))
+
+
+@dataclasses.dataclass(frozen=True)
+class CutRegression(Regression):
+    """Regression decided by K-1 cut points that minimise the training error exactly; see `cut_points.fit`.
+
+    criterion: the error they minimise, "absolute" or "squared". Before `fit` they are k + 1/2.
+    """
+
+    criterion: str = "absolute"
+    cut_points: tuple[float, ...] | None = None
+
+    fitted_fields: ClassVar[tuple[str, ...]] = ("spread", "cut_points")
+
+    def __post_init__(self) -> None:
+        cut_points.check_criterion(self.criterion)
+        if self.cut_points is not None and len(self.cut_points) != self.num_classes - 1:
+            raise ValueError(f"{self.num_classes} grades need {self.num_classes - 1} cut points, got {self.cut_points}")
+
+    def cuts(self, outputs: jax.Array) -> jax.Array:
+        """The K-1 cut points in use, increasing."""
+        if self.cut_points is None:
+            return Regression.cuts(self, outputs)
+        return jnp.asarray(self.cut_points, dtype=outputs.dtype)
+
+    def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
+        """Binds the cut points and the spread."""
+        fitted = cut_points.fit(outputs[:, 0], labels, weights, self.num_classes, self.criterion)
+        return dataclasses.replace(Regression.fit(self, outputs, labels, weights), cut_points=fitted)

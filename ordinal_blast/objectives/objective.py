@@ -1,0 +1,283 @@
+"""An objective: one loss bound to K grades and its options, with the meaning of its outputs and its decision."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast.objectives import numerics
+from ordinal_blast.objectives.heads import Head, Softmax
+
+RULES = ("native", "mode", "median", "mean")
+ESTIMATES = ("distribution", "mode", "median", "mean", "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What is true of a loss for any K: its head family and the facts of its row in `objectives.table()`."""
+
+    head: type[Head]
+    native: str  # the rule of predict(rule="native"); "native" leaves it to the head
+    soft_labels: bool
+    batch_coupled: bool
+    citation: str
+    estimates: str
+    proper: bool | None
+    unimodal: bool
+
+
+def objective(
+    head: type[Head] = Softmax,
+    *,
+    native: str = "native",
+    soft_labels: bool = False,
+    batch_coupled: bool = False,
+    citation: str = "",
+    estimates: str = "",
+    proper: bool | None = None,
+    unimodal: bool = False,
+) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Makes a loss of a function `(outputs [B, width], labels [B], *, options) -> [B]`.
+
+    The function then checks shapes, computes in float32 or wider, and gives NaN where a label is outside 0 ... K-1.
+    Keyword-only parameters are its options; one called `num_classes` receives K.
+
+    head: the family that gives its outputs their meaning. native: the decision that belongs to the loss.
+    soft_labels: labels may be distributions `[B, K]`. batch_coupled: the function takes `weights [B]` third and returns
+    a scalar. estimates: what the optimum's decision is, of "mode", "median", "mean", or "distribution" for a strictly
+    proper loss. proper: whether its probabilities are those of the truth (None: unknown). unimodal: whether they always
+    have one peak.
+    """
+    if native not in RULES or estimates not in ESTIMATES:
+        raise ValueError(
+            f"native must be one of {RULES} and estimates one of {ESTIMATES}: got {native!r}, {estimates!r}"
+        )
+    spec = Spec(head, native, soft_labels, batch_coupled, citation, estimates, proper, unimodal)
+
+    def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        if batch_coupled:
+
+            @functools.wraps(function)
+            def loss(outputs: Any, labels: Any, weights: Any = None, **options: Any) -> jax.Array:
+                outputs, labels = _check(function.__name__, spec, outputs, labels, options)
+                weights = _check_weights(weights, outputs)
+                valid = _valid(labels, outputs, spec, options) | (weights == 0)
+                value = function(*_mask(outputs, labels, weights), weights, **options)
+                return jnp.where(jnp.all(valid), value, jnp.nan)
+
+        else:
+
+            @functools.wraps(function)
+            def loss(outputs: Any, labels: Any, **options: Any) -> jax.Array:
+                outputs, labels = _check(function.__name__, spec, outputs, labels, options)
+                return jnp.where(_valid(labels, outputs, spec, options), function(outputs, labels, **options), jnp.nan)
+
+        loss.spec = spec
+        return loss
+
+    return decorate
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """One loss bound to K grades and its options; hashable, and every method but `fit` is pure.
+
+    Made by `ordinal_blast.objectives.get`. Shapes: outputs `[B, num_outputs]` raw, labels `[B]` int in 0 ... K-1 (or
+    `[B, K]` distributions where the loss takes them), weights `[B]`, 0 for what must not count.
+    """
+
+    name: str
+    function: Callable[..., jax.Array]
+    family: Head
+    bound: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """Facts of the loss."""
+        return self.function.spec
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.family.num_classes
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the head."""
+        return self.family.num_outputs
+
+    @property
+    def head(self) -> str:
+        """Kind of Flax layer that makes the outputs, for `ordinal_blast.models.heads.make_head`."""
+        return self.family.layer
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option with its value, defaults included."""
+        return dict(self.bound)
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        """What `fit` has bound, JSON-ready; give it to `get(..., fitted=...)` to bind it again."""
+        return self.family.fitted
+
+    def loss(self, outputs: jax.Array, labels: jax.Array, weights: jax.Array | None = None) -> jax.Array:
+        """Scalar sum(weights * losses) / sum(weights), 0 if all weights are 0; rows of weight 0 may hold anything."""
+        if self.spec.batch_coupled:
+            return self.function(outputs, labels, weights, **self._loss_options)
+        weights = _check_weights(weights, numerics.widen(outputs))
+        losses = self.losses(*_mask(jnp.asarray(outputs), jnp.asarray(labels), weights))
+        total = jnp.sum(weights)
+        return jnp.sum(weights * losses) / jnp.where(total > 0, total, 1)
+
+    def losses(self, outputs: jax.Array, labels: jax.Array) -> jax.Array:
+        """Loss of each example, `[B]`. ValueError where the loss is of the batch as a whole."""
+        if self.spec.batch_coupled:
+            raise ValueError(f"{self.name} is a loss of the whole batch and has no loss per example: use loss()")
+        return self.function(outputs, labels, **self._loss_options)
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        return self.family.log_probs(self._check_outputs(outputs))
+
+    def predict(self, outputs: jax.Array, rule: str = "native") -> jax.Array:
+        """Decided grade, int `[B]`: by the loss's own rule, or mode, median or rounded mean of the probabilities."""
+        if rule not in RULES:
+            raise ValueError(f"rule must be one of {RULES}, got {rule!r}")
+        rule = self.spec.native if rule == "native" else rule
+        decide = self.family.decide if rule == "native" else getattr(self.family, rule)
+        return decide(self._check_outputs(outputs))
+
+    def score(self, outputs: jax.Array) -> jax.Array:
+        """One number per example that ranks it, `[B]`: the expected grade."""
+        return self.family.score(self._check_outputs(outputs))
+
+    def fit(self, outputs: Any, labels: Any, weights: Any = None) -> Self:
+        """The objective with what its decision needs from training predictions; itself where nothing is fitted.
+
+        On the host, in float64. Rows of weight 0 do not count; ValueError if no row is left or a label is not a grade.
+        """
+        if not self.family.fitted_fields:
+            return self
+        outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
+        weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+        kept = weights > 0
+        if not kept.any():
+            raise ValueError(f"{self.name} fits its decision on labelled examples, and there are none")
+        outputs, labels, weights = outputs[kept], labels[kept], weights[kept]
+        if labels.ndim != 1 or labels.min() < 0 or labels.max() >= self.num_classes:
+            raise ValueError(f"{self.name} is fitted on labels [N] in 0 ... {self.num_classes - 1}")
+        return dataclasses.replace(self, family=self.family.fit(outputs, labels, weights))
+
+    @property
+    def _loss_options(self) -> dict[str, Any]:
+        accepted = option_defaults(self.function)
+        options = {name: value for name, value in self.bound if name in accepted}
+        return options | {"num_classes": self.num_classes} if takes_num_classes(self.function) else options
+
+    def _check_outputs(self, outputs: jax.Array) -> jax.Array:
+        outputs = numerics.widen(outputs)
+        if outputs.ndim != 2 or outputs.shape[1] != self.num_outputs:
+            raise ValueError(f"{self.name}: outputs must be [B, {self.num_outputs}], got {list(outputs.shape)}")
+        return outputs
+
+
+def bind(
+    name: str, function: Callable[..., jax.Array], num_classes: int, options: Mapping[str, Any], fitted: Mapping | None
+) -> Objective:
+    """Objective of a decorated loss: options checked by name, and by value in a trial trace."""
+    if num_classes < 2:
+        raise ValueError(f"{name}: num_classes must be at least 2, got {num_classes}")
+    head = function.spec.head
+    defaults = {
+        f.name: f.default for f in dataclasses.fields(head) if f.name not in {"num_classes", *head.fitted_fields}
+    }
+    in_head = set(defaults)
+    defaults |= option_defaults(function)
+    if unknown := sorted(set(options) - set(defaults)):
+        raise ValueError(f"{name} has no option {', '.join(unknown)}; it has {sorted(defaults) or 'none'}")
+    bound = {key: _freeze(value) for key, value in (defaults | dict(options)).items()}
+    family = head(num_classes, **{key: bound[key] for key in in_head})
+    made = Objective(name, function, family.rebind(fitted or {}), tuple(sorted(bound.items())))
+    outputs, labels = jax.ShapeDtypeStruct((2, made.num_outputs), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.int32)
+    jax.eval_shape(made.loss, outputs, labels)  # a wrong value of an option fails here, not in the first step
+    return made
+
+
+def is_objective(thing: Any) -> bool:
+    """Whether something is a function that `objective` made a loss of."""
+    return isinstance(getattr(thing, "spec", None), Spec)
+
+
+@functools.cache
+def option_defaults(function: Callable[..., jax.Array]) -> dict[str, Any]:
+    """Keyword-only parameters of a loss with their defaults, without `num_classes`."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
+
+
+def takes_num_classes(function: Callable[..., jax.Array]) -> bool:
+    """Whether a loss asks for K."""
+    return "num_classes" in inspect.signature(function).parameters
+
+
+def _freeze(value: Any) -> Any:
+    """Hashable form of an option: sequences and arrays become tuples."""
+    if isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value):
+        return tuple(_freeze(v) for v in value)
+    return value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
+
+
+def _check(name: str, spec: Spec, outputs: Any, labels: Any, options: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+    outputs, labels = numerics.widen(outputs), jnp.asarray(labels)
+    width, num_classes = spec.head.width, options.get("num_classes")
+    if width is None and num_classes is not None:
+        width = num_classes + spec.head.extra
+    if outputs.ndim != 2 or (width is not None and outputs.shape[1] != width):
+        raise ValueError(f"{name}: outputs must be [B, {width or 'width'}], got {list(outputs.shape)}")
+    soft = labels.ndim == 2 and jnp.issubdtype(labels.dtype, jnp.floating)
+    if soft and not spec.soft_labels:
+        raise ValueError(f"{name} takes grades [B], not distributions over grades [B, K]")
+    if not soft and (labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer)):
+        raise ValueError(f"{name}: labels must be int [B], got {labels.dtype} {list(labels.shape)}")
+    if len(labels) != len(outputs):
+        raise ValueError(f"{name}: {len(outputs)} outputs but {len(labels)} labels")
+    num_classes = _num_classes(outputs, spec, options)
+    if soft and num_classes is not None and labels.shape[1] != num_classes:
+        raise ValueError(f"{name}: distributions over {num_classes} grades expected, got {list(labels.shape)}")
+    return outputs, labels
+
+
+def _num_classes(outputs: jax.Array, spec: Spec, options: Mapping[str, Any]) -> int | None:
+    """K as far as the shapes tell."""
+    return outputs.shape[1] - spec.head.extra if spec.head.width is None else options.get("num_classes")
+
+
+def _valid(labels: jax.Array, outputs: jax.Array, spec: Spec, options: Mapping[str, Any]) -> jax.Array:
+    """Rows whose label is a grade, bool `[B]`."""
+    if labels.ndim == 2:
+        return jnp.ones(len(labels), bool)
+    num_classes = _num_classes(outputs, spec, options)
+    return (labels >= 0) & (True if num_classes is None else labels < num_classes)
+
+
+def _check_weights(weights: Any, outputs: jax.Array) -> jax.Array:
+    if weights is None:
+        return jnp.ones(len(outputs), outputs.dtype)
+    weights = jnp.asarray(weights)
+    if weights.shape != outputs.shape[:1]:
+        raise ValueError(f"weights must be [{len(outputs)}], got {list(weights.shape)}")
+    return weights.astype(outputs.dtype)
+
+
+def _mask(outputs: jax.Array, labels: jax.Array, weights: jax.Array) -> tuple[jax.Array, ...]:
+    """Outputs and labels with the rows of weight 0 replaced, so that neither value nor gradient sees them."""
+    kept = weights > 0
+    return tuple(jnp.where(kept[:, None] if x.ndim == 2 else kept, x, jnp.zeros_like(x)) for x in (outputs, labels))

@@ -1,0 +1,81 @@
+"""Every objective of this package, found by looking: a decorated function in any of its files is one."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective, option_defaults
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+@functools.cache
+def functions() -> dict[str, Callable[..., jax.Array]]:
+    """Losses of this package by name, in alphabetical order."""
+    found = {}
+    for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__):
+        module = importlib.import_module(f"{_PACKAGE}.{info.name}")
+        found |= {k: f for k, f in vars(module).items() if is_objective(f) and f.__module__ == module.__name__}
+    return dict(sorted(found.items()))
+
+
+def names() -> tuple[str, ...]:
+    """Names of all objectives."""
+    return tuple(functions())
+
+
+def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None, **options: Any) -> Objective:
+    """Objective `name` for K = `num_classes` grades.
+
+    name: one of `names()`, or "package.module:function" for a loss of your own: a plain function
+    `(logits [B, K], labels [B], *, options) -> [B]`, or one made with `objective(head=...)`.
+    fitted: what `Objective.fitted` said, to bind it again. ValueError for an unknown name or option.
+    """
+    if ":" in name:
+        return bind(name, _outside(name), num_classes, options, fitted)
+    if name not in functions():
+        raise ValueError(f"no objective {name!r}; there are {', '.join(names())}, or module:function for your own")
+    return bind(name, functions()[name], num_classes, options, fitted)
+
+
+@functools.cache
+def _outside(name: str) -> Callable[..., jax.Array]:
+    module, _, attribute = name.partition(":")
+    function = getattr(importlib.import_module(module), attribute, None)
+    if not callable(function):
+        raise ValueError(f"{module} has no function {attribute!r}")
+    return function if is_objective(function) else objective()(function)
+
+
+def table() -> list[dict[str, Any]]:
+    """One row of facts for each objective: name, head, options, citation, what it estimates, its first line of help."""
+    return [
+        {
+            "name": name,
+            "loss": (function.__doc__ or "").partition("\n")[0],
+            "family": function.__module__.rpartition(".")[2],
+            "head": function.spec.head.__name__,
+            "layer": function.spec.head.layer,
+            "outputs": _width(function.spec.head),
+            "options": option_defaults(function),
+            "native": function.spec.native,
+            "estimates": function.spec.estimates,
+            "proper": function.spec.proper,
+            "unimodal": function.spec.unimodal,
+            "soft_labels": function.spec.soft_labels,
+            "batch_coupled": function.spec.batch_coupled,
+            "citation": function.spec.citation,
+        }
+        for name, function in functions().items()
+    ]
+
+
+def _width(head: type) -> str:
+    """Width of a head in terms of K."""
+    return str(head.width) if head.width is not None else "K" + (f"{head.extra:+d}" if head.extra else "")
