@@ -1,0 +1,121 @@
+"""The answer in plain words, written from the numbers, and what those numbers can and cannot say."""
+
+from __future__ import annotations
+
+from ordinal_blast.report.formats import count, interval, listed, number
+from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
+from ordinal_blast.report.rankings import same_examples
+from ordinal_blast.report.results import Group, Study
+
+
+def lead(study: Study) -> str:
+    """One paragraph: how many paired differences stand out, against how many would by chance."""
+    reference, rivals = study.reference, study.rivals
+    if not study.cells:
+        return "No cell has finished, so there is nothing to compare yet."
+    if reference not in study.variants:
+        return f"The reference {reference} has no finished cell, so nothing can be compared with it yet."
+    if not rivals:
+        return f"Only the reference {reference} has finished, so there is nothing to compare it with."
+    if len(study.seeds) == 1:
+        return (
+            f"One seed was run: no interval over seeds is possible, so no difference to {reference} below can be told "
+            "from what another seed would have changed. Read the numbers as a first look, not as a ranking."
+        )
+    found = [d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, reference, m)]
+    tested = [difference for difference in found if difference.low == difference.low]
+    if not tested:
+        return f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists."
+    decided = [difference for difference in tested if difference.excludes_zero]
+    by_chance = (1 - LEVEL) * len(tested)
+    if not decided:
+        return (
+            f"No difference between the variants shows: none of the {len(tested)} paired differences to {reference} "
+            f"has a 95 % interval over seeds that excludes zero. That is no proof that the variants are equal."
+        )
+    better = sum((difference.mean > 0) == difference.measure.higher for difference in decided)
+    verdict = (
+        f"Of {count(len(tested), 'paired difference')} to {reference}, {len(decided)} "
+        f"{'has' if len(decided) == 1 else 'have'} a 95 % interval over seeds that excludes zero: "
+        f"{better} in favour of the other variant, {len(decided) - better} in favour of {reference}."
+    )
+    chance = (
+        f"If nothing differed, about {by_chance:.1f} would by chance, since no interval is adjusted for their number"
+    )
+    return f"{verdict} {chance}{', so this is no more than chance gives' if len(decided) <= by_chance else ''}."
+
+
+def findings(study: Study) -> list[str]:
+    """Per model and task, which variant is best on which measure, and whether its interval excludes zero."""
+    return [_finding(study, group) for group in reversed(study.groups())]
+
+
+def caveats(study: Study) -> list[str]:
+    """What varies, what the intervals cover, and what they leave out."""
+    if not study.cells:
+        return []
+    models = [(model, task) for model in study.models for task in study.tasks(model)]
+    same = all(same_examples(study, model, task) for model, task in models)
+    seeds = len(study.seeds)
+    if seeds == 1:
+        varies = "One seed: the ± that several seeds would give is not known."
+    elif same:
+        varies = f"{seeds} seeds: the seed varies, the split does not. Every cell is tested on the same examples."
+    else:
+        varies = f"{seeds} seeds: the seed and the test examples vary together, so ± mixes both."
+    notes = [varies]
+    if seeds > 1:
+        covers = "the spread over seeds" + (
+            "; not which examples happen to be in the test set" if same else " and splits"
+        )
+        notes.append(f"Intervals are Student's t over the seeds of the paired difference and cover {covers}.")
+    if len(study.variants) > 1:
+        notes.append(
+            f"The best of {len(study.variants)} variants on one test set is flattered by being picked: "
+            "confirm it on examples it was not picked on."
+        )
+    return notes
+
+
+def _finding(study: Study, group: Group) -> str:
+    winners: dict[tuple[str, ...], list[str]] = {}
+    against: list[Difference] = []
+    for measure in present(group, PRIMARY):
+        table = over_seeds(group, measure)
+        best = tuple(table.index[measure.best(table["mean"])])
+        winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
+        if study.reference not in best:
+            against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
+    if len(study.variants) < 2:
+        return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
+    claims = "; ".join(
+        f"{listed(names)} {'is' if len(names) == 1 else 'tie as'} best on {listed(values)}"
+        for names, values in winners.items()
+    )
+    return f"{group.title}: {claims}. {_compared(study, against)}".strip()
+
+
+def _value(measure: Measure, line: dict[str, float]) -> str:
+    spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
+    return f"{measure.label} ({number(line['mean'])}{spread})"
+
+
+def _compared(study: Study, against: list[Difference]) -> str:
+    """Which of the winners' differences to the reference stand out."""
+    if study.reference not in study.variants:
+        return ""
+    if not against:
+        return f"Nothing beats the reference {study.reference} there."
+    told = [
+        f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)} for {d.variant}"
+        for d in against
+        if d.excludes_zero
+    ]
+    untold = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
+    sentences = []
+    if told:
+        sentences.append(f"Against {study.reference} the interval excludes zero on {listed(told)}.")
+    if untold:
+        opening = "It does not on" if told else f"The lead over {study.reference} is not told from seed variance on"
+        sentences.append(f"{opening} {listed(untold)}.")
+    return " ".join(sentences)

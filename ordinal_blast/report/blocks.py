@@ -1,0 +1,139 @@
+"""The pieces a page is made of; each is shown by one macro per output format."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """One paragraph; a note is set smaller."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+    note: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Bullets:
+    """A list of short statements."""
+
+    kind: ClassVar[str] = "bullets"
+    items: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One table cell: its text, a smaller second text, and whether it is the best of its column."""
+
+    text: str
+    small: str = ""
+    best: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One table row: its head, the variant whose mark it carries, and its entries; `aside` sets it apart."""
+
+    head: str
+    entries: Sequence[Entry]
+    mark: Mark | None = None
+    aside: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A variant's symbol and its number in the palette."""
+
+    symbol: str
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A captioned table."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    header: Sequence[str]
+    lines: Sequence[Line]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One figure: its file name, its content and what it shows in words. `data` is its address inside the page."""
+
+    name: str
+    content: bytes
+    data: str
+    alt: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Small multiples that wrap; `size` is small, medium or large."""
+
+    kind: ClassVar[str] = "gallery"
+    caption: str
+    pictures: Sequence[Picture]
+    size: str = "medium"
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One frame and, per task, the true grade and each variant's grade as (mark, variant, grade, verdict)."""
+
+    picture: Picture
+    id: str
+    truths: Sequence[tuple[str, str]]
+    grades: Sequence[tuple[Mark, str, Sequence[tuple[str, str]]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """Example frames with their grades."""
+
+    kind: ClassVar[str] = "strip"
+    caption: str
+    tasks: Sequence[str]
+    examples: Sequence[Example]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Text in the fixed-width font, such as a command or an error."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """Blocks behind a summary that opens on demand."""
+
+    kind: ClassVar[str] = "details"
+    summary: str
+    blocks: Sequence[Block]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A subsection with its own heading."""
+
+    kind: ClassVar[str] = "part"
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A section of the page, listed in its contents."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = Text | Bullets | Table | Gallery | Strip | Code | Details | Part

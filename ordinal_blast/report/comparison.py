@@ -1,0 +1,198 @@
+"""One model on one task as a section: scores, differences to the reference, confusion and ROC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ordinal_blast.evaluation import metrics
+from ordinal_blast.report import figures
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
+from ordinal_blast.report.formats import MISSING, count, extent, interval, number, p_value
+from ordinal_blast.report.measures import (
+    PRIMARY,
+    SECONDARY,
+    Measure,
+    baseline,
+    differences,
+    over_seeds,
+    present,
+)
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import TEST, Ranking, compare, thresholds
+from ordinal_blast.report.results import Group, Study
+
+
+def group_section(study: Study, group: Group, key: str, studio: Studio) -> Section:
+    """Everything about one model on one task."""
+    blocks: list[Block] = [scores_table(study, group, PRIMARY, studio)]
+    if present(group, SECONDARY):
+        blocks.append(Details("More measures", [scores_table(study, group, SECONDARY, studio)]))
+    blocks += _differences(study, group, studio)
+    blocks.append(_confusions(study, group, studio))
+    name = f"roc-{group.model}-{group.task}"
+    if rankings := thresholds(study, group):
+        found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
+    else:
+        reason = "Cells were tested on different examples, or a boundary has fewer than two examples on a side: no ROC."
+        found = [Part("Ranking of grades", [Text(reason)])]
+    return Section(f"{key}-{group.model}-{group.task}", group.title, [*blocks, *found])
+
+
+def scores_table(study: Study, group: Group, measures: tuple[Measure, ...], studio: Studio) -> Table:
+    """Mean ± s.d. over seeds per variant, and the majority class for comparison."""
+    shown = present(group, measures)
+    tables = {measure: over_seeds(group, measure) for measure in shown}
+    best = {measure: measure.best(table["mean"]) for measure, table in tables.items()}
+
+    def entry(measure: Measure, variant: str) -> Entry:
+        line = tables[measure].loc[variant]
+        spread = f"± {number(line['sd'])}" if line["seeds"] > 1 else ""
+        return Entry(number(line["mean"]), spread, bool(best[measure][variant]) and len(study.variants) > 1)
+
+    lines = [
+        Line(variant, [entry(measure, variant) for measure in shown], studio.mark(variant))
+        for variant in study.variants
+        if variant in set(group.rows["variant"])
+    ]
+    trivial = baseline(study, group)
+    entries = [Entry(number(trivial.values.get(measure.key, float("nan")))) for measure in shown]
+    lines.append(Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True))
+    return Table(_caption(study, group), ["Variant", *(measure.heading for measure in shown)], lines)
+
+
+def _caption(study: Study, group: Group) -> str:
+    by_variant = group.rows.groupby("variant").size()
+    spread = "mean ± s.d. over seeds" if by_variant.max() > 1 else "one seed"
+    examples = f"{extent(group.rows['n'])} test examples"
+    return (
+        f"{group.title}, {'-'.join(group.grades)} (worst to best). {examples}, {extent(by_variant)} "
+        f"{'seed' if by_variant.max() == 1 else 'seeds'} per variant; {spread}. Bold: best of its column."
+    )
+
+
+def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
+    shown = {
+        measure: found for measure in present(group, PRIMARY) if (found := differences(group, study.reference, measure))
+    }
+    if not shown:
+        return []
+    pictures = [
+        studio.picture(
+            f"difference-{group.model}-{group.task}-{measure.key}",
+            figures.forest(found, studio.looks, study.reference),
+            f"{group.title}, {measure.label} minus that of {study.reference}: "
+            + "; ".join(f"{d.variant} {number(d.mean, sign=True)} {interval(d.low, d.high)}" for d in found),
+        )
+        for measure, found in shown.items()
+    ]
+    by_variant = {(d.variant, measure): d for measure, found in shown.items() for d in found}
+    seeds = extent(len(d.values) for d in by_variant.values())
+    lines = [
+        Line(
+            variant,
+            [
+                Entry(number(d.mean, sign=True), interval(d.low, d.high), d.excludes_zero)
+                if (d := by_variant.get((variant, measure)))
+                else Entry(MISSING)
+                for measure in shown
+            ],
+            studio.mark(variant),
+        )
+        for variant in study.rivals
+        if any((variant, measure) in by_variant for measure in shown)
+    ]
+    if seeds == "1":
+        note = "One seed: no interval is possible."
+    else:
+        note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
+    caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
+    table = Table(
+        f"{caption} In brackets the 95 % t interval over seeds, bold where it excludes zero.",
+        ["Variant", *(measure.heading for measure in shown)],
+        lines,
+    )
+    return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures), table])]
+
+
+def _confusions(study: Study, group: Group, studio: Studio) -> Part:
+    pictures = []
+    for variant in study.variants:
+        counts = _counts(study, group, variant)
+        recalls = np.diagonal(counts) / np.maximum(counts.sum(axis=1), 1)
+        pictures.append(
+            studio.picture(
+                f"confusion-{group.model}-{group.task}-{studio.number(variant)}",
+                figures.confusion(counts, group.grades, studio.looks[variant], variant),
+                f"Confusion of {variant}: share found "
+                + ", ".join(f"{grade} {share:.0%}" for grade, share in zip(group.grades, recalls, strict=True)),
+            )
+        )
+    caption = "Share of each true grade (row) that is given each grade (column); below it the count, summed over seeds."
+    return Part("Confusion", [Gallery(caption, pictures, "small")])
+
+
+def _counts(study: Study, group: Group, variant: str) -> np.ndarray:
+    prefix = f"{group.model}/{TEST}/{group.task}"
+    total = np.zeros((len(group.grades),) * 2, dtype=np.int64)
+    for cell in study.cells:
+        if cell.variant == variant:
+            labels, grades = cell.predictions[f"{prefix}/labels"], cell.predictions[f"{prefix}/grades"]
+            total += metrics.confusion(labels[labels >= 0], grades[labels >= 0], len(group.grades))
+    return total
+
+
+def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Studio, title: str) -> list[Block]:
+    """ROC figures and the table of areas with DeLong's test."""
+    compared = {ranking.name: compare(ranking, study.reference) for ranking in rankings}
+    pictures = [
+        studio.picture(
+            f"{name}-{position}",
+            figures.curves(ranking, studio.looks),
+            f"ROC of {ranking.name}. AUC: "
+            + "; ".join(f"{found.variant} {number(found.auc)}" for found in compared[ranking.name]),
+        )
+        for position, ranking in enumerate(rankings)
+    ]
+    tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
+    caption = "ROC of the expected grade, averaged over the seeds that finished."
+    return [Part(title, [Gallery(caption, pictures), *tables, Text(_assumes(rankings[0]), note=True)])]
+
+
+def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Table:
+    positives = int(ranking.labels.sum())
+    best = max(found.auc for found in compared)
+    lines = [
+        Line(
+            found.variant,
+            [
+                Entry(number(found.auc), best=found.auc == best and len(compared) > 1),
+                *(
+                    [Entry("reference"), Entry(MISSING), Entry(MISSING)]
+                    if found.variant == study.reference
+                    else [
+                        Entry(number(found.difference, sign=True), interval(found.low, found.high)),
+                        Entry(p_value(found.p)),
+                        Entry(p_value(found.p_holm)),
+                    ]
+                ),
+            ],
+            studio.mark(found.variant),
+        )
+        for found in compared
+    ]
+    caption = f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive."
+    return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
+
+
+def _assumes(ranking: Ranking) -> str:
+    text = (
+        "DeLong's test compares two fixed sets of scores, here averaged over seeds, on this one test set: it covers which "
+        "examples were tested, not what another seed or another training set would change. Holm's p is adjusted over the "
+        "variants of one table, not over tables."
+    )
+    if ranking.clustered:
+        text += (
+            f" The {len(ranking.labels):,} examples come from {ranking.clusters:,} patients or treatments, and the test "
+            "takes them as independent: its p values are too small where embryos of one patient are alike."
+        )
+    return text

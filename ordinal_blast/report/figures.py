@@ -1,0 +1,152 @@
+"""The figures, each a small SVG drawn from values computed elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from ordinal_blast.evaluation import roc
+from ordinal_blast.report import theme
+from ordinal_blast.report.measures import Difference
+from ordinal_blast.report.rankings import Ranking
+from ordinal_blast.report.theme import Look
+
+matplotlib.use("agg", force=False)
+
+LONGEST_NAME = 24
+
+
+def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> str:
+    """Dot plot of one measure's differences to the reference: mean, 95 % interval, and each seed as a small dot."""
+    measure = differences[0].measure
+    with theme.rc():
+        figure = theme.new(3.7, 0.95 + 0.36 * len(differences))
+        axes = figure.subplots()
+        axes.axvline(0, color=looks[reference].colour, linestyle=looks[reference].dash, linewidth=1)
+        for row, difference in enumerate(differences):
+            look = looks[difference.variant]
+            spread = row - 0.28 + np.zeros(len(difference.values))
+            axes.scatter(difference.values, spread, s=7, color=look.colour, alpha=0.55, linewidths=0)
+            if np.isfinite(difference.low):
+                axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
+            face = look.colour if difference.excludes_zero else theme.PAPER
+            axes.plot(difference.mean, row, marker=look.marker, color=look.colour, markerfacecolor=face)
+        axes.set_yticks(range(len(differences)), [shorten(difference.variant) for difference in differences])
+        axes.tick_params(axis="y", labelcolor=theme.INK)
+        axes.set_ylim(len(differences) - 0.4, -0.6)
+        extent = 1.1 * max(abs(limit) for limit in axes.get_xlim())
+        axes.set_xlim(-extent, extent)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.set_title(measure.label)
+        axes.set_xlabel("better →" if measure.higher else "← better", loc="right" if measure.higher else "left")
+        return theme.svg(figure)
+
+
+def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str) -> str:
+    """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row."""
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    k = len(grades)
+    with theme.rc():
+        figure = theme.new(0.75 + 0.55 * k, 0.85 + 0.55 * k)
+        axes = figure.subplots()
+        for row, column in np.ndindex(k, k):
+            share = float(shares[row, column])
+            box = (column - 0.47, row - 0.47)
+            axes.add_patch(matplotlib.patches.Rectangle(box, 0.94, 0.94, facecolor=theme.GRID, alpha=0.35, linewidth=0))
+            axes.add_patch(
+                matplotlib.patches.Rectangle(box, 0.94, 0.94, facecolor=look.colour, alpha=0.6 * share, linewidth=0)
+            )
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row - 0.1, f"{share:.0%}", ha="center", va="center", fontsize=9, fontweight=weight)
+            axes.text(column, row + 0.24, f"{counts[row, column]}", ha="center", va="center", fontsize=6.5)
+        axes.set_xlim(-0.5, k - 0.5)
+        axes.set_ylim(k - 0.5, -0.5)
+        axes.set_aspect("equal")
+        axes.set_xticks(range(k), grades)
+        axes.set_yticks(range(k), grades)
+        axes.tick_params(labelcolor=theme.INK)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        axes.spines[:].set_visible(False)
+        figure.suptitle(shorten(title), x=0.02, ha="left", fontsize=8.5, fontweight="bold", color=theme.INK)
+        return theme.svg(figure)
+
+
+def curves(ranking: Ranking, looks: Mapping[str, Look]) -> str:
+    """ROC curves of all variants on one binary question; the legend gives the areas."""
+    with theme.rc():
+        figure = theme.new(3.7, 3.7)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
+        for variant, scores in ranking.scores.items():
+            fpr, tpr, _ = roc.curve(ranking.labels, scores)
+            label = f"{roc.auc(ranking.labels, scores):.3f}  {shorten(variant)}"
+            axes.plot(fpr, tpr, color=looks[variant].colour, linestyle=looks[variant].dash, label=label)
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.01)
+        axes.set_aspect("equal")
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
+        axes.grid()
+        axes.set_xlabel("1 − specificity")
+        axes.set_ylabel("sensitivity")
+        axes.legend(loc="lower right", title="AUC", alignment="left", handlelength=1.6, borderaxespad=0.2)
+        axes.set_title(ranking.name)
+        return theme.svg(figure)
+
+
+def training(runs: Sequence[Mapping[str, Any]], look: Look, title: str) -> str:
+    """Training (dashed) and validation loss per epoch, one line per seed; a dot marks the epoch that was tested."""
+    with theme.rc():
+        figure = theme.new(2.9, 2.1)
+        axes = figure.subplots()
+        for run in runs:
+            epochs, train, validation = _columns(run["history"], "epoch", "train_loss", "val_loss")
+            axes.plot(epochs, train, color=look.colour, linewidth=0.9, linestyle=(0, (2, 1.5)), alpha=0.7)
+            axes.plot(epochs, validation, color=look.colour, linewidth=1.3)
+            best = np.flatnonzero(epochs == run["best_epoch"])
+            axes.plot(epochs[best], validation[best], marker="o", color=look.colour, linestyle="none")
+        _epochs(axes)
+        axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
+        axes.set_ylabel("loss")
+        axes.set_title(shorten(title))
+        return theme.svg(figure)
+
+
+def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look]) -> str:
+    """Validation QWK per epoch, the mean over seeds, on one scale for all variants: unlike losses, comparable."""
+    with theme.rc():
+        figure = theme.new(5.6, 2.9)
+        axes = figure.subplots()
+        for variant, histories in runs.items():
+            table = [dict(zip(*_columns(run["history"], "epoch", "val_qwk"), strict=True)) for run in histories]
+            epochs = sorted(set.intersection(*map(set, table)))
+            mean = [np.mean([seed[epoch] for seed in table]) for epoch in epochs]
+            look = looks[variant]
+            axes.plot(epochs, mean, color=look.colour, linestyle=look.dash, label=shorten(variant))
+        _epochs(axes)
+        axes.set_ylabel("validation QWK")
+        figure.legend(loc="outside right upper", handlelength=1.6)
+        return theme.svg(figure)
+
+
+def shorten(name: str) -> str:
+    """A name that fits a figure; dollar signs are kept from being read as mathematics."""
+    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def _columns(history: Sequence[Mapping[str, Any]], *keys: str) -> list[np.ndarray]:
+    return [np.array([np.nan if line[key] is None else line[key] for line in history], float) for key in keys]
+
+
+def _epochs(axes: matplotlib.axes.Axes) -> None:
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
+    axes.grid(axis="y")
+    axes.set_xlabel("epoch")

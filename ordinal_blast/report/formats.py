@@ -1,0 +1,58 @@
+"""Numbers and lists as words, the same everywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+MISSING = "–"
+
+
+def number(value: float, digits: int = 3, sign: bool = False) -> str:
+    """A fixed number of decimals with a true minus sign; a dash where there is no value."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return (text.lstrip("+-") if float(text) == 0 else text).replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of signed ends, or `no interval`."""
+    if not math.isfinite(low):
+        return "no interval"
+    return f"[{number(low, sign=True)}, {number(high, sign=True)}]"
+
+
+def p_value(value: float) -> str:
+    """Three decimals; `< 0.001` below that."""
+    return "< 0.001" if value < 0.001 else number(value)
+
+
+def seconds(value: float) -> str:
+    """A duration as hours, minutes or seconds."""
+    if value >= 3600:
+        return f"{value / 3600:.1f} h"
+    return f"{value / 60:.1f} min" if value >= 60 else f"{value:.1f} s"
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *head, last = items
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def extent(values: Iterable[int]) -> str:
+    """One value, or the range of several."""
+    low, high = min(values := list(values)), max(values)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def slug(name: str) -> str:
+    """Lower-case letters, digits and dashes only: safe as a file name and an anchor."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"

@@ -1,0 +1,146 @@
+"""What is measured, which way is better, and how variants differ over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ordinal_blast.evaluation import metrics
+from ordinal_blast.report.results import Group, Study
+
+LEVEL = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A metric as a reader meets it: its key in the rows, its name, and whether a higher value is better."""
+
+    key: str
+    label: str
+    higher: bool
+
+    @property
+    def heading(self) -> str:
+        """The label with an arrow that points to better."""
+        return f"{self.label} {'↑' if self.higher else '↓'}"
+
+    def best(self, values: pd.Series) -> pd.Series:
+        """True where a value is the best one (all of them on a tie); missing values never are."""
+        best = values.max() if self.higher else values.min()
+        return pd.Series(np.isclose(values, best, rtol=0, atol=1e-12), index=values.index)
+
+
+PRIMARY = (
+    Measure("accuracy", "Accuracy", True),
+    Measure("mse", "MSE", False),
+    Measure("mae", "MAE", False),
+    Measure("qwk", "QWK", True),
+)
+SECONDARY = (
+    Measure("off_by_one_accuracy", "Off-by-one accuracy", True),
+    Measure("balanced_accuracy", "Balanced accuracy", True),
+    Measure("rmse", "RMSE", False),
+    Measure("amae", "AMAE", False),
+    Measure("mmae", "MMAE", False),
+    Measure("linear_kappa", "Linear kappa", True),
+    Measure("kendall_tau", "Kendall τ", True),
+    Measure("spearman", "Spearman ρ", True),
+    Measure("min_sensitivity", "Min. sensitivity", True),
+    Measure("gmsec", "GMSEC", True),
+    Measure("rps", "RPS", False),
+    Measure("log_loss", "Log loss", False),
+    Measure("ece", "ECE", False),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Variant minus reference on one measure, paired by seed. `low` and `high` are NaN where no interval exists."""
+
+    variant: str
+    measure: Measure
+    values: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval exists and leaves zero outside."""
+        return self.low > 0 or self.high < 0
+
+
+def over_seeds(group: Group, measure: Measure) -> pd.DataFrame:
+    """Mean, sample standard deviation (NaN for one seed) and number of seeds per variant, in plan order."""
+    by_variant = group.rows.groupby("variant", sort=False)[measure.key]
+    return pd.DataFrame(
+        {
+            "mean": by_variant.mean(skipna=False),
+            "sd": by_variant.std(ddof=1, skipna=False),
+            "seeds": by_variant.size(),
+        }
+    )
+
+
+def present(group: Group, measures: tuple[Measure, ...]) -> list[Measure]:
+    """Those measures that the rows have a value for."""
+    return [measure for measure in measures if measure.key in group.rows and group.rows[measure.key].notna().any()]
+
+
+def paired_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Student's t interval of the mean: mean ± t(level, n − 1) · sd / √n. NaN for one value or without any spread."""
+    if len(values) < 2 or np.ptp(values) < 1e-12:
+        return math.nan, math.nan
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def differences(group: Group, reference: str, measure: Measure) -> list[Difference]:
+    """Every other variant minus the reference over the seeds that both finished; empty without the reference."""
+    values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
+    if reference not in values:
+        return []
+    found = []
+    for variant in group.rows["variant"].unique():
+        paired = (values[variant] - values[reference]).dropna().to_numpy()
+        if variant != reference and len(paired):
+            low, high = paired_interval(paired)
+            found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """Always predict the commonest grade: its metrics, the grade, and the split in which it is the commonest."""
+
+    grade: str
+    split: str
+    values: dict[str, float]
+
+
+def baseline(study: Study, group: Group) -> Baseline:
+    """The majority-class predictor on the test split, averaged over seeds.
+
+    The majority comes from the training labels where they were stored, else from the test labels, which flatters it.
+    """
+    split = (
+        "train"
+        if all(f"{group.model}/train/{group.task}/labels" in cell.predictions for cell in study.cells)
+        else "test"
+    )
+    summaries = []
+    for cell in (cell for cell in study.cells if cell.variant == study.variants[0]):
+        known = labels(cell.predictions[f"{group.model}/{split}/{group.task}/labels"])
+        majority = int(np.bincount(known, minlength=len(group.grades)).argmax())
+        truth = labels(cell.predictions[f"{group.model}/test/{group.task}/labels"])
+        summaries.append(metrics.summary(truth, np.full_like(truth, majority), num_classes=len(group.grades)))
+    return Baseline(group.grades[majority], split, pd.DataFrame(summaries).mean(skipna=False).to_dict())
+
+
+def labels(values: np.ndarray) -> np.ndarray:
+    """The labels that are known (missing ones are −1)."""
+    return values[values >= 0]

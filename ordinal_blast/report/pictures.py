@@ -1,0 +1,34 @@
+"""Figures as files and as addresses inside the page; marks and colours of one study."""
+
+from __future__ import annotations
+
+import base64
+
+from ordinal_blast.report.blocks import Mark, Picture
+from ordinal_blast.report.results import Study
+from ordinal_blast.report.theme import COLOURS, Look, looks
+
+
+class Studio:
+    """Names the pictures of one study and gives each variant its look."""
+
+    def __init__(self, key: str, study: Study) -> None:
+        self.key = key
+        self.looks: dict[str, Look] = looks(study.plan["variants"], study.reference)
+        self._numbers = {variant: position for position, variant in enumerate(self.looks)}
+
+    def number(self, variant: str) -> int:
+        """Position in the palette's order, the reference 0: a file name that any variant name can have."""
+        return self._numbers[variant]
+
+    def mark(self, variant: str) -> Mark:
+        """The variant's symbol, and its colour on the page (0 for the reference)."""
+        position = self.number(variant)
+        return Mark(self.looks[variant].symbol, position and 1 + (position - 1) % len(COLOURS))
+
+    def picture(self, name: str, content: str | bytes, alt: str) -> Picture:
+        """A figure: SVG as text, or PNG as bytes."""
+        svg = isinstance(content, str)
+        raw = content.encode() if svg else content
+        address = f"data:image/{'svg+xml' if svg else 'png'};base64,{base64.b64encode(raw).decode()}"
+        return Picture(f"{self.key}-{name}.{'svg' if svg else 'png'}", raw, address, alt)

@@ -1,0 +1,226 @@
+"""One study as the sections of a page: what is compared, the groups, outcome, training, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ordinal_blast.report import answer, figures, theme
+from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
+from ordinal_blast.report.comparison import group_section, ranking_blocks
+from ordinal_blast.report.examples import strip
+from ordinal_blast.report.formats import count, extent, number, seconds
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import outcome
+from ordinal_blast.report.results import Study
+
+
+def sections(study: Study, key: str, command: str) -> list[Section]:
+    """All sections of one study; `key` starts its anchors and figure names."""
+    studio = Studio(key, study)
+    found = [_answer(study, key, studio)]
+    if study.cells:
+        found += [group_section(study, group, key, studio) for group in reversed(study.groups())]
+        found += _outcome(study, key, studio)
+        found += [Section(f"{key}-examples", "Examples", [shown])] if (shown := strip(study, studio)) else []
+        found.append(_training(study, key, studio))
+    found.append(_provenance(study, key, command))
+    return found
+
+
+def facts(study: Study) -> list[tuple[str, str]]:
+    """What a reader wants to know first, as (name, value)."""
+    plan = study.plan
+    planned = len(plan["cells"])
+    found = [
+        ("Variants", f"{len(study.variants)} of {len(plan['variants'])}"),
+        ("Seeds", str(len(study.seeds))),
+        ("Cells finished", f"{len(study.cells)} of {planned}"),
+    ]
+    if not study.cells:
+        return found
+    tested = [group.rows["n"] for group in study.groups()]
+    found.append(("Test examples", extent(pd.concat(tested).tolist()) if tested else "0"))
+    found.append(("Dataset", study.cells[0].result["dataset"]["name"]))
+    dice = [
+        cell.result["stages"]["cropper"]["dice_val"]
+        for cell in study.cells
+        if "cropper" in cell.result.get("stages", {})
+    ]
+    if dice:
+        found.append(("Cropper Dice", number(sum(dice) / len(dice))))
+    return found
+
+
+def _answer(study: Study, key: str, studio: Studio) -> Section:
+    blocks: list[Block] = [Text(answer.lead(study))]
+    if study.failed or study.missing:
+        blocks.append(
+            Text(
+                f"Incomplete: {count(len(study.failed), 'cell')} failed and {len(study.missing)} "
+                f"{'is' if len(study.missing) == 1 else 'are'} missing of {len(study.plan['cells'])} planned; "
+                "they are listed at the end. All numbers rest on the cells that finished."
+            )
+        )
+    if study.cells:
+        blocks.append(Bullets(answer.findings(study)))
+        blocks += [Text(note, note=True) for note in answer.caveats(study)]
+        blocks.append(_variants(study, studio))
+    return Section(f"{key}-answer", "Answer", blocks)
+
+
+def _variants(study: Study, studio: Studio) -> Table:
+    def line(variant: str) -> Line:
+        cells = [cell for cell in study.cells if cell.variant == variant]
+        objective = cells[0].result["objective"]
+        options = ", ".join(f"{name} = {value}" for name, value in sorted(objective["options"].items()))
+        return Line(
+            variant + (" (reference)" if variant == study.reference else ""),
+            [
+                Entry(objective["name"]),
+                Entry(options or "defaults"),
+                Entry(objective["rule"]),
+                Entry(", ".join(str(cell.seed) for cell in cells)),
+            ],
+            studio.mark(variant),
+        )
+
+    return Table(
+        "What is compared. Each variant keeps its colour and symbol on the whole page.",
+        ["Variant", "Objective", "Options", "Decides by", "Seeds finished"],
+        [line(variant) for variant in study.variants],
+    )
+
+
+def _outcome(study: Study, key: str, studio: Studio) -> list[Section]:
+    found = [ranking for model in reversed(study.models) if (ranking := (outcome(study, model)))]
+    if not found:
+        return []
+    blocks: list[Block] = []
+    for model in reversed(study.models):
+        if ranking := outcome(study, model):
+            blocks += ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
+    return [Section(f"{key}-outcome", "Outcome: fetal heartbeat", blocks)]
+
+
+def _training(study: Study, key: str, studio: Studio) -> Section:
+    blocks: list[Block] = []
+    for model in reversed(study.models):
+        runs = {variant: _runs(study, model, variant) for variant in study.variants}
+        histories = [line for found in runs.values() for run in found for line in run["history"]]
+        if histories and all(line.get("val_qwk") is not None for line in histories):
+            picture = studio.picture(
+                f"validation-qwk-{model}",
+                figures.validation_qwk(runs, studio.looks),
+                f"Validation QWK per epoch of the {model.upper()}, one line per variant.",
+            )
+            blocks.append(
+                Gallery(f"{model.upper()}: validation QWK, mean over seeds, on one scale.", [picture], "large")
+            )
+        pictures = [
+            studio.picture(
+                f"training-{model}-{studio.number(variant)}",
+                figures.training(found, studio.looks[variant], variant),
+                f"Training and validation loss per epoch of the {model.upper()} with {variant}.",
+            )
+            for variant, found in runs.items()
+            if any(run["history"] for run in found)
+        ]
+        if pictures:
+            caption = (
+                f"{model.upper()}: loss per epoch, one line per seed; dashed training, solid validation, the dot is the "
+                "epoch that was tested. Losses of different objectives are in different units: compare shapes only."
+            )
+            blocks.append(Gallery(caption, pictures, "medium"))
+    return Section(f"{key}-training", "Training", blocks or [Text("No training history was stored.")])
+
+
+def _runs(study: Study, model: str, variant: str) -> list[Mapping]:
+    return [
+        run
+        for cell in study.cells
+        if cell.variant == variant
+        for run in cell.result["training"]
+        if run["model"] == model
+    ]
+
+
+def _provenance(study: Study, key: str, command: str) -> Section:
+    blocks: list[Block] = [
+        Text("This page was made by"),
+        Code(command),
+        Text("from the cells that were run by"),
+        Code(study.plan["command"]),
+    ]
+    if study.cells:
+        blocks += [_dataset(study), _software(study), Details("Every cell", [_cells(study)])]
+    if study.failed or study.missing:
+        blocks.append(_unfinished(study))
+        blocks += [
+            Details(f"Error of {name}", [Code(error or "The error file is empty.")])
+            for name, error in study.failed.items()
+        ]
+    else:
+        blocks.append(Text("All planned cells finished."))
+    return Section(f"{key}-provenance", "Provenance", blocks)
+
+
+def _dataset(study: Study) -> Table:
+    described = {repr(cell.result["dataset"]): cell.result["dataset"] for cell in study.cells}
+    lines = []
+    for dataset in described.values():
+        sizes = ", ".join(f"{split} {size:,}" for split, size in dataset["sizes"].items())
+        lines += [
+            Line("Name", [Entry(dataset["name"])]),
+            Line("Content", [Entry(dataset["summary"])]),
+            Line("Split", [Entry(f"{dataset['split']} ({sizes})")]),
+            Line("Licence", [Entry(dataset["licence"])]),
+            Line("Citation", [Entry(dataset["citation"])]),
+        ]
+    return Table("Dataset.", ["", "Value"], lines)
+
+
+def _software(study: Study) -> Table:
+    provenance = [cell.result["provenance"] for cell in study.cells]
+    names = sorted({name for found in provenance for name in found["versions"]})
+
+    def distinct(values: list[str]) -> Entry:
+        return Entry(", ".join(sorted(set(values))))
+
+    lines = [Line("device", [distinct([found["device"] for found in provenance])])]
+    lines += [Line(name, [distinct([found["versions"].get(name, "absent") for found in provenance])]) for name in names]
+    wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"])
+    lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
+    return Table("Device and versions; several values mean that cells differ.", ["", "Value"], lines)
+
+
+def _cells(study: Study) -> Table:
+    models = study.models
+    lines = []
+    for cell in study.cells:
+        runs = {run["model"]: run for run in cell.result["training"]}
+        trained = [
+            Entry(f"{run['best_epoch']} of {run['epochs']}", f"{run['parameters']:,} parameters")
+            if (run := runs.get(model))
+            else Entry("not trained")
+            for model in models
+        ]
+        wall = seconds(sum(run["seconds"] for run in runs.values()))
+        lines.append(
+            Line(
+                cell.name,
+                [Entry(str(cell.seed)), *trained, Entry(wall), Entry(cell.result["provenance"]["config_sha"])],
+            )
+        )
+    header = ["Cell", "Seed", *(f"{model.upper()} epoch tested" for model in models), "Wall time", "Config"]
+    return Table("Finished cells.", header, lines)
+
+
+def _unfinished(study: Study) -> Table:
+    lines = [
+        Line(name, [Entry("failed"), Entry(error.splitlines()[-1] if error else "The error file is empty.")])
+        for name, error in study.failed.items()
+    ]
+    lines += [Line(name, [Entry("missing"), Entry("Not started or not finished.")]) for name in study.missing]
+    return Table("Cells without a result; they are in no number on this page.", ["Cell", "State", "Why"], lines)

@@ -1,0 +1,55 @@
+"""The comparison as plain text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ordinal_blast.report import answer
+from ordinal_blast.report.formats import count, extent, number
+from ordinal_blast.report.measures import PRIMARY, baseline, differences, over_seeds, present
+from ordinal_blast.report.results import Group, Study, load
+
+
+def table(run_dirs: Sequence[Path]) -> str:
+    """Mean ± s.d. over seeds per variant, model and task, with the answer above. Ends without a newline."""
+    return "\n\n\n".join(_study(load(run_dir)) for run_dir in run_dirs)
+
+
+def _study(study: Study) -> str:
+    head = f"{study.plan['experiment']}: {study.plan['question']}\n{answer.lead(study)}"
+    blocks = [head, *(_group(study, group) for group in reversed(study.groups() if study.cells else []))]
+    if study.cells:
+        blocks.append("* best mean of its column; ▲ better or ▼ worse than the reference, 95 % interval excludes zero")
+    if study.failed or study.missing:
+        states = [f"{name} failed" for name in study.failed] + [f"{name} missing" for name in study.missing]
+        blocks.append("Without a result: " + ", ".join(states))
+    return "\n\n".join(blocks)
+
+
+def _group(study: Study, group: Group) -> str:
+    measures = present(group, PRIMARY)
+    columns = {measure: over_seeds(group, measure) for measure in measures}
+    variants = [variant for variant in study.variants if variant in set(group.rows["variant"])]
+    cells: dict[str, list[str]] = {variant: [] for variant in variants}
+    for measure, column in columns.items():
+        best = measure.best(column["mean"])
+        told = {d.variant: d for d in differences(group, study.reference, measure) if d.excludes_zero}
+        for variant in variants:
+            line = column.loc[variant]
+            spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
+            arrow = " " if variant not in told else "▲" if (told[variant].mean > 0) == measure.higher else "▼"
+            cells[variant].append(f"{number(line['mean'])}{spread}{'*' if best[variant] else ' '}{arrow}")
+    trivial = baseline(study, group)
+    rows = [
+        [variant + (" (reference)" if variant == study.reference else ""), *values] for variant, values in cells.items()
+    ]
+    rows.append([f"always {trivial.grade}", *(f"{number(trivial.values[m.key])}" for m in measures)])
+    seeds = int(group.rows.groupby("variant").size().max())
+    head = [
+        f"{group.title}  n = {extent(group.rows['n'])}, {count(seeds, 'seed')}",
+        *(measure.heading for measure in measures),
+    ]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,118 @@
+"""One look for every figure: an identity per variant (colour, marker, dash) and a light and a dark palette."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+
+PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#656d76", "#e4e7eb"
+DARK = {PAPER: "#161b22", INK: "#e6edf3", MUTED: "#9198a1", GRID: "#2d333b"}
+
+# Okabe and Ito (2008), told apart by readers with any colour vision; the reference takes the neutral grey.
+REFERENCE = ("#57606a", "#a8b1bb")
+COLOURS = (
+    ("#0072b2", "#3a9bdc"),
+    ("#d55e00", "#f0883e"),
+    ("#009e73", "#2fbf93"),
+    ("#b3558a", "#d98ab8"),
+    ("#c28800", "#e6b32e"),
+    ("#2f9fdb", "#7cc7f2"),
+)
+MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("X", "✖"))
+DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+REFERENCE_MARK, REFERENCE_DASH = ("o", "●"), (0, (3, 2))
+
+DARK_RULES = DARK | dict((REFERENCE, *COLOURS))
+SYSTEM_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ordinal_blast",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.titlecolor": INK,
+    "axes.labelsize": 8,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": PAPER,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAPER,
+    "figure.edgecolor": PAPER,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "savefig.dpi": 72,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How one variant is drawn everywhere; `symbol` is its marker as text."""
+
+    colour: str
+    dark: str
+    marker: str
+    symbol: str
+    dash: object
+
+
+def looks(variants: Sequence[str], reference: str) -> dict[str, Look]:
+    """A look per variant of the plan, by position: the same colour in every figure, whichever cells finished."""
+    rivals = [variant for variant in variants if variant != reference]
+    found = {reference: Look(*REFERENCE, *REFERENCE_MARK, REFERENCE_DASH)}
+    for position, variant in enumerate(rivals):
+        turn, place = divmod(position, len(COLOURS))
+        mark = MARKERS[(place + turn) % len(MARKERS)]
+        found[variant] = Look(*COLOURS[place], *mark, DASHES[turn % len(DASHES)])
+    return found
+
+
+def new(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, to be drawn and saved inside `rc()`."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def rc() -> matplotlib.RcParams:
+    """The context in which figures are drawn and saved."""
+    return matplotlib.rc_context(SETTINGS)
+
+
+def svg(figure: Figure) -> str:
+    """SVG text without dates, in the reader's system font, that follows the reader's light or dark preference."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().replace("'DejaVu Sans'", SYSTEM_FONT)
+    head, opening, body = text.partition("<defs>")
+    return f"{head}<style>{_dark_style()}</style>\n {opening}{body}"
+
+
+def _dark_style() -> str:
+    # Plain light colours stay in the file for viewers that know no media query; browsers override them by their value.
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK_RULES.items()
+        for kind in ("fill", "stroke")
+    )
+    return f"@media(prefers-color-scheme:dark){{{rules}}}"
