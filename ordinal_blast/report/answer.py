@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ordinal_blast.report.formats import count, interval, listed, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
-from ordinal_blast.report.rankings import same_examples
+from ordinal_blast.report.rankings import same_examples, thresholds
 from ordinal_blast.report.results import Group, Study
 
 
@@ -30,13 +30,13 @@ def lead(study: Study) -> str:
     by_chance = (1 - LEVEL) * len(tested)
     if not decided:
         return (
-            f"No difference between the variants shows: none of the {len(tested)} paired differences to {reference} "
-            f"has a 95 % interval over seeds that excludes zero. That is no proof that the variants are equal."
+            f"No difference is established: none of the {len(tested)} paired differences to {reference} "
+            f"has a 95 % interval over seeds that excludes zero. That is no proof that the variants are equal."
         )
     better = sum((difference.mean > 0) == difference.measure.higher for difference in decided)
     verdict = (
         f"Of {count(len(tested), 'paired difference')} to {reference}, {len(decided)} "
-        f"{'has' if len(decided) == 1 else 'have'} a 95 % interval over seeds that excludes zero: "
+        f"{'has' if len(decided) == 1 else 'have'} a 95 % interval over seeds that excludes zero: "
         f"{better} in favour of the other variant, {len(decided) - better} in favour of {reference}."
     )
     chance = (
@@ -47,7 +47,7 @@ def lead(study: Study) -> str:
 
 def findings(study: Study) -> list[str]:
     """Per model and task, which variant is best on which measure, and whether its interval excludes zero."""
-    return [_finding(study, group) for group in reversed(study.groups())]
+    return [_finding(study, group) for group in study.groups()]
 
 
 def caveats(study: Study) -> list[str]:
@@ -74,6 +74,19 @@ def caveats(study: Study) -> list[str]:
             f"The best of {len(study.variants)} variants on one test set is flattered by being picked: "
             "confirm it on examples it was not picked on."
         )
+    rankings = [ranking for group in study.groups() for ranking in thresholds(study, group)]
+    if rankings and study.rivals:
+        notes.append(
+            "DeLong's test compares two fixed sets of scores, averaged over seeds, on this one test set: it covers "
+            "which examples were tested, not what another seed or another training set would change. Holm's p is "
+            "adjusted over the variants of one table, not over tables."
+        )
+    if clustered := next((ranking for ranking in rankings if ranking.clustered), None):
+        notes.append(
+            f"The {len(clustered.labels):,} examples of {clustered.name} come from {clustered.clusters:,} patients or "
+            "treatments. DeLong's test takes examples as independent: its p values are too small where those of one "
+            "patient are alike."
+        )
     return notes
 
 
@@ -89,14 +102,14 @@ def _finding(study: Study, group: Group) -> str:
     if len(study.variants) < 2:
         return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
     claims = "; ".join(
-        f"{listed(names)} {'is' if len(names) == 1 else 'tie as'} best on {listed(values)}"
+        f"{listed(names)} {'has' if len(names) == 1 else 'share'} the best mean {listed(values)}"
         for names, values in winners.items()
     )
     return f"{group.title}: {claims}. {_compared(study, against)}".strip()
 
 
 def _value(measure: Measure, line: dict[str, float]) -> str:
-    spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
+    spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
     return f"{measure.label} ({number(line['mean'])}{spread})"
 
 
@@ -116,6 +129,6 @@ def _compared(study: Study, against: list[Difference]) -> str:
     if told:
         sentences.append(f"Against {study.reference} the interval excludes zero on {listed(told)}.")
     if untold:
-        opening = "It does not on" if told else f"The lead over {study.reference} is not told from seed variance on"
+        opening = "It includes zero on" if told else f"The lead over {study.reference} may be seed variance alone on"
         sentences.append(f"{opening} {listed(untold)}.")
     return " ".join(sentences)

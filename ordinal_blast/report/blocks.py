@@ -73,7 +73,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Small multiples that wrap; `size` is small, medium or large."""
+    """Small multiples that wrap; `size` is small, medium, wide or large."""
 
     kind: ClassVar[str] = "gallery"
     caption: str

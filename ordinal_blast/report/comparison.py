@@ -104,14 +104,14 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
     if seeds == "1":
         note = "One seed: no interval is possible."
     else:
-        note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
+        note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
     caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
     table = Table(
-        f"{caption} In brackets the 95 % t interval over seeds, bold where it excludes zero.",
+        f"{caption} In brackets the 95 % t interval over seeds, bold where it excludes zero.",
         ["Variant", *(measure.heading for measure in shown)],
         lines,
     )
-    return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures), table])]
+    return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures, "wide"), table])]
 
 
 def _confusions(study: Study, group: Group, studio: Studio) -> Part:
@@ -155,7 +155,7 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
     ]
     tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
     caption = "ROC of the expected grade, averaged over the seeds that finished."
-    return [Part(title, [Gallery(caption, pictures), *tables, Text(_assumes(rankings[0]), note=True)])]
+    return [Part(title, [Gallery(caption, pictures, "wide"), *tables])]
 
 
 def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Table:
@@ -180,19 +180,8 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
         )
         for found in compared
     ]
-    caption = f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive."
-    return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
-
-
-def _assumes(ranking: Ranking) -> str:
-    text = (
-        "DeLong's test compares two fixed sets of scores, here averaged over seeds, on this one test set: it covers which "
-        "examples were tested, not what another seed or another training set would change. Holm's p is adjusted over the "
-        "variants of one table, not over tables."
+    caption = (
+        f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. "
+        f"DeLong's test against {study.reference} on scores averaged over seeds, Holm over the variants of this table."
     )
-    if ranking.clustered:
-        text += (
-            f" The {len(ranking.labels):,} examples come from {ranking.clusters:,} patients or treatments, and the test "
-            "takes them as independent: its p values are too small where embryos of one patient are alike."
-        )
-    return text
+    return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)

@@ -23,13 +23,13 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
     """Dot plot of one measure's differences to the reference: mean, 95 % interval, and each seed as a small dot."""
     measure = differences[0].measure
     with theme.rc():
-        figure = theme.new(3.7, 0.95 + 0.36 * len(differences))
+        figure = theme.new(4.0, 0.85 + 0.34 * len(differences))
         axes = figure.subplots()
         axes.axvline(0, color=looks[reference].colour, linestyle=looks[reference].dash, linewidth=1)
         for row, difference in enumerate(differences):
             look = looks[difference.variant]
-            spread = row - 0.28 + np.zeros(len(difference.values))
-            axes.scatter(difference.values, spread, s=7, color=look.colour, alpha=0.55, linewidths=0)
+            spread = row - 0.3 + np.zeros(len(difference.values))
+            axes.scatter(difference.values, spread, s=10, color=look.colour, alpha=0.55, linewidths=0)
             if np.isfinite(difference.low):
                 axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
             face = look.colour if difference.excludes_zero else theme.PAPER
@@ -53,7 +53,7 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     k = len(grades)
     with theme.rc():
-        figure = theme.new(0.75 + 0.55 * k, 0.85 + 0.55 * k)
+        figure = theme.new(0.55 + 0.45 * k, 0.7 + 0.45 * k)
         axes = figure.subplots()
         for row, column in np.ndindex(k, k):
             share = float(shares[row, column])
@@ -64,7 +64,7 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str)
             )
             weight = "bold" if row == column else "normal"
             axes.text(column, row - 0.1, f"{share:.0%}", ha="center", va="center", fontsize=9, fontweight=weight)
-            axes.text(column, row + 0.24, f"{counts[row, column]}", ha="center", va="center", fontsize=6.5)
+            axes.text(column, row + 0.24, f"{counts[row, column]}", ha="center", va="center", fontsize=7)
         axes.set_xlim(-0.5, k - 0.5)
         axes.set_ylim(k - 0.5, -0.5)
         axes.set_aspect("equal")
@@ -74,7 +74,7 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.spines[:].set_visible(False)
-        figure.suptitle(shorten(title), x=0.02, ha="left", fontsize=8.5, fontweight="bold", color=theme.INK)
+        figure.suptitle(shorten(title), x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
         return theme.svg(figure)
 
 

@@ -87,7 +87,7 @@ class Study:
         )
 
     def groups(self) -> list[Group]:
-        """Every model and task with test rows, in order."""
+        """Every model and task with test rows, the whole system first."""
         table = rows(self)
         names = {
             (row["model"], row["task"]): tuple(row["grades"]) for cell in self.cells for row in cell.result["rows"]
@@ -99,7 +99,7 @@ class Study:
                 names[model, task],
                 table[(table["model"] == model) & (table["task"] == task) & (table["split"] == "test")],
             )
-            for model in self.models
+            for model in reversed(self.models)
             for task in self.tasks(model)
         ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ordinal_blast.report import answer, figures, theme
+from ordinal_blast.report import answer, figures
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.comparison import group_section, ranking_blocks
 from ordinal_blast.report.examples import strip
@@ -21,7 +21,7 @@ def sections(study: Study, key: str, command: str) -> list[Section]:
     studio = Studio(key, study)
     found = [_answer(study, key, studio)]
     if study.cells:
-        found += [group_section(study, group, key, studio) for group in reversed(study.groups())]
+        found += [group_section(study, group, key, studio) for group in study.groups()]
         found += _outcome(study, key, studio)
         found += [Section(f"{key}-examples", "Examples", [shown])] if (shown := strip(study, studio)) else []
         found.append(_training(study, key, studio))
@@ -94,14 +94,13 @@ def _variants(study: Study, studio: Studio) -> Table:
 
 
 def _outcome(study: Study, key: str, studio: Studio) -> list[Section]:
-    found = [ranking for model in reversed(study.models) if (ranking := (outcome(study, model)))]
-    if not found:
-        return []
-    blocks: list[Block] = []
-    for model in reversed(study.models):
-        if ranking := outcome(study, model):
-            blocks += ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
-    return [Section(f"{key}-outcome", "Outcome: fetal heartbeat", blocks)]
+    blocks = [
+        block
+        for model in reversed(study.models)
+        if (ranking := outcome(study, model))
+        for block in ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
+    ]
+    return [Section(f"{key}-outcome", "Outcome: fetal heartbeat", blocks)] if blocks else []
 
 
 def _training(study: Study, key: str, studio: Studio) -> Section:
@@ -129,8 +128,8 @@ def _training(study: Study, key: str, studio: Studio) -> Section:
         ]
         if pictures:
             caption = (
-                f"{model.upper()}: loss per epoch, one line per seed; dashed training, solid validation, the dot is the "
-                "epoch that was tested. Losses of different objectives are in different units: compare shapes only."
+                f"{model.upper()}: loss per epoch, one line per seed; dashed training, solid validation, the dot is "
+                "the epoch that was tested. Losses of different objectives are in different units: compare shapes only."
             )
             blocks.append(Gallery(caption, pictures, "medium"))
     return Section(f"{key}-training", "Training", blocks or [Text("No training history was stored.")])

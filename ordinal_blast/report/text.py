@@ -18,9 +18,9 @@ def table(run_dirs: Sequence[Path]) -> str:
 
 def _study(study: Study) -> str:
     head = f"{study.plan['experiment']}: {study.plan['question']}\n{answer.lead(study)}"
-    blocks = [head, *(_group(study, group) for group in reversed(study.groups() if study.cells else []))]
+    blocks = [head, *(_group(study, group) for group in study.groups())]
     if study.cells:
-        blocks.append("* best mean of its column; ▲ better or ▼ worse than the reference, 95 % interval excludes zero")
+        blocks.append("* best mean of its column; ▲ better or ▼ worse than the reference, 95 % interval excludes zero")
     if study.failed or study.missing:
         states = [f"{name} failed" for name in study.failed] + [f"{name} missing" for name in study.missing]
         blocks.append("Without a result: " + ", ".join(states))

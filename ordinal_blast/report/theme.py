@@ -102,10 +102,10 @@ def rc() -> matplotlib.RcParams:
 def svg(figure: Figure) -> str:
     """SVG text without dates, in the reader's system font, that follows the reader's light or dark preference."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().replace("'DejaVu Sans'", SYSTEM_FONT)
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = buffer.getvalue().replace("font-family: 'DejaVu Sans'; ", "")
     head, opening, body = text.partition("<defs>")
-    return f"{head}<style>{_dark_style()}</style>\n {opening}{body}"
+    return f"{head}<style>text{{font-family:{SYSTEM_FONT}}}{_dark_style()}</style>\n {opening}{body}"
 
 
 def _dark_style() -> str:
