@@ -2,7 +2,8 @@
 
 DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837. With placements V of m cases and n controls, the covariance
 of the areas is S = cov(V_cases) / m + cov(V_controls) / n, here always of the wanted difference itself, so that no
-accuracy is lost to subtraction.
+accuracy is lost to subtraction. Where examples share a patient, Obuchowski (1997), Biometrics 53:567, sums placements
+within each cluster first and adds the covariance of a cluster's cases with its controls; clusters of one give DeLong's.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ordinal_blast.evaluation.placements import Placements, placements
-from ordinal_blast.evaluation.validation import as_binary, as_scores
+from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores
 
 Alternative = Literal["two-sided", "less", "greater"]
 
 PAIRED_ASSUMES = (
     "Two fixed models on the same independent examples, enough of them for a normal approximation: it does not cover "
     "the spread over training seeds, examples that share a patient, nested models, or several comparisons at once."
+)
+CLUSTERED_ASSUMES = (
+    "Two fixed models on independent clusters, enough of them for a normal approximation: it does not cover the spread "
+    "over training seeds, nested models, or several comparisons at once."
 )
 UNPAIRED_ASSUMES = (
     "Two fixed scores, each on its own independent examples, enough of them for a t approximation: it does not cover "
@@ -66,17 +71,41 @@ def placements_of(labels: ArrayLike, scores: ArrayLike, name: str = "scores") ->
     return found
 
 
-def _variance(cases: np.ndarray, controls: np.ndarray) -> float:
-    return float(cases.var(ddof=1) / len(cases) + controls.var(ddof=1) / len(controls))
+def covariance(
+    cases: np.ndarray, controls: np.ndarray, labels: ArrayLike, clusters: ArrayLike | None = None
+) -> np.ndarray:
+    """Covariance `[k, k]` of k areas, or differences of areas, from placements `[k, m]` and `[k, n]`.
+
+    Clusters `[N]` (such as patients) gather examples that are not independent; None: all are.
+    """
+    deviations = [side - side.mean(axis=1, keepdims=True) for side in (cases, controls)]
+    if clusters is None:
+        return sum(each @ each.T / (each.shape[1] * (each.shape[1] - 1)) for each in deviations)
+    is_case = as_binary(labels)
+    members = as_clusters(clusters, len(is_case))
+    sides = [members[is_case], members[~is_case]]
+    counts = [len(np.unique(side)) for side in sides]
+    if min(counts) < 2:
+        raise ValueError(
+            f"cases must lie in 2 clusters or more and so must controls, found {counts[0]} and {counts[1]}"
+        )
+    size = members.max() + 1
+    gathered = [
+        np.stack([np.bincount(side, row, size) for row in each]) / each.shape[1]
+        for side, each in zip(sides, deviations, strict=True)
+    ]
+    own = sum(each @ each.T * count / (count - 1) for each, count in zip(gathered, counts, strict=True))
+    cross = gathered[0] @ gathered[1].T * size / (size - 1)
+    return own + cross + cross.T
 
 
-def delong_variance(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Variance of the area under the curve, var(V_cases) / m + var(V_controls) / n.
+def delong_variance(labels: ArrayLike, scores: ArrayLike, *, clusters: ArrayLike | None = None) -> float:
+    """Variance of the area under the curve, var(V_cases) / m + var(V_controls) / n; clustered where clusters are given.
 
     labels `[N]` in {0, 1}, scores `[N]`, higher for cases. ValueError: NaN scores, fewer than 2 cases or 2 controls.
     """
     found = placements_of(labels, scores)
-    return _variance(found.cases, found.controls)
+    return float(covariance(found.cases[None], found.controls[None], labels, clusters)[0, 0])
 
 
 def check_options(alternative: str, confidence: float) -> None:
@@ -99,7 +128,7 @@ def compare(
 ) -> AUCComparison:
     """The test of auc_a - auc_b = null, given the variance of the difference and degrees of freedom (inf: normal)."""
     check_options(alternative, confidence)
-    difference, error = auc_a - auc_b, float(np.sqrt(variance))
+    difference, error = auc_a - auc_b, float(np.sqrt(max(variance, 0.0)))
     shift = difference - null
     if error > 0:
         statistic = shift / error
@@ -139,27 +168,49 @@ def delong_test(
     alternative: Alternative = "two-sided",
     *,
     labels_b: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
     null: float = 0.0,
     confidence: float = 0.95,
 ) -> AUCComparison:
     """Test of AUC(a) - AUC(b) = null against the alternative ("greater": a is better).
 
-    Paired: both scores `[N]` of the same examples; Z = (difference - null) / sqrt(var). Unpaired: scores_b belong to
-    other examples with labels_b (None: to examples labelled alike); t with Satterthwaite's degrees of freedom
-    (V_a + V_b)² / (V_a² / (N_a - 1) + V_b² / (N_b - 1)). Scores that rank alike give p = 1. `null=-margin` with
-    alternative "greater" asks for non-inferiority. ValueError: NaN scores, fewer than 2 cases or 2 controls.
+    Paired: both scores `[N]` of the same examples; Z = (difference - null) / sqrt(var), with clusters `[N]` where
+    examples share a patient. Unpaired: scores_b belong to other examples with labels_b (None: to examples labelled
+    alike); t with Satterthwaite's degrees of freedom (V_a + V_b)² / (V_a² / (N_a - 1) + V_b² / (N_b - 1)). Scores that
+    rank alike give p = 1. ValueError: NaN scores, fewer than 2 cases or 2 controls.
     """
     if paired and labels_b is not None:
         raise ValueError("paired=True compares scores of the same examples: give labels_b only with paired=False")
-    a = placements_of(labels, scores_a, "scores_a")
-    b = placements_of(labels if labels_b is None else labels_b, scores_b, "scores_b")
+    if not paired and clusters is not None:
+        raise ValueError("clusters are for paired=True: two samples have no common clusters")
+    labels_b = labels if labels_b is None else labels_b
+    a, b = placements_of(labels, scores_a, "scores_a"), placements_of(labels_b, scores_b, "scores_b")
     if paired:
-        variance, df = _variance(a.cases - b.cases, a.controls - b.controls), np.inf
+        variance = covariance((a.cases - b.cases)[None], (a.controls - b.controls)[None], labels, clusters)[0, 0]
+        df, assumes = np.inf, PAIRED_ASSUMES if clusters is None else CLUSTERED_ASSUMES
     else:
-        parts = [_variance(each.cases, each.controls) for each in (a, b)]
-        spare = [len(each.cases) + len(each.controls) - 1 for each in (a, b)]
-        variance = sum(parts)
-        weights = sum(part**2 / free for part, free in zip(parts, spare, strict=True))
-        df = variance**2 / weights if weights else np.inf
-    assumes = PAIRED_ASSUMES if paired else UNPAIRED_ASSUMES
+        part_a, part_b = delong_variance(labels, scores_a), delong_variance(labels_b, scores_b)
+        variance = part_a + part_b
+        spread = part_a**2 / (len(np.asarray(labels)) - 1) + part_b**2 / (len(np.asarray(labels_b)) - 1)
+        df, assumes = variance**2 / spread if spread else np.inf, UNPAIRED_ASSUMES
     return compare(a.auc, b.auc, variance, df, alternative, null, confidence, assumes)
+
+
+def delong_noninferiority(
+    labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    margin: float,
+    *,
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> AUCComparison:
+    """Paired test that a is worse than b by less than margin: AUC(a) - AUC(b) > -margin, margin > 0 in area.
+
+    A small p value, or a lower limit of the one-sided interval above -margin, shows it.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin must be above 0, found {margin}")
+    return delong_test(
+        labels, scores_a, scores_b, alternative="greater", clusters=clusters, null=-margin, confidence=confidence
+    )

@@ -22,14 +22,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.probabilistic import ece, log_loss, rps
+from ordinal_blast.evaluation.probabilistic import crossing_rate, ece, log_loss, rps, threshold_ece, unimodal_share
 from ordinal_blast.evaluation.validation import as_num_classes, as_pair
 
 __all__ = [
     "accuracy",
     "amae",
     "balanced_accuracy",
+    "cem",
     "confusion",
+    "crossing_rate",
     "ece",
     "gmsec",
     "kendall_tau",
@@ -39,12 +41,17 @@ __all__ = [
     "min_sensitivity",
     "mmae",
     "mse",
+    "off_by_k_accuracy",
     "off_by_one_accuracy",
     "qwk",
+    "recalls",
     "rmse",
     "rps",
+    "somers_d",
     "spearman",
     "summary",
+    "threshold_ece",
+    "unimodal_share",
 ]
 
 
@@ -107,11 +114,6 @@ def _grade_errors(counts: np.ndarray) -> np.ndarray:
     return _ratio((counts * _distances(counts)).sum(axis=-1), counts.sum(axis=-1))
 
 
-def _recalls(counts: np.ndarray) -> np.ndarray:
-    """Share of each grade that is found, `[..., K]`, nan where the grade is absent."""
-    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
-
-
 @_of_labels
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Share of examples with ŷ = y, 0 to 1."""
@@ -119,15 +121,27 @@ def accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 @_of_labels
+def off_by_k_accuracy(counts: np.ndarray, *, k: int) -> np.ndarray:
+    """Share of examples with |ŷ - y| ≤ k, 0 to 1."""
+    return _mean_cost(counts, _distances(counts) <= k)
+
+
+@_of_labels
 def off_by_one_accuracy(counts: np.ndarray) -> np.ndarray:
     """Share of examples with |ŷ - y| ≤ 1, 0 to 1; 1 for K = 2."""
-    return _mean_cost(counts, _distances(counts) <= 1)
+    return off_by_k_accuracy.of_counts(counts, k=1)
+
+
+@_of_labels
+def recalls(counts: np.ndarray) -> np.ndarray:
+    """Share of each grade that is found (its sensitivity), `[K]`, 0 to 1, nan where the grade is absent."""
+    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
 
 
 @_of_labels
 def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
     """Mean over the grades present of the share found, 0 to 1."""
-    return np.nanmean(_recalls(counts), axis=-1)
+    return np.nanmean(recalls.of_counts(counts), axis=-1)
 
 
 @_of_labels
@@ -203,6 +217,15 @@ def kendall_tau(counts: np.ndarray) -> np.ndarray:
 
 
 @_of_labels
+def somers_d(counts: np.ndarray) -> np.ndarray:
+    """Somers' D of predictions given labels: concordant minus discordant over pairs whose labels differ, -1 to 1.
+
+    (D + 1) / 2 is the concordance index, the area under the ROC curve for K = 2; nan with one label (Somers, 1962).
+    """
+    return _ratio(_excess_concordance(counts), _untied_pairs(counts.sum(axis=-1)))
+
+
+@_of_labels
 def spearman(counts: np.ndarray) -> np.ndarray:
     """Spearman's correlation of midranks, -1 to 1; nan where labels or predictions are constant."""
 
@@ -218,7 +241,7 @@ def spearman(counts: np.ndarray) -> np.ndarray:
 @_of_labels
 def min_sensitivity(counts: np.ndarray) -> np.ndarray:
     """Smallest share found of a grade present, 0 to 1."""
-    return np.nanmin(_recalls(counts), axis=-1)
+    return np.nanmin(recalls.of_counts(counts), axis=-1)
 
 
 @_of_labels
@@ -226,8 +249,27 @@ def gmsec(counts: np.ndarray) -> np.ndarray:
     """Geometric mean of the shares found of the lowest and the highest grade present, 0 to 1."""
     present = counts.sum(axis=-1) > 0
     lowest, highest = present.argmax(axis=-1), present.shape[-1] - 1 - present[..., ::-1].argmax(axis=-1)
-    extremes = np.take_along_axis(_recalls(counts), np.stack([lowest, highest], axis=-1), axis=-1)
+    extremes = np.take_along_axis(recalls.of_counts(counts), np.stack([lowest, highest], axis=-1), axis=-1)
     return np.sqrt(extremes.prod(axis=-1))
+
+
+@_of_labels
+def cem(counts: np.ndarray) -> np.ndarray:
+    """Closeness evaluation measure, Σ prox(ŷ, y) / Σ prox(y, y), 0 to 1 (Amigó et al., 2020).
+
+    prox(a, b) = -log2((n_a / 2 + Σ n_c over c after a up to b) / N), n from the labels: confusing rare neighbours costs
+    little, confusing grades with many examples between them costs much.
+    """
+    labels = counts.sum(axis=-1)
+    upto = np.cumsum(labels, axis=-1)
+    below = upto - labels
+    predicted_lower = upto[..., :, None] - upto[..., None, :]
+    predicted_higher = below[..., None, :] - below[..., :, None]
+    mass = np.maximum(predicted_lower, predicted_higher) + labels[..., None, :] / 2
+    # Mass is 0 only on the diagonal of an absent grade, where the count is 0 as well.
+    prox = -np.log2(np.where(mass > 0, mass, 1) / _total(counts)[..., None, None])
+    best = (labels * np.diagonal(prox, axis1=-2, axis2=-1)).sum(axis=-1)
+    return _ratio((counts * prox).sum(axis=(-2, -1)), best)
 
 
 COUNT_METRICS: tuple[CountMetric, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.validation import as_labelled_probs
+from ordinal_blast.evaluation.validation import as_labelled_probs, as_num_classes, as_probs
 
 
 def rps_values(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
@@ -51,3 +51,33 @@ def ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15) -
     """
     labels, probs = as_labelled_probs(labels, probs, num_classes)
     return _binned_gap(probs.max(axis=1), probs.argmax(axis=1) == labels, bins)
+
+
+def threshold_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15) -> np.ndarray:
+    """Calibration error of "the grade is above k" for k = 0..K-2, `[K-1]`, each 0 to 1.
+
+    The ordinal counterpart of `ece`: P(y > k) is compared in bins with how often y > k.
+    """
+    labels, probs = as_labelled_probs(labels, probs, num_classes)
+    above = 1 - np.cumsum(probs, axis=1)[:, :-1]
+    return np.array([_binned_gap(above[:, k], labels > k, bins) for k in range(above.shape[1])])
+
+
+def unimodal_share(probs: ArrayLike, num_classes: int) -> float:
+    """Share of rows of probs `[N, K]` that rise to one peak and then fall, plateaus allowed, 0 to 1."""
+    steps = np.diff(as_probs(probs, as_num_classes(num_classes)), axis=1)
+    fallen = np.logical_or.accumulate(steps < 0, axis=1)
+    return float(1 - ((steps > 0) & fallen).any(axis=1).mean())
+
+
+def crossing_rate(cumulative: ArrayLike, num_classes: int) -> float:
+    """Share of examples whose P(y > k), or its logits, rises somewhere with k and so is no distribution, 0 to 1.
+
+    cumulative `[N, K-1]`, column k about y > k, as given by a head with one sigmoid per threshold.
+    """
+    cumulative = np.asarray(cumulative, np.float64)
+    if cumulative.ndim != 2 or cumulative.shape[1] != as_num_classes(num_classes) - 1 or not len(cumulative):
+        raise ValueError(f"cumulative must have shape [N, {num_classes - 1}], found {cumulative.shape}")
+    if np.isnan(cumulative).any():
+        raise ValueError(f"cumulative[{np.argwhere(np.isnan(cumulative))[0][0]}] holds NaN")
+    return float((np.diff(cumulative, axis=1) > 0).any(axis=1).mean())

@@ -8,11 +8,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from ordinal_blast.evaluation.delong import AUCComparison, check_options, delong_test, delong_variance
+from ordinal_blast.evaluation.delong import (
+    AUCComparison,
+    check_options,
+    delong_noninferiority,
+    delong_test,
+    delong_variance,
+)
+from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold, delong_seeds
 from ordinal_blast.evaluation.placements import placements
 from ordinal_blast.evaluation.validation import as_binary, as_scores
 
-__all__ = ["AUCComparison", "auc", "auc_ci", "curve", "delong_test", "delong_variance"]
+__all__ = [
+    "AUCComparison",
+    "auc",
+    "auc_ci",
+    "auc_per_threshold",
+    "curve",
+    "delong_contrast",
+    "delong_noninferiority",
+    "delong_per_threshold",
+    "delong_seeds",
+    "delong_test",
+    "delong_variance",
+]
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -25,14 +44,19 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def auc_ci(
-    labels: ArrayLike, scores: ArrayLike, confidence: float = 0.95, method: Literal["wald", "logit"] = "wald"
+    labels: ArrayLike,
+    scores: ArrayLike,
+    confidence: float = 0.95,
+    method: Literal["wald", "logit"] = "wald",
+    *,
+    clusters: ArrayLike | None = None,
 ) -> tuple[float, float]:
     """Interval of the area from DeLong's variance: "wald" clipped to [0, 1], or "logit", symmetric in log odds.
 
     An area of 0 or 1 has variance 0 and gives that one point: such a sample says too little for either method.
     """
     check_options("two-sided", confidence)
-    area, error = auc(labels, scores), np.sqrt(delong_variance(labels, scores))
+    area, error = auc(labels, scores), np.sqrt(delong_variance(labels, scores, clusters=clusters))
     z = stats.norm.ppf((1 + confidence) / 2)
     if method == "wald":
         low, high = area - z * error, area + z * error

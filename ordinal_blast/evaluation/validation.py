@@ -81,3 +81,14 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] is NaN: a missing score cannot be ranked, drop or fill it first")
     return scores
+
+
+def as_clusters(clusters: ArrayLike, length: int) -> np.ndarray:
+    """Cluster of each example as int64 `[N]` in 0..G-1; ValueError for another length or fewer than 2 clusters."""
+    clusters = np.asarray(clusters)
+    if clusters.shape != (length,):
+        raise ValueError(f"clusters must have shape ({length},) like the labels, found {clusters.shape}")
+    names, members = np.unique(clusters, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError("clusters must name at least 2 clusters: one says nothing of the spread between them")
+    return members

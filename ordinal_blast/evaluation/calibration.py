@@ -1,0 +1,95 @@
+"""Calibration after training: class log-probabilities rescaled to fit validation labels.
+
+Fit on validation examples only. A temperature keeps the order of the classes; vector scaling may change it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special
+
+from ordinal_blast.evaluation.validation import as_grades, as_num_classes
+
+SLOPES = (1e-3, 1e3)  # a sample that is separated perfectly has no finite optimum
+OFFSETS = (-50.0, 50.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """Calibrated log-probabilities log softmax(slope * log p + offset), slope and offset `[K]`."""
+
+    slope: np.ndarray
+    offset: np.ndarray
+
+    def apply(self, log_probs: ArrayLike) -> np.ndarray:
+        """Calibrated log-probabilities float64 `[N, K]` of log-probabilities `[N, K]`."""
+        return special.log_softmax(self.slope * _as_log_probs(log_probs, len(self.slope)) + self.offset, axis=1)
+
+
+def _as_log_probs(log_probs: ArrayLike, num_classes: int) -> np.ndarray:
+    log_probs = np.asarray(log_probs, np.float64)
+    if log_probs.ndim != 2 or log_probs.shape[1] != num_classes:
+        raise ValueError(f"log_probs must have shape [N, {num_classes}], found {log_probs.shape}")
+    bad = np.argwhere(np.isnan(log_probs) | (log_probs == np.inf))
+    if len(bad):
+        n, k = bad[0]
+        raise ValueError(f"log_probs[{n}, {k}] = {log_probs[n, k]} is no log-probability")
+    return log_probs
+
+
+def fit(
+    log_probs: ArrayLike, labels: ArrayLike, num_classes: int, method: Literal["temperature", "vector"] = "temperature"
+) -> Scaling:
+    """The scaling with the least log loss on labels `[N]` given log_probs `[N, K]` (Guo et al., 2017).
+
+    "temperature": one slope 1 / T for all classes and no offset; "vector": a slope and an offset for each class.
+    Slopes lie in 0.001..1000, offsets in -50..50. ValueError: bad labels or log_probs, a label with probability 0, or
+    vector scaling with a class absent from the labels.
+    """
+    num_classes = as_num_classes(num_classes)
+    labels, log_probs = as_grades(labels, num_classes), _as_log_probs(log_probs, num_classes)
+    if len(labels) != len(log_probs):
+        raise ValueError(f"{len(labels)} labels but {len(log_probs)} rows of log_probs: one row per label is needed")
+    rows = np.arange(len(labels))
+    bad = np.flatnonzero(np.isneginf(log_probs[rows, labels]))
+    if len(bad):
+        raise ValueError(f"log_probs[{bad[0]}] gives its label {labels[bad[0]]} probability 0: no scaling mends that")
+    finite = np.where(np.isneginf(log_probs), 0, log_probs)
+    onehot = labels[:, None] == np.arange(num_classes)
+
+    def errors(slope: np.ndarray, offset: np.ndarray) -> tuple[float, np.ndarray]:
+        calibrated = special.log_softmax(slope * log_probs + offset, axis=1)
+        return float(-calibrated[rows, labels].mean()), (np.exp(calibrated) - onehot) / len(labels)
+
+    if method == "temperature":
+
+        def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gap = errors(x, np.zeros(num_classes))
+            return value, np.array([(gap * finite).sum()])
+
+        start, bounds = np.ones(1), [SLOPES]
+    elif method == "vector":
+        absent = np.flatnonzero(~onehot.any(axis=0))
+        if len(absent):
+            raise ValueError(f"class {absent[0]} is absent from the labels: vector scaling has no finite fit for it")
+
+        def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gap = errors(x[:num_classes], x[num_classes:])
+            return value, np.concatenate([(gap * finite).sum(axis=0), gap.sum(axis=0)])
+
+        start = np.concatenate([np.ones(num_classes), np.zeros(num_classes)])
+        bounds = [SLOPES] * num_classes + [OFFSETS] * num_classes
+    else:
+        raise ValueError(f"method must be 'temperature' or 'vector', found {method!r}")
+
+    precise = {"ftol": 1e-14, "gtol": 1e-10}
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
+    if method == "temperature":
+        return Scaling(slope=np.repeat(found, num_classes), offset=np.zeros(num_classes))
+    slope, offset = np.split(found, 2)
+    # A constant added to every offset changes nothing: centre it, so that the answer is unique.
+    return Scaling(slope=slope, offset=offset - offset.mean())

@@ -1,0 +1,180 @@
+"""DeLong for more than one pair: k models at once, each threshold of an ordinal grade, several training seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ordinal_blast.evaluation.delong import Alternative, AUCComparison, compare, covariance, delong_test, placements_of
+from ordinal_blast.evaluation.multiplicity import holm
+from ordinal_blast.evaluation.placements import placements
+from ordinal_blast.evaluation.validation import as_grades, as_num_classes, as_scores
+
+CONTRAST_ASSUMES = (
+    "Fixed models on the same independent examples (or clusters), enough of them for a chi-squared approximation: it "
+    "does not cover the spread over training seeds or nested models."
+)
+SEEDS_ASSUMES = (
+    "Seeds and examples (or clusters) are independent draws, enough of both for a normal approximation; what the two "
+    "share is counted in both variances, which errs on the safe side: it does not cover new training data."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class AUCContrast:
+    """Areas `[k]`, their covariance `[k, k]`, and the chi-squared test that a contrast of them is 0."""
+
+    aucs: np.ndarray
+    covariance: np.ndarray
+    statistic: float
+    df: int
+    p_value: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdComparison:
+    """DeLong's test for "the grade is above threshold", with its p value adjusted by Holm over all thresholds."""
+
+    threshold: int
+    test: AUCComparison
+    p_holm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedComparison:
+    """Mean difference of areas over seeds, its two variances apart, and the test that uses both.
+
+    differences `[S]` by seed; test_set_variance: of the mean difference, from which examples were tested;
+    seed_variance: between seeds, of one seed's difference; test: with variance test_set + seed / S.
+    """
+
+    differences: np.ndarray
+    test_set_variance: float
+    seed_variance: float
+    test: AUCComparison
+
+
+def delong_contrast(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    contrast: ArrayLike | None = None,
+    *,
+    clusters: ArrayLike | None = None,
+) -> AUCContrast:
+    """Test that L θ = 0 for the areas θ of k models: χ² = (Lθ)ᵀ (L S Lᵀ)⁺ Lθ, df = rank (DeLong et al., 1988).
+
+    labels `[N]`, scores `[k, N]`, contrast L `[c, k]` with rows that sum to 0; None: all areas are equal.
+    ValueError: NaN scores, fewer than 2 models, 2 cases or 2 controls, a contrast of another shape or row sum.
+    """
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 2 or len(scores) < 2:
+        raise ValueError(f"scores must have shape [k, N] with 2 models or more, found {scores.shape}")
+    contrast = np.diff(np.eye(len(scores)), axis=0) if contrast is None else np.asarray(contrast, np.float64)
+    if contrast.ndim != 2 or contrast.shape[1] != len(scores):
+        raise ValueError(f"contrast must have shape [c, {len(scores)}], found {contrast.shape}")
+    if not np.allclose(contrast.sum(axis=1), 0):
+        raise ValueError("each row of contrast must sum to 0, so that equal areas are its null")
+    found = [placements_of(labels, row, f"scores[{i}]") for i, row in enumerate(scores)]
+    areas = np.array([each.auc for each in found])
+    cases, controls = np.stack([each.cases for each in found]), np.stack([each.controls for each in found])
+    shift = contrast @ areas
+    spread = covariance(contrast @ cases, contrast @ controls, labels, clusters)
+    values, vectors = np.linalg.eigh(spread)
+    kept = values > 1e-12 * max(1e-12, values.max())
+    along = vectors.T @ shift
+    if np.abs(along[~kept]).max(initial=0) > 1e-12:
+        statistic, df = np.inf, len(values)
+    else:
+        statistic, df = float((along[kept] ** 2 / values[kept]).sum()), int(kept.sum())
+    p_value = float(stats.chi2.sf(statistic, df)) if df else 1.0
+    everything = covariance(cases, controls, labels, clusters)
+    return AUCContrast(areas, everything, statistic, df, p_value, CONTRAST_ASSUMES)
+
+
+def _by_threshold(scores: ArrayLike, num_classes: int, length: int, name: str) -> np.ndarray:
+    """Scores as `[K-1, N]`: one score for all thresholds `[N]`, or one each `[N, K-1]`."""
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim == 1:
+        return np.broadcast_to(as_scores(scores, length, name), (num_classes - 1, length))
+    if scores.shape != (length, num_classes - 1):
+        raise ValueError(f"{name} must have shape [{length}] or [{length}, {num_classes - 1}], found {scores.shape}")
+    return np.stack([as_scores(column, length, f"{name}[:, {k}]") for k, column in enumerate(scores.T)])
+
+
+def auc_per_threshold(labels: ArrayLike, scores: ArrayLike, num_classes: int) -> np.ndarray:
+    """Area for "the grade is above k", k = 0..K-2, `[K-1]`; nan where no label lies on one side.
+
+    labels `[N]` in 0..K-1; scores `[N]`, such as the expected grade, or `[N, K-1]`, such as P(y > k).
+    """
+    num_classes = as_num_classes(num_classes)
+    labels = as_grades(labels, num_classes)
+    columns = _by_threshold(scores, num_classes, len(labels), "scores")
+    return np.array(
+        [
+            placements(above, column).auc if (above := labels > k).any() and not above.all() else np.nan
+            for k, column in enumerate(columns)
+        ]
+    )
+
+
+def delong_per_threshold(
+    labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    num_classes: int,
+    *,
+    alternative: Alternative = "two-sided",
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> tuple[ThresholdComparison, ...]:
+    """Paired DeLong test for "the grade is above k" at each k with 2 labels or more on both sides, adjusted by Holm.
+
+    labels `[N]` in 0..K-1; scores `[N]` or `[N, K-1]` as for `auc_per_threshold`.
+    """
+    num_classes = as_num_classes(num_classes)
+    labels = as_grades(labels, num_classes)
+    a = _by_threshold(scores_a, num_classes, len(labels), "scores_a")
+    b = _by_threshold(scores_b, num_classes, len(labels), "scores_b")
+    above = [labels > k for k in range(num_classes - 1)]
+    tested = [k for k, cases in enumerate(above) if 2 <= cases.sum() <= len(labels) - 2]
+    tests = [
+        delong_test(above[k], a[k], b[k], alternative=alternative, clusters=clusters, confidence=confidence)
+        for k in tested
+    ]
+    adjusted = holm([test.p_value for test in tests])
+    return tuple(ThresholdComparison(*row) for row in zip(tested, tests, adjusted.tolist(), strict=True))
+
+
+def delong_seeds(
+    labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    *,
+    alternative: Alternative = "two-sided",
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> SeedComparison:
+    """Compare two methods, not two models: scores `[S, N]` of S ≥ 2 training seeds each on the same examples.
+
+    The variance of the mean difference is DeLong's with placements averaged over seeds (which examples) plus the
+    variance of the differences by seed over S (which seeds); normal approximation.
+    """
+    a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
+    if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(f"scores must have one shape [S, N] with 2 seeds or more, found {a.shape} and {b.shape}")
+    found_a = [placements_of(labels, row, f"scores_a[{s}]") for s, row in enumerate(a)]
+    found_b = [placements_of(labels, row, f"scores_b[{s}]") for s, row in enumerate(b)]
+    pairs = list(zip(found_a, found_b, strict=True))
+    cases = np.mean([x.cases - y.cases for x, y in pairs], axis=0)
+    controls = np.mean([x.controls - y.controls for x, y in pairs], axis=0)
+    test_set = float(covariance(cases[None], controls[None], labels, clusters)[0, 0])
+    differences = np.array([x.auc - y.auc for x, y in pairs])
+    between = float(differences.var(ddof=1))
+    means = [float(np.mean([each.auc for each in found])) for found in (found_a, found_b)]
+    total = test_set + between / len(a)
+    test = compare(*means, total, np.inf, alternative, 0.0, confidence, SEEDS_ASSUMES)
+    return SeedComparison(differences, test_set, between, test)

@@ -1,0 +1,142 @@
+"""Several raters of the same examples: their vote, and how well one rater or a model predicts the vote of the others.
+
+Annotations are int `[N, R]`, -1 where a rater gave no grade.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Ties = Literal["low", "high", "median", "drop"]
+
+ASSUMES = (
+    "Each example counts alike however many raters graded it, and examples are independent: it does not cover the "
+    "choice of raters, and depends on the rule for ties."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaveOneOut:
+    """Agreement with the vote of the other raters.
+
+    human, model: accuracies averaged over examples (model nan without predictions); human_by_example and
+    model_by_example `[N]`: what they average, nan where no vote of others exists; num_examples: that count;
+    tied: share of the left-out raters for whom the others' vote was tied; ties: the rule.
+    """
+
+    human: float
+    model: float
+    human_by_example: np.ndarray
+    model_by_example: np.ndarray
+    num_examples: int
+    tied: float
+    ties: str
+    assumes: str = ASSUMES
+
+
+def _counts(annotations: ArrayLike) -> np.ndarray:
+    """How many raters gave each grade, int `[N, K]`, K up to the highest grade seen."""
+    annotations = np.asarray(annotations)
+    if annotations.ndim != 2 or not annotations.size:
+        raise ValueError(f"annotations must have shape [N, R] with N, R above 0, found {annotations.shape}")
+    if annotations.dtype.kind not in "iu":
+        raise ValueError(f"annotations must be integers, -1 where missing, found {annotations.dtype}")
+    bad = np.argwhere(annotations < -1)
+    if len(bad):
+        n, r = bad[0]
+        raise ValueError(f"annotations[{n}, {r}] = {annotations[n, r]} is neither a grade (0 or more) nor missing (-1)")
+    grades = np.arange(max(1, annotations.max() + 1))
+    return (annotations[..., None] == grades).sum(axis=1)
+
+
+def _check_ties(ties: str, rules: tuple[str, ...]) -> None:
+    if ties not in rules:
+        raise ValueError(f"ties must be one of {', '.join(rules)}, found {ties!r}")
+
+
+def _most_voted(counts: np.ndarray) -> np.ndarray:
+    """Which grades have the most votes, bool `[..., K]`; none where there are no votes."""
+    return (counts == counts.max(axis=-1, keepdims=True)) & (counts > 0)
+
+
+def _vote(counts: np.ndarray, ties: Ties) -> np.ndarray:
+    """The most voted grade int `[...]` of votes `[..., K]`, -1 without a vote."""
+    best = _most_voted(counts)
+    num_classes = counts.shape[-1]
+    if ties == "high":
+        voted = num_classes - 1 - best[..., ::-1].argmax(axis=-1)
+    elif ties == "median":
+        total, upto = counts.sum(axis=-1, keepdims=True), np.cumsum(counts, axis=-1)
+        lower, upper = ((upto > (total - odd) // 2).argmax(axis=-1) for odd in (1, 0))
+        # Distances to twice the median stay whole; argmin takes the lower of two grades equally near.
+        distance = np.abs(2 * np.arange(num_classes) - (lower + upper)[..., None])
+        voted = np.where(best, distance, 2 * num_classes).argmin(axis=-1)
+    else:
+        voted = best.argmax(axis=-1)
+    valid = best.sum(axis=-1) == 1 if ties == "drop" else best.any(axis=-1)
+    return np.where(valid, voted, -1)
+
+
+def vote(annotations: ArrayLike, ties: Ties = "low") -> np.ndarray:
+    """The grade most raters gave, int `[N]`; -1 where nobody graded, and for ties if they are dropped.
+
+    ties: "low" or "high" of the tied grades, the one nearest the "median" of all grades given (the lower of two equally
+    near), or "drop". ValueError: another shape, type or rule, or a grade below -1.
+    """
+    _check_ties(ties, ("low", "high", "median", "drop"))
+    return _vote(_counts(annotations), ties)
+
+
+def leave_one_out(
+    annotations: ArrayLike, predictions: ArrayLike | None = None, ties: Ties | Literal["share"] = "low"
+) -> LeaveOneOut:
+    """Accuracy of raters, and of a model, at the vote of the other raters (Kragh et al., 2019, equations 4 and 5).
+
+    human = mean_n mean_a 1[vote(y_n without a) = y_na], model = mean_n mean_a 1[vote(y_n without a) = ŷ_n], over the
+    raters a of each example. ties as for `vote`; "drop" leaves tied votes out of the inner mean, and "share" gives
+    1 / (number tied) for any tied grade, as drawing among them would on average. Examples without a vote of others are
+    left out. predictions int `[N]`. ValueError: as `vote`, or where no example has two raters.
+    """
+    _check_ties(ties, ("low", "high", "median", "drop", "share"))
+    counts = _counts(annotations)
+    num_examples, num_classes = counts.shape
+    if predictions is not None:
+        predictions = np.asarray(predictions)
+        if predictions.shape != (num_examples,) or predictions.dtype.kind not in "iu":
+            raise ValueError(
+                f"predictions must be integers [{num_examples}], found {predictions.dtype} {predictions.shape}"
+            )
+
+    # Raters who gave the same grade leave the same votes behind: row g of others is without one of those who gave g.
+    others = np.maximum(counts[:, None, :] - np.eye(num_classes, dtype=np.int64), 0)
+    best = _most_voted(others)
+    if ties == "share":
+        credit = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
+    else:
+        credit = _vote(others, ties)[..., None] == np.arange(num_classes)
+    raters = counts * credit.any(axis=-1)
+    given = raters.sum(axis=1)
+    if not given.any():
+        raise ValueError("no example has a vote of other raters: at least two raters must have graded one")
+
+    def by_example(hits: np.ndarray) -> np.ndarray:
+        return np.where(given > 0, (raters * hits).sum(axis=1) / np.maximum(given, 1), np.nan)
+
+    human = by_example(np.diagonal(credit, axis1=1, axis2=2))
+    model = np.full(num_examples, np.nan)
+    if predictions is not None:
+        model = by_example((credit * (predictions[:, None] == np.arange(num_classes))[:, None, :]).sum(axis=-1))
+    multiple = counts * (counts.sum(axis=1, keepdims=True) > 1)
+    return LeaveOneOut(
+        human=float(np.nanmean(human)),
+        model=float(np.nanmean(model)) if predictions is not None else np.nan,
+        human_by_example=human,
+        model_by_example=model,
+        num_examples=int((given > 0).sum()),
+        tied=float((multiple * (best.sum(axis=-1) > 1)).sum() / multiple.sum()),
+        ties=ties,
+    )

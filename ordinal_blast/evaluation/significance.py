@@ -1,0 +1,349 @@
+"""Are methods different, over seeds, folds and data sets? Tests over a grid of scores.
+
+`blocks` turns result rows into scores `[B, M]`: one row per block (a data set, or a seed), one column per method.
+Every result says in `assumes` what it rests on and what it leaves out. Which examples were tested is another matter:
+see `roc.delong_test` and `bootstrap` for one test set, and `variance_components` for both at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ordinal_blast.evaluation.multiplicity import holm
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedDifference:
+    """Mean of a - b with its t interval and test, and a bootstrap interval (None for a corrected t)."""
+
+    mean: float
+    sd: float
+    n: int
+    ci: tuple[float, float]
+    ci_bootstrap: tuple[float, float] | None
+    statistic: float
+    p_value: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PairwiseTest:
+    """One pair of methods: median of a - b over blocks, Wilcoxon's p value, and the same adjusted by Holm."""
+
+    a: str
+    b: str
+    median_difference: float
+    p_value: float
+    p_holm: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Friedman:
+    """Mean ranks `[M]` (1 best), Friedman's chi-squared and the less conservative F of Iman and Davenport."""
+
+    mean_ranks: np.ndarray
+    chi_squared: float
+    p_chi_squared: float
+    f: float
+    df: tuple[int, int]
+    p_value: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Nemenyi:
+    """P values `[M, M]` of all pairs, and the difference of mean ranks that is critical at level alpha."""
+
+    mean_ranks: np.ndarray
+    p_values: np.ndarray
+    critical_difference: float
+    alpha: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BayesianComparison:
+    """Probabilities that a is better by more than rope, that they are practically equal, and that b is better."""
+
+    p_a: float
+    p_rope: float
+    p_b: float
+    rope: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class VarianceComponents:
+    """Variances of one value by seed, by example and by what is left, and the standard error of the mean from each.
+
+    seed_error: sqrt(V_seed / S + V_rest / (S N)), test_set_error: sqrt(V_example / N + V_rest / (S N)), and
+    standard_error: of the mean over new seeds and new examples, with V_rest once.
+    """
+
+    mean: float
+    seed: float
+    example: float
+    rest: float
+    seed_error: float
+    test_set_error: float
+    standard_error: float
+    assumes: str
+
+
+def blocks(
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    by: Sequence[str] = ("dataset",),
+    method: str = "objective",
+) -> tuple[np.ndarray, list[tuple[Any, ...]], list[str]]:
+    """Scores `[B, M]`, the B blocks and the M methods of result rows; rows that agree on both are averaged.
+
+    Averaging seeds and folds within a data set first keeps blocks independent (Demšar, 2006). Order is that of first
+    appearance. ValueError: no rows, a row without the metric, or a block without one of the methods.
+    """
+    cells: dict[tuple[Any, ...], dict[str, list[float]]] = {}
+    for i, row in enumerate(rows):
+        missing = [key for key in (*by, method, metric) if key not in row]
+        if missing:
+            raise ValueError(f"row {i} has no {missing[0]!r}")
+        cells.setdefault(tuple(row[key] for key in by), {}).setdefault(row[method], []).append(row[metric])
+    if not cells:
+        raise ValueError("no result rows")
+    methods = list(dict.fromkeys(name for cell in cells.values() for name in cell))
+    for block, cell in cells.items():
+        absent = [name for name in methods if name not in cell]
+        if absent:
+            raise ValueError(f"block {dict(zip(by, block, strict=True))} has no {method} {absent[0]!r}: tests need all")
+    scores = np.array([[np.mean(cell[name]) for name in methods] for cell in cells.values()])
+    return scores, list(cells), methods
+
+
+def _as_pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(f"a and b must be vectors of one length, 2 or more, found {a.shape} and {b.shape}")
+    if not np.isfinite(a - b).all():
+        raise ValueError(f"pair {np.flatnonzero(~np.isfinite(a - b))[0]} is not finite")
+    return a, b
+
+
+def _as_table(values: ArrayLike, columns: int, axes: str) -> np.ndarray:
+    """Values as finite float64 with 2 rows and `columns` columns at least; ValueError otherwise."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or len(values) < 2 or values.shape[1] < columns:
+        raise ValueError(f"need {axes} of shape [2, {columns}] or larger, found {list(values.shape)}")
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"entry ({row}, {column}) of {axes} is {values[row, column]}: every cell needs a finite value")
+    return values
+
+
+def _as_scores(scores: ArrayLike, num_methods: int = 2) -> np.ndarray:
+    return _as_table(scores, num_methods, "scores [blocks, methods]")
+
+
+def _check_methods(scores: np.ndarray, methods: Sequence[str]) -> None:
+    if len(methods) != scores.shape[1]:
+        raise ValueError(f"{len(methods)} methods named but scores have {scores.shape[1]} columns")
+
+
+def _t_test(differences: np.ndarray, error: float, confidence: float) -> tuple[tuple[float, float], float, float]:
+    """Interval, t and p value of the mean of differences with standard error `error`."""
+    mean, df = float(differences.mean()), len(differences) - 1
+    reach = float(stats.t.ppf((1 + confidence) / 2, df)) * error
+    with np.errstate(divide="ignore"):
+        statistic = float(np.divide(mean, error)) if mean else 0.0
+    return (mean - reach, mean + reach), statistic, float(2 * stats.t.sf(abs(statistic), df))
+
+
+def paired_difference(
+    a: ArrayLike, b: ArrayLike, *, seed: int, confidence: float = 0.95, resamples: int = 10_000
+) -> PairedDifference:
+    """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test, and a percentile bootstrap interval."""
+    a, b = _as_pair(a, b)
+    differences = a - b
+    ci, statistic, p_value = _t_test(differences, stats.sem(differences), confidence)
+    draws = np.random.default_rng(seed).integers(len(differences), size=(resamples, len(differences)))
+    limits = np.quantile(differences[draws].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return PairedDifference(
+        mean=float(differences.mean()),
+        sd=float(differences.std(ddof=1)),
+        n=len(differences),
+        ci=ci,
+        ci_bootstrap=(float(limits[0]), float(limits[1])),
+        statistic=statistic,
+        p_value=p_value,
+        assumes="Runs are independent and, for t, their differences near normal: it does not cover which examples were "
+        "tested, and the bootstrap interval is too short below some ten runs.",
+    )
+
+
+def corrected_t(
+    a: ArrayLike, b: ArrayLike, *, num_train: int, num_test: int, confidence: float = 0.95
+) -> PairedDifference:
+    """Mean of a - b over J repeated hold-outs or folds `[J]` with variance (1/J + n_test/n_train) s².
+
+    The added share allows for training sets that overlap (Nadeau & Bengio, 2003).
+    """
+    a, b = _as_pair(a, b)
+    if num_train < 1 or num_test < 1:
+        raise ValueError(f"num_train and num_test must be 1 or more, found {num_train} and {num_test}")
+    differences = a - b
+    sd = float(differences.std(ddof=1))
+    ci, statistic, p_value = _t_test(differences, sd * np.sqrt(1 / len(a) + num_test / num_train), confidence)
+    return PairedDifference(
+        mean=float(differences.mean()),
+        sd=sd,
+        n=len(a),
+        ci=ci,
+        ci_bootstrap=None,
+        statistic=statistic,
+        p_value=p_value,
+        assumes="Random splits of one data set whose runs correlate by the share tested, a rule of thumb: it does not "
+        "cover other data sets.",
+    )
+
+
+def wilcoxon_holm(scores: ArrayLike, methods: Sequence[str]) -> tuple[PairwiseTest, ...]:
+    """Wilcoxon's signed-rank test of every pair of methods over blocks, scores `[B, M]`, adjusted by Holm.
+
+    Unlike mean ranks, a pair's result does not depend on which other methods are compared (Benavoli et al., 2016). Zero
+    differences are ranked and split between the signs, so that they count against a difference (Demšar, 2006).
+    """
+    scores = _as_scores(scores)
+    _check_methods(scores, methods)
+    pairs = list(itertools.combinations(range(len(methods)), 2))
+    differences = [scores[:, i] - scores[:, j] for i, j in pairs]
+    p_values = [float(stats.wilcoxon(d, zero_method="zsplit").pvalue) if d.any() else 1.0 for d in differences]
+    return tuple(
+        PairwiseTest(
+            a=methods[i],
+            b=methods[j],
+            median_difference=float(np.median(difference)),
+            p_value=p_value,
+            p_holm=float(adjusted),
+            assumes="Blocks are independent and differences symmetric about their median: it does not weigh the spread "
+            "within a block.",
+        )
+        for (i, j), difference, p_value, adjusted in zip(pairs, differences, p_values, holm(p_values), strict=True)
+    )
+
+
+def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> np.ndarray:
+    """Mean over blocks of each method's rank, 1 the best, ties shared, `[M]` from scores `[B, M]`."""
+    scores = _as_scores(scores)
+    return stats.rankdata(-scores if higher_is_better else scores, axis=1).mean(axis=0)
+
+
+def friedman(scores: ArrayLike, *, higher_is_better: bool) -> Friedman:
+    """Friedman's test that M ≥ 3 methods rank alike over B blocks, scores `[B, M]`.
+
+    F = (B - 1) χ² / (B (M - 1) - χ²) with M - 1 and (M - 1)(B - 1) degrees of freedom (Iman & Davenport, 1980).
+    """
+    scores = _as_scores(scores, 3)
+    num_blocks, num_methods = scores.shape
+    df = (num_methods - 1, (num_methods - 1) * (num_blocks - 1))
+    if (scores == scores[:, :1]).all():
+        chi_squared, p_chi_squared = 0.0, 1.0
+    else:
+        chi_squared, p_chi_squared = (float(value) for value in stats.friedmanchisquare(*scores.T))
+    left = num_blocks * (num_methods - 1) - chi_squared
+    f = (num_blocks - 1) * chi_squared / left if left > 1e-9 * num_blocks else np.inf
+    return Friedman(
+        mean_ranks=mean_ranks(scores, higher_is_better=higher_is_better),
+        chi_squared=chi_squared,
+        p_chi_squared=p_chi_squared,
+        f=f,
+        df=df,
+        p_value=float(stats.f.sf(f, *df)),
+        assumes="Blocks are independent and only ranks within them count: it does not weigh the size of differences or "
+        "the spread within a block.",
+    )
+
+
+def nemenyi(scores: ArrayLike, *, higher_is_better: bool, alpha: float = 0.05) -> Nemenyi:
+    """Nemenyi's test of all pairs of mean ranks, scores `[B, M]`, after Friedman's has rejected.
+
+    Critical difference q_alpha sqrt(M (M + 1) / (6 B)), q from the studentized range over sqrt(2) (Demšar, 2006).
+    """
+    from scikit_posthocs import posthoc_nemenyi_friedman  # imports plotting: seconds, and only needed here
+
+    scores = _as_scores(scores)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1, found {alpha}")
+    num_blocks, num_methods = scores.shape
+    quantile = float(stats.studentized_range.ppf(1 - alpha, num_methods, np.inf)) / np.sqrt(2)
+    return Nemenyi(
+        mean_ranks=mean_ranks(scores, higher_is_better=higher_is_better),
+        p_values=np.asarray(posthoc_nemenyi_friedman(scores), np.float64),
+        critical_difference=float(quantile * np.sqrt(num_methods * (num_methods + 1) / (6 * num_blocks))),
+        alpha=alpha,
+        assumes="Blocks are independent, and many: it is conservative, and a pair's result depends on which other "
+        "methods are in the pool.",
+    )
+
+
+def bayesian_signed_rank(
+    a: ArrayLike, b: ArrayLike, rope: float, *, higher_is_better: bool, seed: int, samples: int = 50_000
+) -> BayesianComparison:
+    """Posterior probabilities over blocks `[B]` with a region of practical equivalence |a - b| ≤ rope.
+
+    Bayesian signed-rank test with a Dirichlet process prior (Benavoli et al., 2014, 2017). ImportError without the
+    package baycomp.
+    """
+    try:
+        import baycomp
+    except ImportError as error:
+        raise ImportError("bayesian_signed_rank needs baycomp: pip install 'ordinal-blast[bayes]'") from error
+    a, b = _as_pair(a, b)
+    if not rope >= 0:
+        raise ValueError(f"rope must be 0 or more, found {rope}")
+    worse, better = (b, a) if higher_is_better else (a, b)
+    posterior = baycomp.SignedRankTest(worse, better, rope=rope, nsamples=samples, random_state=seed)
+    p_b, p_rope, p_a = (float(p) for p in posterior.probs())
+    return BayesianComparison(
+        p_a=p_a,
+        p_rope=p_rope,
+        p_b=p_b,
+        rope=rope,
+        assumes="Blocks are independent draws from a population of problems, and rope was chosen beforehand: it does "
+        "not weigh the spread within a block.",
+    )
+
+
+def variance_components(values: ArrayLike) -> VarianceComponents:
+    """Seed variance and test-set variance apart, for a value of each seed on each example, `[S, N]`, S, N ≥ 2.
+
+    values are, for example, |ŷ - y|, a hit, or a difference of two methods. Two-way random effects v = μ + seed +
+    example + rest by the method of moments; a component that comes out negative is 0.
+    """
+    values = _as_table(values, 2, "values [seeds, examples]")
+    num_seeds, num_examples = values.shape
+    mean = values.mean()
+    by_seed, by_example = values.mean(axis=1), values.mean(axis=0)
+    ms_seed = num_examples * by_seed.var(ddof=1)
+    ms_example = num_seeds * by_example.var(ddof=1)
+    left = values - by_seed[:, None] - by_example + mean
+    rest = float((left**2).sum() / ((num_seeds - 1) * (num_examples - 1)))
+    seed = max(0.0, float(ms_seed - rest) / num_examples)
+    example = max(0.0, float(ms_example - rest) / num_seeds)
+    shared = rest / (num_seeds * num_examples)
+    return VarianceComponents(
+        mean=float(mean),
+        seed=seed,
+        example=example,
+        rest=rest,
+        seed_error=float(np.sqrt(seed / num_seeds + shared)),
+        test_set_error=float(np.sqrt(example / num_examples + shared)),
+        standard_error=float(np.sqrt(seed / num_seeds + example / num_examples + shared)),
+        assumes="Seeds and examples are independent draws, crossed: it does not cover new training data or examples "
+        "that share a patient.",
+    )
