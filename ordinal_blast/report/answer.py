@@ -54,8 +54,8 @@ def caveats(study: Study) -> list[str]:
     """What varies, what the intervals cover, and what they leave out."""
     if not study.cells:
         return []
-    models = [(model, task) for model in study.models for task in study.tasks(model)]
-    same = all(same_examples(study, model, task) for model, task in models)
+    groups = study.groups()
+    same = all(map(same_examples, groups))
     seeds = len(study.seeds)
     if seeds == 1:
         varies = "One seed: the ± that several seeds would give is not known."
@@ -74,7 +74,7 @@ def caveats(study: Study) -> list[str]:
             f"The best of {len(study.variants)} variants on one test set is flattered by being picked: "
             "confirm it on examples it was not picked on."
         )
-    rankings = [ranking for group in study.groups() for ranking in thresholds(study, group)]
+    rankings = [ranking for group in groups for ranking in thresholds(group)]
     if rankings and study.rivals:
         notes.append(
             "DeLong's test compares two fixed sets of scores, averaged over seeds, on this one test set: it covers "
@@ -99,13 +99,13 @@ def _finding(study: Study, group: Group) -> str:
         winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
         if study.reference not in best:
             against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
-    if len(study.variants) < 2:
+    if len(group.variants) < 2:
         return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
     claims = "; ".join(
         f"{listed(names)} {'has' if len(names) == 1 else 'share'} the best mean {listed(values)}"
         for names, values in winners.items()
     )
-    return f"{group.title}: {claims}. {_compared(study, against)}".strip()
+    return f"{group.title}: {claims}. {_compared(study.reference, group, against)}".strip()
 
 
 def _value(measure: Measure, line: dict[str, float]) -> str:
@@ -113,12 +113,12 @@ def _value(measure: Measure, line: dict[str, float]) -> str:
     return f"{measure.label} ({number(line['mean'])}{spread})"
 
 
-def _compared(study: Study, against: list[Difference]) -> str:
+def _compared(reference: str, group: Group, against: list[Difference]) -> str:
     """Which of the winners' differences to the reference stand out."""
-    if study.reference not in study.variants:
+    if reference not in group.variants:
         return ""
     if not against:
-        return f"Nothing beats the reference {study.reference} there."
+        return f"Nothing has a better mean than the reference {reference} there."
     told = [
         f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)} for {d.variant}"
         for d in against
@@ -127,8 +127,8 @@ def _compared(study: Study, against: list[Difference]) -> str:
     untold = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
     sentences = []
     if told:
-        sentences.append(f"Against {study.reference} the interval excludes zero on {listed(told)}.")
+        sentences.append(f"Against {reference} the interval excludes zero on {listed(told)}.")
     if untold:
-        opening = "It includes zero on" if told else f"The lead over {study.reference} may be seed variance alone on"
+        opening = "It includes zero on" if told else f"The lead over {reference} may be seed variance alone on"
         sentences.append(f"{opening} {listed(untold)}.")
     return " ".join(sentences)

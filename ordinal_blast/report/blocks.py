@@ -53,7 +53,7 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A captioned table."""
+    """A captioned table; one without a header lists names and values."""
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -73,7 +73,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Small multiples that wrap; `size` is small, medium, wide or large."""
+    """Small multiples that wrap; `size` is small, medium or wide."""
 
     kind: ClassVar[str] = "gallery"
     caption: str

@@ -18,19 +18,19 @@ from ordinal_blast.report.measures import (
     present,
 )
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import TEST, Ranking, compare, thresholds
+from ordinal_blast.report.rankings import Ranking, compare, thresholds
 from ordinal_blast.report.results import Group, Study
 
 
 def group_section(study: Study, group: Group, key: str, studio: Studio) -> Section:
     """Everything about one model on one task."""
-    blocks: list[Block] = [scores_table(study, group, PRIMARY, studio)]
+    blocks: list[Block] = [scores_table(group, PRIMARY, studio)]
     if present(group, SECONDARY):
-        blocks.append(Details("More measures", [scores_table(study, group, SECONDARY, studio)]))
+        blocks.append(Details("More measures", [scores_table(group, SECONDARY, studio)]))
     blocks += _differences(study, group, studio)
-    blocks.append(_confusions(study, group, studio))
+    blocks.append(_confusions(group, studio))
     name = f"roc-{group.model}-{group.task}"
-    if rankings := thresholds(study, group):
+    if rankings := thresholds(group):
         found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
     else:
         reason = "Cells were tested on different examples, or a boundary has fewer than two examples on a side: no ROC."
@@ -38,7 +38,7 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
     return Section(f"{key}-{group.model}-{group.task}", group.title, [*blocks, *found])
 
 
-def scores_table(study: Study, group: Group, measures: tuple[Measure, ...], studio: Studio) -> Table:
+def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) -> Table:
     """Mean ± s.d. over seeds per variant, and the majority class for comparison."""
     shown = present(group, measures)
     tables = {measure: over_seeds(group, measure) for measure in shown}
@@ -47,20 +47,19 @@ def scores_table(study: Study, group: Group, measures: tuple[Measure, ...], stud
     def entry(measure: Measure, variant: str) -> Entry:
         line = tables[measure].loc[variant]
         spread = f"± {number(line['sd'])}" if line["seeds"] > 1 else ""
-        return Entry(number(line["mean"]), spread, bool(best[measure][variant]) and len(study.variants) > 1)
+        return Entry(number(line["mean"]), spread, bool(best[measure][variant]) and len(group.variants) > 1)
 
     lines = [
         Line(variant, [entry(measure, variant) for measure in shown], studio.mark(variant))
-        for variant in study.variants
-        if variant in set(group.rows["variant"])
+        for variant in group.variants
     ]
-    trivial = baseline(study, group)
+    trivial = baseline(group)
     entries = [Entry(number(trivial.values.get(measure.key, float("nan")))) for measure in shown]
     lines.append(Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True))
-    return Table(_caption(study, group), ["Variant", *(measure.heading for measure in shown)], lines)
+    return Table(_caption(group), ["Variant", *(measure.heading for measure in shown)], lines)
 
 
-def _caption(study: Study, group: Group) -> str:
+def _caption(group: Group) -> str:
     by_variant = group.rows.groupby("variant").size()
     spread = "mean ± s.d. over seeds" if by_variant.max() > 1 else "one seed"
     examples = f"{extent(group.rows['n'])} test examples"
@@ -114,10 +113,10 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
     return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures, "wide"), table])]
 
 
-def _confusions(study: Study, group: Group, studio: Studio) -> Part:
+def _confusions(group: Group, studio: Studio) -> Part:
     pictures = []
-    for variant in study.variants:
-        counts = _counts(study, group, variant)
+    for variant in group.variants:
+        counts = _counts(group, variant)
         recalls = np.diagonal(counts) / np.maximum(counts.sum(axis=1), 1)
         pictures.append(
             studio.picture(
@@ -131,12 +130,11 @@ def _confusions(study: Study, group: Group, studio: Studio) -> Part:
     return Part("Confusion", [Gallery(caption, pictures, "small")])
 
 
-def _counts(study: Study, group: Group, variant: str) -> np.ndarray:
-    prefix = f"{group.model}/{TEST}/{group.task}"
+def _counts(group: Group, variant: str) -> np.ndarray:
     total = np.zeros((len(group.grades),) * 2, dtype=np.int64)
-    for cell in study.cells:
+    for cell in group.cells:
         if cell.variant == variant:
-            labels, grades = cell.predictions[f"{prefix}/labels"], cell.predictions[f"{prefix}/grades"]
+            labels, grades = (cell.of_test(group.model, group.task, field) for field in ("labels", "grades"))
             total += metrics.confusion(labels[labels >= 0], grades[labels >= 0], len(group.grades))
     return total
 

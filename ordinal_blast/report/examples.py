@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from ordinal_blast.report.blocks import Example, Strip
+from ordinal_blast.report.formats import MISSING
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import TEST
-from ordinal_blast.report.results import Cell, Study
+from ordinal_blast.report.results import Cell, Group, Study
 
 LARGEST, MOST = 160, 8
 VERDICTS = {"right": "✓", "near": "±1", "wrong": "✗", "unknown": "?"}
@@ -23,47 +23,41 @@ def strip(study: Study, studio: Studio) -> Strip | None:
         return None
     model = study.models[-1]
     cells = [cell for cell in study.cells if cell.seed == source.seed]
-    grades = {group.task: group.grades for group in study.groups() if group.model == model}
-    frames, ids = source.predictions["examples/frames"], source.predictions["examples/ids"]
+    groups = [group for group in study.groups() if group.model == model and source.tested(model, group.task)]
     examples = []
-    for position, (frame, name) in enumerate(zip(frames[:MOST], ids[:MOST], strict=True)):
-        truths = [(task, _grade(source, model, task, name, "labels", grades[task])) for task in grades]
-        verdicts = [
-            (
-                studio.mark(cell.variant),
-                cell.variant,
-                [_verdict(cell, model, task, name, grades[task]) for task in grades],
-            )
-            for cell in cells
-        ]
-        said = ", ".join(f"{task.upper()} {grade}" for task, grade in truths)
-        picture = studio.picture(f"example-{position}", _png(frame), f"Frame of {name}, true grades {said}")
-        examples.append(Example(picture, str(name), truths, verdicts))
+    for position, name in enumerate(source.predictions["examples/ids"][:MOST]):
+        truths = [(group.task.upper(), _true(source, group, name)) for group in groups]
+        given = [(studio.mark(c.variant), c.variant, [_given(c, group, name) for group in groups]) for c in cells]
+        frame = _png(source.predictions["examples/frames"][position])
+        said = ", ".join(f"{task} {grade}" for task, grade in truths)
+        picture = studio.picture(f"example-{position}", frame, f"Frame of {name}, true grades {said}")
+        examples.append(Example(picture, str(name), truths, given))
     caption = (
         f"Test frames as graded by the {model.upper()} of seed {source.seed}. "
-        "✓ right, ±1 one grade off, ✗ further off, ? not labelled."
+        "✓ right, ±1 one grade off, ✗ further off, ? not known."
     )
-    return Strip(caption, [task.upper() for task in grades], examples)
+    return Strip(caption, [group.task.upper() for group in groups], examples)
 
 
-def _index(cell: Cell, model: str, task: str, name: str) -> int:
-    found = np.flatnonzero(cell.predictions[f"{model}/{TEST}/{task}/ids"] == name)
+def _value(cell: Cell, group: Group, name: str, field: str) -> int:
+    found = np.flatnonzero(cell.of_test(group.model, group.task, "ids") == name)
     if not len(found):
-        raise ValueError(f"cell {cell.name}: example {name!r} is not in the test split of {model}/{task}")
-    return int(found[0])
+        raise ValueError(f"cell {cell.name}: example {name} is not in the test split of {group.model}/{group.task}")
+    return int(cell.of_test(group.model, group.task, field)[found[0]])
 
 
-def _grade(cell: Cell, model: str, task: str, name: str, field: str, grades: tuple[str, ...]) -> str:
-    value = int(cell.predictions[f"{model}/{TEST}/{task}/{field}"][_index(cell, model, task, name)])
-    return grades[value] if value >= 0 else VERDICTS["unknown"]
+def _true(cell: Cell, group: Group, name: str) -> str:
+    label = _value(cell, group, name, "labels")
+    return group.grades[label] if label >= 0 else MISSING
 
 
-def _verdict(cell: Cell, model: str, task: str, name: str, grades: tuple[str, ...]) -> tuple[str, str]:
+def _given(cell: Cell, group: Group, name: str) -> tuple[str, str]:
     """The grade given, and the key of its verdict."""
-    index = _index(cell, model, task, name)
-    label, given = (int(cell.predictions[f"{model}/{TEST}/{task}/{key}"][index]) for key in ("labels", "grades"))
-    kind = "unknown" if label < 0 else ("right", "near", "wrong")[min(abs(given - label), 2)]
-    return grades[given], kind
+    if not cell.tested(group.model, group.task):
+        return MISSING, "unknown"
+    label, given = (_value(cell, group, name, field) for field in ("labels", "grades"))
+    verdict = "unknown" if label < 0 else ("right", "near", "wrong")[min(abs(given - label), 2)]
+    return group.grades[given], verdict
 
 
 def _png(frame: np.ndarray) -> bytes:

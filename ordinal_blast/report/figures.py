@@ -119,10 +119,10 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look, title: str) -> str:
         return theme.svg(figure)
 
 
-def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look]) -> str:
-    """Validation QWK per epoch, the mean over seeds, on one scale for all variants: unlike losses, comparable."""
+def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look], title: str) -> str:
+    """Validation QWK per epoch, the mean over seeds: unlike losses, comparable between variants."""
     with theme.rc():
-        figure = theme.new(5.6, 2.9)
+        figure = theme.new(4.0, 3.2)
         axes = figure.subplots()
         for variant, histories in runs.items():
             table = [dict(zip(*_columns(run["history"], "epoch", "val_qwk"), strict=True)) for run in histories]
@@ -132,7 +132,8 @@ def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mappi
             axes.plot(epochs, mean, color=look.colour, linestyle=look.dash, label=shorten(variant))
         _epochs(axes)
         axes.set_ylabel("validation QWK")
-        figure.legend(loc="outside right upper", handlelength=1.6)
+        axes.set_title(title)
+        figure.legend(loc="outside lower left", ncols=2, handlelength=1.6)
         return theme.svg(figure)
 
 

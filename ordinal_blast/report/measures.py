@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report.results import Group, Study
+from ordinal_blast.report.results import Group
 
 LEVEL = 0.95
 
@@ -122,25 +122,23 @@ class Baseline:
     values: dict[str, float]
 
 
-def baseline(study: Study, group: Group) -> Baseline:
-    """The majority-class predictor on the test split, averaged over seeds.
+def baseline(group: Group) -> Baseline:
+    """The majority-class predictor on the test split, averaged over the test sets of the first variant's seeds.
 
     The majority comes from the training labels where they were stored, else from the test labels, which flatters it.
     """
-    split = (
-        "train"
-        if all(f"{group.model}/train/{group.task}/labels" in cell.predictions for cell in study.cells)
-        else "test"
-    )
+    key = f"{group.model}/train/{group.task}/labels"
+    stored = all(key in cell.predictions for cell in group.cells)
+    k = len(group.grades)
     summaries = []
-    for cell in (cell for cell in study.cells if cell.variant == study.variants[0]):
-        known = labels(cell.predictions[f"{group.model}/{split}/{group.task}/labels"])
-        majority = int(np.bincount(known, minlength=len(group.grades)).argmax())
-        truth = labels(cell.predictions[f"{group.model}/test/{group.task}/labels"])
-        summaries.append(metrics.summary(truth, np.full_like(truth, majority), num_classes=len(group.grades)))
+    for cell in (cell for cell in group.cells if cell.variant == group.variants[0]):
+        truth = known(cell.of_test(group.model, group.task, "labels"))
+        majority = int(np.bincount(known(cell.predictions[key]) if stored else truth, minlength=k).argmax())
+        summaries.append(metrics.summary(truth, np.full_like(truth, majority), num_classes=k))
+    split = "train" if stored else "test"
     return Baseline(group.grades[majority], split, pd.DataFrame(summaries).mean(skipna=False).to_dict())
 
 
-def labels(values: np.ndarray) -> np.ndarray:
-    """The labels that are known (missing ones are −1)."""
-    return values[values >= 0]
+def known(labels: np.ndarray) -> np.ndarray:
+    """The labels that are not missing (−1)."""
+    return labels[labels >= 0]

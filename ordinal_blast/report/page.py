@@ -51,13 +51,18 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals |= {"theme": theme, "verdicts": VERDICTS}
-    environment.filters["cell"] = _markdown_cell
+    environment.filters |= {"cell": _markdown_cell, "breakable": _breakable}
     return environment
 
 
 def _markdown_cell(text: str) -> markupsafe.Markup:
     """Text that cannot break out of a Markdown table cell."""
     return markupsafe.Markup(markupsafe.escape(" ".join(text.split())).replace("|", markupsafe.Markup("&#124;")))
+
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that may wrap after an underscore."""
+    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
 def _keys(studies: Iterable[Study]) -> list[str]:

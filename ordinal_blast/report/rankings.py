@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ordinal_blast.evaluation import roc
-from ordinal_blast.report.results import Cell, Group, Study
-
-TEST = "test"
+from ordinal_blast.evaluation.multiplicity import holm
+from ordinal_blast.report.results import Cell, Group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,44 +41,45 @@ class Comparison:
     p_holm: float
 
 
-def same_examples(study: Study, model: str, task: str) -> bool:
+def same_examples(group: Group) -> bool:
     """Whether every cell was tested on the same examples with the same labels: only then may scores be averaged."""
-    first, *others = [_ordered(cell, model, task) for cell in study.cells]
-    return all(all(np.array_equal(a, b) for a, b in zip(first[:2], other[:2], strict=True)) for other in others)
+    first, *others = (_sorted(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
+    return all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
 
-def thresholds(study: Study, group: Group) -> list[Ranking]:
-    """One ranking per boundary between grades, "grade > k", scored by the expected grade averaged over seeds."""
-    if not same_examples(study, group.model, group.task):
+def thresholds(group: Group) -> list[Ranking]:
+    """One ranking per boundary between grades, "grade > k", scored by the expected grade averaged over seeds.
+
+    Empty where cells were tested on different examples; a boundary with fewer than two examples on a side is left out.
+    """
+    if not same_examples(group):
         return []
-    _, truth, _ = _ordered(study.cells[0], group.model, group.task)
-    known = truth >= 0
-    scores = _averaged(study, group.model, (group.task,))
-    clusters = _clusters(study, group.model, group.task, known)
-    return [
-        _ranking(f"{group.task.upper()} > {grade}", truth > k, known, scores, clusters)
+    (truth,) = _sorted(group.cells[0], group.model, group.task, "labels")
+    rankings = (
+        _ranking(f"{group.task.upper()} > {grade}", truth > k, truth >= 0, [group])
         for k, grade in enumerate(group.grades[:-1])
-        if len(np.unique(truth[known] > k)) == 2
-    ]
+    )
+    return [ranking for ranking in rankings if ranking]
 
 
-def outcome(study: Study, model: str) -> Ranking | None:
-    """Fetal heartbeat ranked by the sum of the tasks' expected grades; None where no outcome of both kinds is known."""
-    key = f"{model}/{TEST}/fetal_heartbeat"
-    tasks = study.tasks(model)
-    if not all(key in cell.predictions for cell in study.cells) or not all(
-        same_examples(study, model, task) for task in tasks
+def outcome(groups: Sequence[Group]) -> Ranking | None:
+    """Fetal heartbeat ranked by the sum of the expected grades of one model's tasks, averaged over seeds.
+
+    None where the outcome is not known, has fewer than two examples of a kind, or where cells were tested on different
+    examples. Variants without one of the tasks are left out.
+    """
+    model, first = groups[0].model, groups[0].cells[0]
+    key = f"{model}/test/fetal_heartbeat"
+    ids = [_sorted(group.cells[0], model, group.task, "ids")[0] for group in groups]
+    if (
+        not all(key in cell.predictions for group in groups for cell in group.cells)
+        or not all(map(same_examples, groups))
+        or not all(np.array_equal(ids[0], other) for other in ids)
     ):
         return None
-    first = study.cells[0]
-    heartbeat = first.predictions[key][_order(first, model, tasks[0])]
-    known = heartbeat >= 0
-    if len(np.unique(heartbeat[known])) != 2:
-        return None
-    name = f"fetal heartbeat, by {' + '.join(task.upper() for task in tasks)}"
-    return _ranking(
-        name, heartbeat == 1, known, _averaged(study, model, tasks), _clusters(study, model, tasks[0], known)
-    )
+    heartbeat = first.predictions[key][_order(first, model, groups[0].task)]
+    name = f"fetal heartbeat, by {' + '.join(group.task.upper() for group in groups)}"
+    return _ranking(name, heartbeat == 1, heartbeat >= 0, groups)
 
 
 def compare(ranking: Ranking, reference: str) -> list[Comparison]:
@@ -103,48 +104,30 @@ def compare(ranking: Ranking, reference: str) -> list[Comparison]:
     ]
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment (Holm, 1979): p_(i) becomes max over j <= i of min(1, (m − j + 1) p_(j))."""
-    order = np.argsort(p_values)
-    stepped = np.maximum.accumulate(np.minimum(1.0, np.arange(len(p_values), 0, -1) * p_values[order]))
-    adjusted = np.empty_like(stepped)
-    adjusted[order] = stepped
-    return adjusted
-
-
 def _order(cell: Cell, model: str, task: str) -> np.ndarray:
-    return np.argsort(cell.predictions[f"{model}/{TEST}/{task}/ids"], kind="stable")
+    return np.argsort(cell.of_test(model, task, "ids"), kind="stable")
 
 
-def _ordered(cell: Cell, model: str, task: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids, labels and scores `[N]` of the test split, sorted by id."""
+def _sorted(cell: Cell, model: str, task: str, *fields: str) -> list[np.ndarray]:
+    """Fields `[N]` of the test split, sorted by id."""
     order = _order(cell, model, task)
-    ids, truth, scores = (cell.predictions[f"{model}/{TEST}/{task}/{key}"] for key in ("ids", "labels", "scores"))
-    return ids[order], truth[order], scores[order]
+    return [cell.of_test(model, task, field)[order] for field in fields]
 
 
-def _averaged(study: Study, model: str, tasks: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Per variant, the mean over its seeds of the tasks' summed expected grades, float64 `[N]`, sorted by id."""
-    return {
-        variant: np.mean(
-            [
-                sum(_ordered(cell, model, task)[2].astype(np.float64) for task in tasks)
-                for cell in study.cells
-                if cell.variant == variant
-            ],
-            axis=0,
-        )
-        for variant in study.variants
-    }
+def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequence[Group]) -> Ranking | None:
+    """The ranking of known examples by the groups' summed scores; None where a side has fewer than two examples."""
+    labels = positive[known]
+    if min(labels.sum(), (~labels).sum()) < 2:
+        return None
+    model, first = groups[0].model, groups[0].cells[0]
+    patients = first.predictions.get(f"{model}/test/groups")
+    clusters = None if patients is None else len(np.unique(patients[_order(first, model, groups[0].task)][known]))
+    everywhere = [variant for variant in groups[0].variants if all(variant in group.variants for group in groups)]
+    scores = {variant: sum(_seed_average(group, variant) for group in groups)[known] for variant in everywhere}
+    return Ranking(name, labels, scores, clusters)
 
 
-def _clusters(study: Study, model: str, task: str, known: np.ndarray) -> int | None:
-    cell = study.cells[0]
-    groups = cell.predictions.get(f"{model}/{TEST}/groups")
-    return None if groups is None else len(np.unique(groups[_order(cell, model, task)][known]))
-
-
-def _ranking(
-    name: str, positive: np.ndarray, known: np.ndarray, scores: dict[str, np.ndarray], clusters: int | None
-) -> Ranking:
-    return Ranking(name, positive[known], {variant: values[known] for variant, values in scores.items()}, clusters)
+def _seed_average(group: Group, variant: str) -> np.ndarray:
+    """The variant's expected grade, averaged over its seeds, float64 `[N]`, sorted by id."""
+    cells = [cell for cell in group.cells if cell.variant == variant]
+    return np.mean([_sorted(cell, group.model, group.task, "scores")[0] for cell in cells], axis=0, dtype=np.float64)

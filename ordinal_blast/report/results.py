@@ -16,7 +16,7 @@ SCHEMA = 1
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One finished cell: one variant trained with one seed."""
+    """One finished cell: one variant trained with one seed; `predictions` by `{model}/{split}/{task}/{field}`."""
 
     name: str
     variant: str
@@ -24,15 +24,32 @@ class Cell:
     result: Mapping[str, Any]
     predictions: Mapping[str, np.ndarray]
 
+    def of_test(self, model: str, task: str, field: str) -> np.ndarray:
+        """One array `[N, ...]` of the test split."""
+        return self.predictions[f"{model}/test/{task}/{field}"]
+
+    def tested(self, model: str, task: str) -> bool:
+        """Whether this cell's `model` was tested on `task`."""
+        return f"{model}/test/{task}/ids" in self.predictions
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """One model on one task: the level at which variants are compared. `grades` are named worst first."""
+    """One model on one task: the level at which variants are compared. `grades` are named worst first.
+
+    `rows` are its test rows and `cells` the cells they come from: not every variant need have every model and task.
+    """
 
     model: str
     task: str
     grades: tuple[str, ...]
     rows: pd.DataFrame
+    cells: tuple[Cell, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants compared here, in the order of the plan."""
+        return tuple(dict.fromkeys(cell.variant for cell in self.cells))
 
     @property
     def title(self) -> str:
@@ -98,6 +115,7 @@ class Study:
                 task,
                 names[model, task],
                 table[(table["model"] == model) & (table["task"] == task) & (table["split"] == "test")],
+                tuple(cell for cell in self.cells if cell.tested(model, task)),
             )
             for model in reversed(self.models)
             for task in self.tasks(model)

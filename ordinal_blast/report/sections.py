@@ -97,42 +97,51 @@ def _outcome(study: Study, key: str, studio: Studio) -> list[Section]:
     blocks = [
         block
         for model in reversed(study.models)
-        if (ranking := outcome(study, model))
+        if (groups := [group for group in study.groups() if group.model == model]) and (ranking := outcome(groups))
         for block in ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
     ]
     return [Section(f"{key}-outcome", "Outcome: fetal heartbeat", blocks)] if blocks else []
 
 
 def _training(study: Study, key: str, studio: Studio) -> Section:
+    runs = {
+        model: {variant: found for variant in study.variants if (found := _runs(study, model, variant))}
+        for model in reversed(study.models)
+    }
+    comparable = [
+        studio.picture(
+            f"validation-qwk-{model}",
+            figures.validation_qwk(found, studio.looks, model.upper()),
+            f"Validation QWK per epoch of the {model.upper()}, one line per variant.",
+        )
+        for model, found in runs.items()
+        if _has_qwk(found)
+    ]
     blocks: list[Block] = []
-    for model in reversed(study.models):
-        runs = {variant: _runs(study, model, variant) for variant in study.variants}
-        histories = [line for found in runs.values() for run in found for line in run["history"]]
-        if histories and all(line.get("val_qwk") is not None for line in histories):
-            picture = studio.picture(
-                f"validation-qwk-{model}",
-                figures.validation_qwk(runs, studio.looks),
-                f"Validation QWK per epoch of the {model.upper()}, one line per variant.",
-            )
-            blocks.append(
-                Gallery(f"{model.upper()}: validation QWK, mean over seeds, on one scale.", [picture], "large")
-            )
+    if comparable:
+        blocks.append(Gallery("Validation QWK, mean over seeds: one scale for all variants.", comparable, "wide"))
+    for model, found in runs.items():
         pictures = [
             studio.picture(
                 f"training-{model}-{studio.number(variant)}",
-                figures.training(found, studio.looks[variant], variant),
+                figures.training(histories, studio.looks[variant], variant),
                 f"Training and validation loss per epoch of the {model.upper()} with {variant}.",
             )
-            for variant, found in runs.items()
-            if any(run["history"] for run in found)
+            for variant, histories in found.items()
         ]
         if pictures:
             caption = (
                 f"{model.upper()}: loss per epoch, one line per seed; dashed training, solid validation, the dot is "
                 "the epoch that was tested. Losses of different objectives are in different units: compare shapes only."
             )
-            blocks.append(Gallery(caption, pictures, "medium"))
+            blocks.append(Gallery(caption, pictures))
     return Section(f"{key}-training", "Training", blocks or [Text("No training history was stored.")])
+
+
+def _has_qwk(runs: Mapping[str, list[Mapping]]) -> bool:
+    """Whether there is a history, and every epoch of every variant has a validation QWK."""
+    lines = [line for found in runs.values() for run in found for line in run["history"]]
+    return bool(lines) and all(line.get("val_qwk") is not None for line in lines)
 
 
 def _runs(study: Study, model: str, variant: str) -> list[Mapping]:
@@ -141,7 +150,7 @@ def _runs(study: Study, model: str, variant: str) -> list[Mapping]:
         for cell in study.cells
         if cell.variant == variant
         for run in cell.result["training"]
-        if run["model"] == model
+        if run["model"] == model and run["history"]
     ]
 
 
@@ -177,7 +186,7 @@ def _dataset(study: Study) -> Table:
             Line("Licence", [Entry(dataset["licence"])]),
             Line("Citation", [Entry(dataset["citation"])]),
         ]
-    return Table("Dataset.", ["", "Value"], lines)
+    return Table("Dataset.", [], lines)
 
 
 def _software(study: Study) -> Table:
@@ -191,7 +200,7 @@ def _software(study: Study) -> Table:
     lines += [Line(name, [distinct([found["versions"].get(name, "absent") for found in provenance])]) for name in names]
     wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"])
     lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
-    return Table("Device and versions; several values mean that cells differ.", ["", "Value"], lines)
+    return Table("Device and versions; several values mean that cells differ.", [], lines)
 
 
 def _cells(study: Study) -> Table:

@@ -30,7 +30,7 @@ def _study(study: Study) -> str:
 def _group(study: Study, group: Group) -> str:
     measures = present(group, PRIMARY)
     columns = {measure: over_seeds(group, measure) for measure in measures}
-    variants = [variant for variant in study.variants if variant in set(group.rows["variant"])]
+    variants = group.variants
     cells: dict[str, list[str]] = {variant: [] for variant in variants}
     for measure, column in columns.items():
         best = measure.best(column["mean"])
@@ -40,7 +40,7 @@ def _group(study: Study, group: Group) -> str:
             spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
             arrow = " " if variant not in told else "▲" if (told[variant].mean > 0) == measure.higher else "▼"
             cells[variant].append(f"{number(line['mean'])}{spread}{'*' if best[variant] else ' '}{arrow}")
-    trivial = baseline(study, group)
+    trivial = baseline(group)
     rows = [
         [variant + (" (reference)" if variant == study.reference else ""), *values] for variant, values in cells.items()
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ordinal_blast.evaluation import metrics
 
@@ -20,7 +21,19 @@ VARIANTS = (
 )
 
 
-def write_run(
+@pytest.fixture(scope="session")
+def write_run():
+    """The generator `_write_run`."""
+    return _write_run
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """Three variants, three seeds, one model, two tasks."""
+    return _write_run(tmp_path_factory.mktemp("small"), variants=VARIANTS[:3], models=("rnn",), n=60, epochs=3)
+
+
+def _write_run(
     path: Path,
     *,
     variants: Sequence[str] = VARIANTS,
@@ -36,10 +49,12 @@ def write_run(
     failed: Sequence[str] = (),
     missing: Sequence[str] = (),
     gain: float = 0.2,
+    resplit: bool = False,
 ) -> Path:
     """A run of all variants and seeds; later variants see the true grade with `gain` less noise each.
 
     Cells named in `failed` get an error, those in `missing` nothing. A cell is named `{variant number}-s{seed}`.
+    With `resplit`, each seed is tested on other examples.
     """
     rng = np.random.default_rng(7)
     k = len(grades)
@@ -64,6 +79,7 @@ def write_run(
     path.mkdir(parents=True, exist_ok=True)
     (path / "plan.json").write_text(json.dumps(plan))
     for number, (name, (variant, seed)) in enumerate(cells.items()):
+        tested = np.array([f"seed{seed}-{name}" for name in ids]) if resplit else ids
         folder = path / "cells" / name
         folder.mkdir(parents=True, exist_ok=True)
         if name in missing:
@@ -80,7 +96,7 @@ def write_run(
                 for task, labels in labels_of.items():
                     found = _predict(labels, k, noise, np.random.default_rng([number, m, len(task), len(split)]))
                     prefix = f"{model}/{split}/{task}"
-                    split_ids = ids if split == "test" else np.array([f"train-{i:04d}" for i in range(len(labels))])
+                    split_ids = tested if split == "test" else np.array([f"train-{i:04d}" for i in range(len(labels))])
                     arrays |= {f"{prefix}/{key}": value for key, value in (found | {"ids": split_ids}).items()}
                     known = labels >= 0
                     summary = metrics.summary(
