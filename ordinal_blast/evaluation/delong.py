@@ -32,10 +32,7 @@ UNPAIRED_ASSUMES = (
     "Two fixed scores, each on its own independent examples, enough of them for a t approximation: it does not cover "
     "the spread over training seeds, examples that share a patient, or several comparisons at once."
 )
-DEGENERATE = (
-    " The estimated variance is 0, so that the interval and the p value are the formula's and no evidence: "
-    "use a permutation test."
-)
+DEGENERATE = "; the estimated variance is 0 here, so that the interval and p value are limits and no evidence."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +131,7 @@ def compare(
         statistic = shift / error
     else:
         statistic = float(np.copysign(np.inf, shift)) if shift else 0.0
-        assumes += DEGENERATE
+        assumes = assumes.removesuffix(".") + DEGENERATE
     spread = stats.norm if np.isinf(df) else stats.t(df)
     if alternative == "two-sided":
         p_value = min(1.0, 2 * float(spread.sf(abs(statistic))))

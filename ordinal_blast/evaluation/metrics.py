@@ -77,16 +77,16 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> np
 def _of_labels(of_counts: Callable[..., np.ndarray]) -> CountMetric:
     """The function of counts `[..., K, K]` -> `[...]` as a function of labels and predictions."""
 
-    @functools.wraps(of_counts)
-    def metric(labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> Any:
+    def metric(labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> float:
         value = of_counts(confusion(labels, predictions, num_classes), **options)
-        return float(value) if np.ndim(value) == 0 else value
+        return value if np.ndim(value) else float(value)
 
-    options = [p for p in inspect.signature(of_counts).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    positional = [p for p in inspect.signature(metric, follow_wrapped=False).parameters.values() if p.name != "options"]
-    metric.__signature__ = inspect.Signature(positional + options)
+    # Show the options of the wrapped function in place of **options.
+    *shown, _ = inspect.signature(metric).parameters.values()
+    shown += [each for each in inspect.signature(of_counts).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    metric.__signature__ = inspect.signature(metric).replace(parameters=shown)
     metric.of_counts = of_counts
-    return metric
+    return functools.update_wrapper(metric, of_counts, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
 
 
 def _total(counts: np.ndarray) -> np.ndarray:

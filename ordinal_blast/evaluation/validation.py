@@ -29,13 +29,14 @@ def as_grades(grades: ArrayLike, num_classes: int, name: str = "labels") -> np.n
     return grades.astype(np.int64)
 
 
-def as_pair(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and predictions as int64 `[N]` each; ValueError as `as_grades`, or where the lengths differ."""
-    labels = as_grades(labels, num_classes, "labels")
-    predictions = as_grades(predictions, num_classes, "predictions")
-    if len(labels) != len(predictions):
-        raise ValueError(f"{len(labels)} labels but {len(predictions)} predictions: one prediction per label is needed")
-    return labels, predictions
+def as_pair(
+    labels: ArrayLike, predictions: ArrayLike, num_classes: int, names: tuple[str, str] = ("labels", "predictions")
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two gradings of the same examples as int64 `[N]`; ValueError as `as_grades`, or where the lengths differ."""
+    first, second = as_grades(labels, num_classes, names[0]), as_grades(predictions, num_classes, names[1])
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} {names[0]} but {len(second)} {names[1]}: one for each example is needed")
+    return first, second
 
 
 def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.ndarray:

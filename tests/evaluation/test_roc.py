@@ -106,6 +106,8 @@ def test_scores_that_rank_alike_give_p_one(paired):
 def test_both_perfect_gives_p_one():
     found = roc.delong_test([0, 0, 1, 1], [0, 1, 2, 3], [-5, -5, 9, 9])
     assert (found.auc_a, found.auc_b, found.p_value, found.ci) == (1, 1, 1, (0, 0))
+    assert found.assumes.count(".") == 1
+    assert "estimated variance is 0" in found.assumes
 
 
 def test_perfect_against_fair_is_finite():

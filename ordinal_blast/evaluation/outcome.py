@@ -1,0 +1,19 @@
+"""From grades of the inner cell mass and the trophectoderm to one quality group, to be held against an outcome."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ordinal_blast.evaluation.validation import as_pair
+
+QUALITY_GROUPS = ("poor", "good", "top")
+
+
+def quality_group(icm: ArrayLike, te: ArrayLike) -> np.ndarray:
+    """Quality int `[N]` of blastocysts from two grades `[N]` with C = 0, B = 1, A = 2: 2 top, 1 good, 0 poor.
+
+    A/A is top; A/B, B/A and B/B are good; any C is poor, that is, the lower of the two (Kragh et al., 2019, figure 5).
+    As a score it goes straight into `roc.auc` against the outcome. ValueError: grades outside 0..2, or lengths differ.
+    """
+    return np.minimum(*as_pair(icm, te, 3, names=("icm", "te")))

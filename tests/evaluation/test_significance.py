@@ -1,0 +1,225 @@
+"""Tests over seeds, folds and data sets: the published example of the field, arithmetic by hand, and scipy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ordinal_blast.evaluation import significance
+from ordinal_blast.evaluation.multiplicity import holm
+
+# Demšar (2006), Statistical comparisons of classifiers over multiple data sets, JMLR 7, table 6: areas under the curve
+# of C4.5, C4.5+m, C4.5+cf, C4.5+m+cf on 14 data sets. He ranks the two .975 of one row apart: they tie only in print.
+# His text gives the mean ranks and the critical difference.
+DEMSAR = np.array(
+    [
+        [0.763, 0.768, 0.771, 0.798],
+        [0.599, 0.591, 0.590, 0.569],
+        [0.954, 0.971, 0.968, 0.967],
+        [0.628, 0.661, 0.654, 0.657],
+        [0.882, 0.888, 0.886, 0.898],
+        [0.936, 0.931, 0.916, 0.931],
+        [0.661, 0.668, 0.609, 0.685],
+        [0.583, 0.583, 0.563, 0.625],
+        [0.775, 0.838, 0.866, 0.875],
+        [1.000, 1.000, 1.000, 1.000],
+        [0.940, 0.962, 0.965, 0.962],
+        [0.619, 0.666, 0.614, 0.669],
+        [0.972, 0.981, 0.97501, 0.975],
+        [0.957, 0.978, 0.946, 0.970],
+    ]
+)
+METHODS = ["plain", "m", "cf", "both"]
+
+
+def test_published_mean_ranks_and_critical_difference():
+    found = significance.nemenyi(DEMSAR, higher_is_better=True)
+    np.testing.assert_allclose(found.mean_ranks, [3.143, 2.000, 2.893, 1.964], atol=5e-4)
+    # Published 2.569 sqrt(4 * 5 / (6 * 14)) = 1.25.
+    assert found.critical_difference == pytest.approx(2.569 * math.sqrt(20 / 84), abs=5e-4)
+
+
+def test_nemenyi_rejects_exactly_beyond_the_critical_difference():
+    found = significance.nemenyi(DEMSAR, higher_is_better=True)
+    gaps = np.abs(found.mean_ranks[:, None] - found.mean_ranks)
+    edge = significance.nemenyi(DEMSAR, higher_is_better=True, alpha=float(found.p_values[0, 3]))
+    assert edge.critical_difference == pytest.approx(gaps[0, 3], rel=1e-6)
+    np.testing.assert_array_equal(found.p_values < found.alpha, gaps > found.critical_difference)
+    np.testing.assert_array_equal(found.p_values, found.p_values.T)
+
+
+def test_friedman_by_ranks_with_ties_and_by_iman_and_davenport():
+    found = significance.friedman(DEMSAR, higher_is_better=True)
+    ranks = stats.rankdata(-DEMSAR, axis=1)
+    between = 14**2 * ((ranks.mean(axis=0) - 2.5) ** 2).sum() / 14 * 3
+    chi_squared = between / ((ranks - 2.5) ** 2).sum() * 14
+    assert found.chi_squared == pytest.approx(chi_squared, rel=1e-10)
+    f = 13 * chi_squared / (14 * 3 - chi_squared)
+    assert (found.f, found.df) == (pytest.approx(f, rel=1e-10), (3, 39))
+    assert found.p_value == pytest.approx(stats.f.sf(f, 3, 39), rel=1e-10)
+
+
+def test_friedman_at_its_limits():
+    order = np.tile([1.0, 2.0, 3.0], (6, 1))
+    best = significance.friedman(order, higher_is_better=False)
+    assert (best.mean_ranks.tolist(), best.f, best.p_value) == ([1, 2, 3], math.inf, 0)
+    assert significance.friedman(order, higher_is_better=True).mean_ranks.tolist() == [3, 2, 1]
+    tied = significance.friedman(np.ones((6, 3)), higher_is_better=True)
+    assert (tied.chi_squared, tied.f, tied.p_value) == (0, 0, 1)
+
+
+def test_paired_difference_is_the_t_test_of_scipy():
+    a, b = np.random.default_rng(0).normal(size=(2, 8))
+    found = significance.paired_difference(a, b, seed=0, confidence=0.9)
+    expected = stats.ttest_rel(a, b)
+    assert (found.statistic, found.p_value) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-10)
+    assert found.ci == pytest.approx(tuple(expected.confidence_interval(0.9)), rel=1e-10)
+    assert found.ci[0] < found.ci_bootstrap[0] < found.mean < found.ci_bootstrap[1] < found.ci[1]
+    assert significance.paired_difference(a, b, seed=0) == significance.paired_difference(a, b, seed=0)
+
+
+def test_bootstrap_of_two_runs_in_closed_form():
+    # Means are -1 with 1/4, 0 with 1/2, 1 with 1/4: 95 % limits are the extremes.
+    found = significance.paired_difference([1.0, -1.0], [0.0, 0.0], seed=0)
+    assert found.ci_bootstrap == (-1, 1)
+
+
+def test_runs_that_agree_exactly():
+    same = significance.paired_difference([1.0, 2.0], [1.0, 2.0], seed=0)
+    assert (same.mean, same.statistic, same.p_value, same.ci) == (0, 0, 1, (0, 0))
+    shifted = significance.paired_difference([1.5, 2.5], [1.0, 2.0], seed=0)
+    assert (shifted.statistic, shifted.p_value) == (math.inf, 0)
+
+
+def test_corrected_t_by_hand():
+    # Differences 1 2 3: mean 2, variance 1; standard error sqrt(1/3 + 10/90).
+    found = significance.corrected_t([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], num_train=90, num_test=10)
+    t = 2 / math.sqrt(1 / 3 + 1 / 9)
+    assert found.statistic == pytest.approx(t, rel=1e-12)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(t, 2), rel=1e-12)
+    assert found.ci_bootstrap is None
+
+
+def test_wilcoxon_by_enumeration_of_signs():
+    differences = np.array([0.3, -0.1, 0.7, 0.2, 0.9, -0.4, 1.1])
+    ranks = stats.rankdata(np.abs(differences))
+    observed = ranks[differences > 0].sum()
+    sums = [np.dot(signs, ranks) for signs in itertools.product([0, 1], repeat=7)]
+    exact = 2 * np.mean(np.array(sums) >= observed)
+    found = significance.wilcoxon_holm(np.stack([differences, np.zeros(7)], axis=1), ["a", "b"])
+    assert found[0].p_value == pytest.approx(exact, rel=1e-12)
+    assert found[0].p_holm == found[0].p_value
+    assert found[0].median_difference == 0.3
+
+
+def test_wilcoxon_of_all_pairs_is_adjusted_by_holm():
+    found = significance.wilcoxon_holm(DEMSAR, METHODS)
+    assert [(each.a, each.b) for each in found] == list(itertools.combinations(METHODS, 2))
+    np.testing.assert_array_equal([each.p_holm for each in found], holm([each.p_value for each in found]))
+    equal = significance.wilcoxon_holm(DEMSAR[:, [0, 0]], ["a", "b"])
+    assert equal[0].p_value == 1
+
+
+def test_bayesian_signed_rank_follows_the_direction_and_the_rope():
+    pytest.importorskip("baycomp")
+    a = np.linspace(0.1, 0.2, 12)
+    b = np.zeros(12)
+    better = significance.bayesian_signed_rank(a, b, 0.01, higher_is_better=True, seed=0, samples=2000)
+    worse = significance.bayesian_signed_rank(a, b, 0.01, higher_is_better=False, seed=0, samples=2000)
+    equal = significance.bayesian_signed_rank(a, b, 0.5, higher_is_better=True, seed=0, samples=2000)
+    assert better.p_a > 0.99
+    assert worse.p_b > 0.99
+    assert equal.p_rope > 0.99
+    again = significance.bayesian_signed_rank(a, b, 0.01, higher_is_better=True, seed=0, samples=2000)
+    assert again == better
+    for each in (better, worse, equal):
+        assert each.p_a + each.p_rope + each.p_b == pytest.approx(1, abs=1e-12)
+
+
+def test_bayesian_signed_rank_names_the_extra_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "baycomp", None)
+    with pytest.raises(ImportError, match=r"ordinal-blast\[bayes\]"):
+        significance.bayesian_signed_rank([1.0, 2.0], [0.0, 1.0], 0.1, higher_is_better=True, seed=0)
+
+
+def test_variance_components_by_hand():
+    # Rows 0 2 and 2 8: MS_seed = 16, MS_example = 16, MS_rest = 4; so (16 - 4) / 2 = 6 for both.
+    found = significance.variance_components([[0.0, 2.0], [2.0, 8.0]])
+    assert (found.mean, found.seed, found.example, found.rest) == (3, 6, 6, 4)
+    assert found.seed_error == pytest.approx(math.sqrt(6 / 2 + 4 / 4), rel=1e-12)
+    assert found.standard_error == pytest.approx(math.sqrt(6 / 2 + 6 / 2 + 4 / 4), rel=1e-12)
+
+
+def test_variance_components_find_what_was_put_in():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 1)) * 2 + rng.normal(size=(1, 400)) * 3 + rng.normal(size=(300, 400))
+    found = significance.variance_components(values)
+    # Standard error of a variance from n draws is V sqrt(2 / n).
+    assert found.seed == pytest.approx(4, abs=4 * 4 * math.sqrt(2 / 300))
+    assert found.example == pytest.approx(9, abs=4 * 9 * math.sqrt(2 / 400))
+    assert found.rest == pytest.approx(1, abs=0.03)
+
+
+def test_variance_components_without_variance():
+    found = significance.variance_components(np.ones((3, 5)))
+    assert (found.seed, found.example, found.rest, found.standard_error) == (0, 0, 0, 0)
+
+
+ROWS = [
+    {"dataset": d, "objective": o, "seed": s, "mae": base + s}
+    for (d, o, base) in [("x", "ce", 1.0), ("x", "oce", 2.0), ("y", "ce", 3.0), ("y", "oce", 5.0)]
+    for s in (0, 1)
+]
+
+
+def test_blocks_average_what_is_not_a_block():
+    scores, names, methods = significance.blocks(ROWS, "mae")
+    assert scores.tolist() == [[1.5, 2.5], [3.5, 5.5]]
+    assert (names, methods) == ([("x",), ("y",)], ["ce", "oce"])
+    by_seed, names, _ = significance.blocks(ROWS, "mae", by=("dataset", "seed"))
+    assert names == [("x", 0), ("x", 1), ("y", 0), ("y", 1)]
+    assert by_seed.tolist() == [[1, 2], [2, 3], [3, 5], [4, 6]]
+
+
+def test_every_result_says_what_it_assumes_in_one_sentence():
+    a, b = DEMSAR[:, 0], DEMSAR[:, 1]
+    results = [
+        significance.paired_difference(a, b, seed=0),
+        significance.corrected_t(a, b, num_train=9, num_test=1),
+        significance.wilcoxon_holm(DEMSAR, METHODS)[0],
+        significance.friedman(DEMSAR, higher_is_better=True),
+        significance.nemenyi(DEMSAR, higher_is_better=True),
+        significance.variance_components(DEMSAR),
+    ]
+    for result in results:
+        assert result.assumes.count(".") == 1
+        assert result.assumes.endswith(".")
+        assert "not" in result.assumes or "conservative" in result.assumes
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: significance.blocks([], "mae"), "no result rows"),
+        (lambda: significance.blocks(ROWS[:-2], "mae"), r"block \{'dataset': 'y'\} has no objective 'oce'"),
+        (lambda: significance.blocks(ROWS, "qwk"), "row 0 has no 'qwk'"),
+        (lambda: significance.friedman(DEMSAR[:, :2], higher_is_better=True), r"shape \[2, 3\] or larger"),
+        (lambda: significance.wilcoxon_holm(DEMSAR, ["a"]), "1 methods named but scores have 4 columns"),
+        (
+            lambda: significance.mean_ranks([[0.0, math.nan], [0.0, 1.0]], higher_is_better=True),
+            r"entry \(0, 1\) of scores \[blocks, methods\] is nan",
+        ),
+        (lambda: significance.paired_difference([1.0], [2.0], seed=0), "2 or more"),
+        (lambda: significance.paired_difference([1.0, math.nan], [2.0, 1.0], seed=0), "pair 1 is not finite"),
+        (lambda: significance.corrected_t([1.0, 2.0], [0.0, 0.0], num_train=0, num_test=1), "num_train"),
+        (lambda: significance.nemenyi(DEMSAR, higher_is_better=True, alpha=5), "alpha must lie between 0 and 1"),
+    ],
+)
+def test_bad_input_is_one_clear_line(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
