@@ -16,8 +16,8 @@ from ordinal_blast.data.simulator.scene import Scene
 
 FIELD = (500 / 1.7, 800 / 2.9)  # µm seen by EmbryoScope and EmbryoScope+
 RESOLUTION = (0.9, 0.7)  # µm, sharpest edge
-OUTSIDE = (0.3, 0.4)  # brightness outside the well, of that inside
-GLARE = (1.0, 0.7)  # brightness of the well's edge
+OUTSIDE = (0.25, 0.55)  # brightness outside the well, of that inside
+GLARE = (1.1, 0.6)  # brightness of the well's edge
 DEPTH_OF_FIELD = 0.085  # µm of blur per µm of defocus
 
 
@@ -158,7 +158,7 @@ def image(scene: Scene, geometry: Geometry, paths: Paths, planes: tuple[float, .
     """Grey levels uint8 `[size, size, F]` at the focal planes (µm)."""
     down, right = jnp.gradient(paths.path, axis=(1, 2))
     slope = scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
-    shading = 1.0 + 0.75 * slope * jax.lax.rsqrt(1.0 + slope * slope) - paths.density
+    shading = 1.0 + 0.8 * slope * jax.lax.rsqrt(1.0 + slope * slope) - paths.density
     light = jax.vmap(lambda focus: _background(scene, geometry, focus))(jnp.asarray(planes, jnp.float32))
     grey = 0.45 * scene.brightness * light * shading + 0.012 * jax.random.normal(key, paths.path.shape)
     return jnp.round(jnp.clip(jnp.moveaxis(grey, 0, -1), 0.0, 1.0) * 255.0).astype(jnp.uint8)
@@ -186,13 +186,14 @@ def _embryo_path(
     section = jnp.sqrt(_ramp(r - inner_wall, flat) * _ramp(scene.cells - r, flat))
     band = _step(r - inner_wall, flat) * inside
     groove = sharp / flat * _bump(around, 1.2 * flat)
-    path = path + scene.blastulation * (1.1 * section - 1.2 * band * groove)
+    path = path + scene.blastulation * band * (1.8 * section - 1.6 * groove)
     path = path + 0.06 * _half_chord(r, scene.cells, flat)
     z = jnp.sqrt(jnp.maximum(scene.cells**2 - r2, 0.0))
-    for border, depth in ((geometry.above, z), (geometry.below, -z)):
+    seen = z * z / (z * z + 150.0)
+    for border, depth in ((geometry.above, 0.75 * z), (geometry.below, -0.75 * z)):
         w = width(depth)
-        facet = 0.22 * jnp.minimum(jnp.sqrt(border * border + w * w), 0.4 * spacing)
-        path = path + scene.blastulation * inside * sharp / w * (facet - 1.2 * _bump(border, w))
+        facet = 0.35 * jnp.minimum(jnp.sqrt(border * border + w * w), 0.4 * spacing)
+        path = path + scene.blastulation * seen * sharp / w * (facet - 2.0 * _bump(border, w))
 
     # Inner cells: a compact mass rounds off their union, a loose one shows each of them.
     union, largest = jnp.zeros_like(r), jnp.zeros_like(r)
@@ -202,19 +203,21 @@ def _embryo_path(
         height = _ramp(cell[3] - d, w * jnp.minimum(cell[3] / 4.0, 1.0)) * (cell[3] + d)
         union, largest = union + height, jnp.maximum(largest, height)
     depth = (scene.inner[:, 2] * scene.inner[:, 3]).sum() / scene.inner[:, 3].sum()
-    mass = scene.compaction * jnp.sqrt(union) + (1.0 - scene.compaction) * jnp.sqrt(largest)
-    mass = mass * inside
-    path = path + 0.4 * mass
+    fill = inside * jnp.sqrt(union / (union + 150.0))
+    compaction = scene.compaction * scene.blastulation
+    mass = compaction * 14.0 * fill + (1.0 - compaction) * inside * jnp.sqrt(largest)
+    path = path + 0.75 * mass
 
     hatch = _half_chord(jnp.hypot(bx - scene.hatch[0], by - scene.hatch[1]), scene.hatch[3], flat)
     path = path + 0.3 * hatch * jnp.where(scene.hatch[3] > 1.0, 1.0, 0.0)
 
-    fill = jnp.minimum(mass / 12.0, 1.0)
     granules = fine * sharp / width(depth) + 0.8 * coarse
-    band = scene.blastulation * band + 0.25 * inside
-    path = path + scene.grain * (0.75 * fill * granules + 0.35 * band * (fine * sharp / flat + 0.6 * coarse))
-    path = path + 0.1 * _step(scene.radius - r, flat) * fine * sharp / flat
-    return path, 0.15 * fill + 0.08 * band
+    band = scene.blastulation * band + 0.07 * inside
+    path = path + scene.grain * (
+        (0.5 + 0.7 * scene.blastulation) * fill * granules + 0.5 * band * (fine * sharp / flat + 0.6 * coarse)
+    )
+    path = path + 0.12 * _step(scene.radius - r, flat) * _step(r - scene.cells, flat) * fine * sharp / flat
+    return path, 0.25 * fill + 0.12 * band
 
 
 def _background(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:

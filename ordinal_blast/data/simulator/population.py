@@ -45,7 +45,7 @@ class Simulation:
     te_shares: tuple[float, ...] = (0.17, 0.40, 0.43)
     treatment_correlation: float = 0.25
     icm_te_correlation: float = 0.45
-    annotator_noise: float = 0.6
+    annotator_noise: float = 0.55
     rater_bias: float = 0.25
     abstain_share: float = 0.04
     mean_age: float = 35.0
@@ -53,7 +53,7 @@ class Simulation:
     transfer_share: float = 287 / 851
     transfer_effect: float = 0.6
     heartbeat_share: float = 87 / 287
-    heartbeat_effect: float = 0.8
+    heartbeat_effect: float = 1.0
     age_effect: float = 0.25
 
     def __post_init__(self) -> None:

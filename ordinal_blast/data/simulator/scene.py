@@ -88,7 +88,7 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
 
     # Development: blastulation, expansion to tMEB, sometimes a brief collapse, slow shrinkage afterwards.
     peak = embryo["tmeb_true"]
-    start = jnp.minimum(peak - 14.0 - 2.0 * quality + 2.0 * normal[2], peak - 9.0)
+    start = peak - jnp.clip(21.0 + quality + 2.0 * normal[2], 12.0, 30.0)
     growth = _smoothstep((hour - start) / (peak - start))
     blastulation = _smoothstep((hour - start) / 9.0)
     collapse = jnp.where(uniform[0] < 0.25, 0.22, 0.0)
@@ -101,7 +101,7 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
     cells = (radius - zona - 1.0 - 4.0 * (1.0 - growth) * uniform[2]) * (1.0 - collapse)
 
     # Trophectoderm: many small cohesive cells when good, few large flat ones when poor.
-    te_count = jnp.clip(jnp.exp(3.35 + 0.5 * te), 7.0, TROPHECTODERM_CELLS)
+    te_count = jnp.clip(jnp.exp(3.6 + 0.55 * te), 7.0, TROPHECTODERM_CELLS)
     te_jitter = jnp.clip(0.5 - 0.12 * te, 0.25, 0.8)
     te_directions = _sphere(te_count, te_jitter * draws[1], normal[24:28])
     te_thickness = jnp.clip(9.0 + 2.2 * te, 3.5, 14.0) * (1.0 + 0.5 * (1.0 - growth) + 1.5 * collapse)
@@ -114,14 +114,15 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
     shell = (7 * jnp.arange(INNER_CELLS) % INNER_CELLS + 0.5)[:, None] / INNER_CELLS
     morula = _sphere(INNER_CELLS, 0.6 * draws[3, :INNER_CELLS], normal[28:32])
     morula_radius = cells * (0.36 + 0.05 * draws[4, :INNER_CELLS, 0])
-    loose = jnp.clip(1.05 - 0.2 * icm, 0.65, 1.6)
-    icm_radius = (9.5 + 0.7 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
-    icm_size = 8.5 * jnp.cbrt(active.sum()) * loose
+    loose = jnp.clip(0.95 - 0.25 * icm, 0.6, 1.6)
+    icm_radius = (11.5 + 1.0 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
+    icm_size = 9.0 * jnp.cbrt(active.sum()) * loose
     azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.4 * normal[6], -0.8, 0.8)
     level = jnp.sqrt(1.0 - height**2)
     outwards = jnp.stack([level * jnp.cos(azimuth), level * jnp.sin(azimuth), height])
     icm_centre = outwards * (cells - 0.75 * icm_size - 4.0)
     icm_cells = icm_centre + spread * shell * icm_size
+    morula = morula + 0.08 * jnp.sin(0.5 * hour + 3.0 * draws[4, :INNER_CELLS])
     centres = (1 - blastulation) * morula * (cells - morula_radius)[:, None] + blastulation * icm_cells
     radii = (1 - blastulation) * morula_radius + blastulation * icm_radius
     reach = jnp.linalg.norm(centres, axis=-1, keepdims=True)
@@ -167,7 +168,7 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
         te_thickness=te_thickness,
         te_roughness=te_roughness,
         inner=inner,
-        compaction=jnp.clip(0.45 + 0.22 * icm, 0.05, 0.95),
+        compaction=jnp.clip(0.5 + 0.3 * icm, 0.05, 0.95),
         hatch=hatch,
         specks=specks,
         well=well,
