@@ -1,0 +1,240 @@
+"""The page as a reader gets it: its numbers, what it says when little is known, and that nothing leaves or enters it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from ordinal_blast import report
+
+COMMAND = "ordinal-blast report runs/losses --out reports/losses"
+
+
+class Tables(HTMLParser):
+    """The rows of all tables as lists of texts, all tags with attributes, and all text outside tags."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self._in_cell:
+            self.rows[-1][-1] += data
+
+
+def read(path) -> Tables:
+    return Tables(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(small, tmp_path_factory):
+    return report.write([small], tmp_path_factory.mktemp("report"), COMMAND)
+
+
+def test_table_holds_mean_and_sd_of_the_result_files(small, page):
+    plan = json.loads((small / "plan.json").read_text())
+    rows = read(page).rows
+    for number, variant in enumerate(plan["variants"]):
+        for task in ("icm", "te"):
+            results = [
+                json.loads((small / "cells" / f"{number}-s{s}" / "result.json").read_text()) for s in plan["seeds"]
+            ]
+            tested = [r for result in results for r in result["rows"] if (r["task"], r["split"]) == (task, "test")]
+            expected = []
+            for key in ("accuracy", "mse", "mae", "qwk"):
+                seen = [row["metrics"][key] for row in tested]
+                expected.append(f"{np.mean(seen):.3f} ± {np.std(seen, ddof=1):.3f}".replace("-", "−"))
+            assert any(row[0].endswith(variant) and row[1:] == expected for row in rows), (variant, task, expected)
+
+
+def test_rows_are_the_result_rows(small, page):
+    with (page.parent / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 3 * 2 * 2  # variants, seeds, tasks, splits
+    for row in rows:
+        result = json.loads((small / "cells" / row["cell"] / "result.json").read_text())
+        (source,) = (r for r in result["rows"] if (r["task"], r["split"]) == (row["task"], row["split"]))
+        assert (row["variant"], int(row["seed"]), int(row["n"])) == (result["variant"], result["seed"], source["n"])
+        assert {key: float(row[key]) for key in source["metrics"]} == pytest.approx(source["metrics"], rel=1e-12)
+
+
+def test_same_inputs_give_the_same_bytes(small, page, tmp_path):
+    again = report.write([small], tmp_path, COMMAND).parent
+    files = sorted(path.relative_to(page.parent) for path in page.parent.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    assert len(files) > 20
+    for file in files:
+        assert (page.parent / file).read_bytes() == (again / file).read_bytes(), file
+
+
+def test_page_needs_nothing_from_outside(page):
+    found = read(page)
+    addresses = [value for _, attrs in found.tags for name, value in attrs.items() if name in ("src", "href", "srcset")]
+    assert addresses
+    assert all(address.startswith(("data:image/", "#")) for address in addresses)
+    anchors = {attrs["id"] for _, attrs in found.tags if "id" in attrs}
+    assert {address[1:] for address in addresses if address.startswith("#")} <= anchors
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in found.tags}
+    assert "url(" not in page.read_text(encoding="utf-8")
+    assert "@import" not in page.read_text(encoding="utf-8")
+
+
+def test_every_figure_is_a_file_and_has_words(page):
+    found = read(page)
+    images = [attrs for tag, attrs in found.tags if tag == "img"]
+    assert all(len(attrs["alt"]) > 10 for attrs in images)
+    assert len(images) == len(list((page.parent / "figures").iterdir()))
+    linked = set(re.findall(r'src="(figures/[^"]+)"', (page.parent / "report.md").read_text(encoding="utf-8")))
+    assert linked == {f"figures/{path.name}" for path in (page.parent / "figures").iterdir()}
+
+
+def test_provenance_is_printed(small, page):
+    text = read(page).text
+    plan = json.loads((small / "plan.json").read_text())
+    for expected in (
+        COMMAND,
+        plan["command"],
+        plan["question"],
+        "0.10.2",
+        "cpu x 4",
+        "80/10/10 by patient",
+        "00000002",
+    ):
+        assert expected in text
+
+
+def test_hostile_names_stay_text(write_run, tmp_path):
+    hostile = '<img src=x onerror=alert(1)>|$\\frac{1}{2}$"&'
+    run = write_run(
+        tmp_path / "run",
+        variants=("plain", hostile),
+        seeds=(0,),
+        models=("rnn",),
+        tasks=("icm",),
+        n=30,
+        experiment="../<b>up</b>",
+    )
+    page = report.write([run], tmp_path / "out", "report '<script>alert(1)</script>'")
+    found = read(page)
+    assert hostile in found.text
+    assert not {"script", "b"} & {tag for tag, _ in found.tags}
+    assert all(attrs["src"].startswith("data:") for tag, attrs in found.tags if tag == "img")
+    markdown = (page.parent / "report.md").read_text(encoding="utf-8")
+    assert "<img src=x" not in markdown
+    assert "onerror=alert(1)&gt;&#124;" in markdown
+    assert all(re.fullmatch(r"[a-z0-9-]+\.svg", path.name) for path in (page.parent / "figures").iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "out"}
+
+
+def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
+    run = write_run(
+        tmp_path / "run", variants=("a", "b"), seeds=(3,), models=("mlp",), tasks=("risk",), grades="EDCBA", n=60
+    )
+    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+    assert "One seed was run: no interval over seeds is possible" in text
+    assert "no interval" in text
+    assert "±" not in text.replace("the ± that several seeds would give is not known", "")
+    assert "RISK > D" in text
+
+
+def test_two_grades_have_one_boundary(write_run, tmp_path):
+    run = write_run(
+        tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("mlp",), tasks=("risk",), grades="ba", n=60
+    )
+    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+    assert "RISK > b" in text
+    assert "RISK > a" not in text
+
+
+def test_failed_and_missing_cells_are_listed_and_left_out(write_run, tmp_path):
+    options = {"variants": ("a", "b"), "seeds": (0, 1, 2), "models": ("rnn",), "tasks": ("icm",), "n": 40}
+    run = write_run(tmp_path / "run", failed=["1-s1"], missing=["0-s2"], **options)
+    found = read(report.write([run], tmp_path / "out", COMMAND))
+    assert ["1-s1", "failed", "ValueError: the loss is NaN"] in found.rows
+    assert ["0-s2", "missing", "Not started or not finished."] in found.rows
+    assert "1 cell failed and 1 is missing of 6 planned" in found.text
+    assert "paired by seed (1 seed)" in found.text  # only seed 0 finished for both
+    assert "1-s1 failed, 0-s2 missing" in report.table([run])
+
+
+def test_nothing_finished_is_said(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a",), seeds=(0,), missing=["0-s0"])
+    assert "No cell has finished" in read(report.write([run], tmp_path / "out", COMMAND)).text
+    assert "No cell has finished" in report.table([run])
+
+
+def test_stale_figures_of_an_earlier_report_go(write_run, small, tmp_path):
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "old.svg").write_text("<svg/>")
+    run = write_run(tmp_path / "run", variants=("a",), seeds=(0,), models=("rnn",), tasks=("icm",), n=30)
+    report.write([run], tmp_path / "out", COMMAND)
+    assert not (tmp_path / "out" / "figures" / "old.svg").exists()
+
+
+def test_single_task_variants_stand_beside_multi_task_ones(write_run, tmp_path):
+    """A variant without a task is left out there, and only there."""
+    run = write_run(tmp_path / "run", variants=("both", "icm only"), seeds=(0, 1), models=("rnn",), n=40, outcome=True)
+    for seed in (0, 1):
+        folder = run / "cells" / f"1-s{seed}"
+        result = json.loads((folder / "result.json").read_text())
+        result["rows"] = [row for row in result["rows"] if row["task"] == "icm"]
+        (folder / "result.json").write_text(json.dumps(result))
+        arrays = {key: value for key, value in np.load(folder / "predictions.npz").items() if "/te/" not in key}
+        np.savez(folder / "predictions.npz", **arrays)
+    icm, te = report.table([run]).split("\n\n")[1:3]
+    assert "RNN · ICM" in icm
+    assert "icm only" in icm
+    assert "RNN · TE" in te
+    assert "icm only" not in te
+    assert "fetal heartbeat, by ICM + TE" in read(report.write([run], tmp_path / "out", COMMAND)).text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda run: (run / "plan.json").unlink(), FileNotFoundError, "plan.json is missing"),
+        (lambda run: (run / "cells/0-s0/predictions.npz").unlink(), FileNotFoundError, "although the cell is finished"),
+        (lambda run: (run / "cells/0-s0/result.json").write_text('{"schema": 9}'), ValueError, "schema 9"),
+    ],
+)
+def test_errors_name_the_file(write_run, tmp_path, spoil, error, message):
+    run = write_run(tmp_path / "run", variants=("a",), seeds=(0,), models=("rnn",), tasks=("icm",), n=30)
+    spoil(run)
+    with pytest.raises(error, match=message):
+        report.write([run], tmp_path / "out", COMMAND)
+
+
+def test_examples_carry_verdicts(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30, frames=3)
+    found = read(report.write([run], tmp_path / "out", COMMAND))
+    for number, variant in enumerate("ab"):
+        arrays = np.load(run / "cells" / f"{number}-s0" / "predictions.npz")
+        labels, grades = arrays["rnn/test/icm/labels"][:3], arrays["rnn/test/icm/grades"][:3]
+        signs = [
+            "?" if y < 0 else "✓" if y == g else "±1" if abs(y - g) == 1 else "✗"
+            for y, g in zip(labels, grades, strict=True)
+        ]
+        expected = [f"{'CBA'[g]}\xa0{sign}" for g, sign in zip(grades, signs, strict=True)]
+        assert [row[1] for row in found.rows if row[0][1:] == variant and len(row) == 2] == expected
