@@ -6,6 +6,7 @@ Written as shifted slices they become fused multiply-adds, maxima and matrix pro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Literal
 
@@ -27,6 +28,50 @@ def resolve(form: Form) -> Form:
     return form
 
 
+def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str = "SAME", form: Form = "auto") -> jax.Array:
+    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; the shifted form is patches × matrix."""
+    size = kernel.shape[0]
+    if size == 1:
+        return jnp.einsum("bhwc,cd->bhwd", x[:, ::stride, ::stride], kernel[0, 0])
+    if resolve(form) == "grouped":
+        return lax.conv_general_dilated(
+            x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    def patches_by_matrix(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        def image(x: jax.Array) -> jax.Array:
+            patches = jnp.concatenate(_shifts(x[None], size, stride, padding), axis=-1)
+            return jnp.einsum("bhwp,pd->bhwd", patches, kernel.reshape(-1, kernel.shape[-1]))[0]
+
+        # The patches of one image stay in the cache, those of a batch do not.
+        return lax.map(image, x)
+
+    return _gradient_by_image(patches_by_matrix)(x, kernel)
+
+
+def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: Form = "auto") -> jax.Array:
+    """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, stride 1, same size."""
+    if resolve(form) == "grouped":
+        numbers = ("NHWC", "HWIO", "NHWC")
+        groups = kernel.shape[-1]
+        return lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=numbers, feature_group_count=groups
+        )
+
+    def multiply_adds(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        taps = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
+        return sum(view * tap for view, tap in zip(_shifts(x, kernel.shape[0], 1, "SAME"), taps, strict=True))
+
+    return _gradient_by_image(multiply_adds)(x, kernel)
+
+
+def max_pool(x: jax.Array, *, form: Form = "auto") -> jax.Array:
+    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`."""
+    if resolve(form) == "grouped":
+        return nn.max_pool(x, (3, 3), (2, 2), "SAME")
+    return _gradient_by_image(lambda x: reduce(jnp.maximum, _shifts(x, 3, 2, "SAME", -jnp.inf)))(x)
+
+
 def _shifts(x: jax.Array, size: int, stride: int, padding: str, fill: float = 0) -> list[jax.Array]:
     """Return the size² shifted views `[B, H', W', C]` of `[B, H, W, C]`, row by row of the window."""
     pads = lax.padtype_to_pads(x.shape[1:3], (size, size), (stride, stride), padding)
@@ -39,70 +84,29 @@ def _shifts(x: jax.Array, size: int, stride: int, padding: str, fill: float = 0)
     ]
 
 
-def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str = "SAME", form: Form = "auto") -> jax.Array:
-    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; the shifted form is patches × matrix, image by image."""
-    size = kernel.shape[0]
-    if size == 1:
-        return jnp.einsum("bhwc,cd->bhwd", x[:, ::stride, ::stride], kernel[0, 0])
-    if resolve(form) == "grouped":
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+def _gradient_by_image(operator: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Take the gradient of `operator(x, *weights)` one image at a time: an image fits the cache, a batch does not.
 
-    def image(x: jax.Array) -> jax.Array:
-        patches = jnp.concatenate(_shifts(x[None], size, stride, padding), axis=-1)
-        return jnp.einsum("bhwp,pd->bhwd", patches, kernel.reshape(-1, kernel.shape[-1]))[0]
+    It starts from the inputs again, so the patches or products of the forward pass are not kept.
+    """
 
-    # The patches of one image stay in the cache, those of a batch do not.
-    return lax.map(image, x)
+    @jax.custom_vjp
+    def apply(x: jax.Array, *weights: jax.Array) -> jax.Array:
+        return operator(x, *weights)
 
+    def forward(x: jax.Array, *weights: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        return apply(x, *weights), (x, *weights)
 
-def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: Form = "auto") -> jax.Array:
-    """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, k odd, stride 1, same size."""
-    if resolve(form) == "grouped":
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (1, 1),
-            "SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=kernel.shape[-1],
-        )
-    return _shifted_depthwise(x, kernel)
+    def backward(saved: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
+        x, *weights = saved
 
+        def image(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
+            image, cotangent = pair
+            gradient, *others = jax.vjp(operator, image[None], *weights)[1](cotangent[None])
+            return gradient[0], *others
 
-@jax.custom_vjp
-def _shifted_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Sum the shifted views, each times its tap of every filter."""
-    size = kernel.shape[0]
-    taps = kernel.reshape(size * size, 1, 1, 1, -1)
-    return sum(view * tap for view, tap in zip(_shifts(x, size, 1, "SAME"), taps, strict=True))
+        gradient, *others = lax.map(image, (x, cotangent))
+        return gradient, *(other.sum(0) for other in others)
 
-
-def _shifted_depthwise_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _shifted_depthwise(x, kernel), (x, kernel)
-
-
-def _shifted_depthwise_backward(
-    saved: tuple[jax.Array, jax.Array], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
-
-    def taps(image: tuple[jax.Array, jax.Array]) -> jax.Array:
-        x, cotangent = image
-        views = _shifts(x[None], kernel.shape[0], 1, "SAME")
-        return jnp.stack([jnp.sum(view[0] * cotangent, (0, 1), dtype=jnp.float32) for view in views])
-
-    # Left to itself, autodiff reduces over the whole batch once per tap, which reads it nine times from memory.
-    gradient = lax.map(taps, (x, cotangent)).sum(0).reshape(kernel.shape).astype(kernel.dtype)
-    return _shifted_depthwise(cotangent, kernel[::-1, ::-1]), gradient
-
-
-_shifted_depthwise.defvjp(_shifted_depthwise_forward, _shifted_depthwise_backward)
-
-
-def max_pool(x: jax.Array, *, form: Form = "auto") -> jax.Array:
-    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`."""
-    if resolve(form) == "grouped":
-        return nn.max_pool(x, (3, 3), (2, 2), "SAME")
-    return reduce(jnp.maximum, _shifts(x, 3, 2, "SAME", -jnp.inf))
+    apply.defvjp(forward, backward)
+    return apply
