@@ -3,6 +3,48 @@
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class SharedSlope(nn.Module):
+    """Logits w x + b_k of "grade > k": one slope, and biases that start at (K-1 ... 1) / (K-1) (Cao et al. 2020)."""
+
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """`[B, D]` -> `[B, K-1]`."""
+        score = nn.Dense(1, use_bias=False, name="slope")(features)
+        return score + self.param("bias", _falling, (self.num_outputs,))[None, :]
+
+
+def _falling(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    del key
+    return jnp.arange(shape[0], 0, -1, dtype=jnp.float32) / shape[0]
+
+
+class OrderedThresholds(nn.Module):
+    """theta_k - eta with eta = w x and theta_k = theta_0 + sum of softplus: cut points in order for any parameters.
+
+    They start one apart around 0. min_gap: the least distance between neighbours.
+    """
+
+    num_outputs: int
+    min_gap: float = 1e-3
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """`[B, D]` -> `[B, K-1]`."""
+        score = nn.Dense(1, use_bias=False, name="score")(features)
+        first = self.param("first", nn.initializers.constant(-(self.num_outputs - 1) / 2), (1,))
+        one = jnp.log(jnp.expm1(1.0 - self.min_gap))  # softplus(one) + min_gap = 1
+        steps = self.param("steps", nn.initializers.constant(one), (self.num_outputs - 1,))
+        cuts = jnp.concatenate([first, first + jnp.cumsum(jax.nn.softplus(steps) + self.min_gap)])
+        return cuts[None, :] - score
+
+
+KINDS = {"dense": nn.Dense, "shared_slope": SharedSlope, "ordered_thresholds": OrderedThresholds}
 
 
 def make_head(kind: str, num_outputs: int, name: str | None = None) -> nn.Module:
@@ -10,6 +52,3 @@ def make_head(kind: str, num_outputs: int, name: str | None = None) -> nn.Module
     if kind not in KINDS:
         raise ValueError(f"head must be one of {sorted(KINDS)}, got {kind!r}")
     return KINDS[kind](num_outputs, name=name)
-
-
-KINDS = {"dense": nn.Dense}

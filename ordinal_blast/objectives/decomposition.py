@@ -1,6 +1,9 @@
-"""Ordinal binary decomposition: K-1 independent questions "is the grade above k?"."""
+"""Ordinal binary decomposition: K-1 questions "is the grade above k?", each answered by a logit of its own."""
 
 from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +11,20 @@ import jax.numpy as jnp
 from ordinal_blast.objectives.heads import Cumulative
 from ordinal_blast.objectives.numerics import one_hot
 from ordinal_blast.objectives.objective import objective
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedSlope(Cumulative):
+    """Cumulative logits w x + b_k that differ by their bias only."""
+
+    layer: ClassVar[str] = "shared_slope"
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeWords(Cumulative):
+    """Cumulative logits read as a code word: decides for the grade whose code word is nearest."""
+
+    decode: str = "nearest"
 
 
 def exceedance(labels: jax.Array, num_classes: int, dtype: jnp.dtype) -> jax.Array:
@@ -21,6 +38,20 @@ def binary_cross_entropies(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return targets * jax.nn.softplus(-logits) + (1 - targets) * jax.nn.softplus(logits)
 
 
+def weigh(parts: jax.Array, threshold_weights: tuple[float, ...] | None) -> jax.Array:
+    """Losses of the K-1 thresholds `[B, K-1]`, weighted; ValueError unless there is one weight for each."""
+    if threshold_weights is None:
+        return parts
+    if len(threshold_weights) != parts.shape[1]:
+        raise ValueError(f"threshold_weights: {parts.shape[1]} are needed, got {len(threshold_weights)}")
+    return parts * jnp.asarray(threshold_weights, dtype=parts.dtype)[None, :]
+
+
+def _decomposed(logits: jax.Array, labels: jax.Array, threshold_weights: tuple[float, ...] | None) -> jax.Array:
+    parts = binary_cross_entropies(logits, exceedance(labels, logits.shape[1] + 1, logits.dtype))
+    return jnp.sum(weigh(parts, threshold_weights), axis=-1)
+
+
 @objective(
     Cumulative,
     soft_labels=True,
@@ -32,14 +63,56 @@ def binary_decomposition(
     logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
 ) -> jax.Array:
     """Ordinal binary decomposition, sum_k BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`."""
-    parts = binary_cross_entropies(logits, exceedance(labels, logits.shape[1] + 1, logits.dtype))
+    return _decomposed(logits, labels, threshold_weights)
+
+
+@objective(
+    SharedSlope,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    citation="Cao, Mirjalili & Raschka 2020",
+)
+def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None) -> jax.Array:
+    """Consistent rank logits (CORAL), sum_k BCE(w x + b_k, [y > k]). logits `[B, K-1]` -> `[B]`.
+
+    The binary decomposition of a head whose thresholds share their slope; biases are in order at the optimum.
+    """
+    return _decomposed(logits, labels, threshold_weights)
+
+
+def _code_distances(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """(s(t_k) - b_k)^2, `[B, K-1]`."""
+    targets = exceedance(labels, logits.shape[1] + 1, logits.dtype)
+    return (jax.nn.sigmoid(logits) * (1 - targets) - jax.nn.sigmoid(-logits) * targets) ** 2
+
+
+@objective(CodeWords, soft_labels=True, estimates="distribution", proper=True, citation="Barbero-Gomez et al. 2023")
+def ecoc_distance(
+    logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
+) -> jax.Array:
+    """Squared distance to the label's code word, sum_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
+    return jnp.sum(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
+
+
+@objective(Cumulative, soft_labels=True, estimates="distribution", proper=True, citation="Cheng et al. 2008")
+def ordinal_encoding_mse(
+    logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
+) -> jax.Array:
+    """Mean squared error of the ordinal encoding, mean_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
+    return jnp.mean(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
+
+
+@objective(Cumulative, estimates="", proper=False, citation="after Lin et al. 2017")
+def ordinal_focal(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    gamma: float = 2.0,
+    threshold_weights: tuple[float, ...] | None = None,
+) -> jax.Array:
+    """Ordinal focal loss, sum_k (1 - q_k)^gamma BCE_k, q_k the probability of the right answer. `[B, K-1]` -> `[B]`."""
+    targets = exceedance(labels, logits.shape[1] + 1, logits.dtype)
+    right = (2 * targets - 1) * logits
+    parts = jnp.exp(-gamma * jax.nn.softplus(right)) * jax.nn.softplus(-right)
     return jnp.sum(weigh(parts, threshold_weights), axis=-1)
-
-
-def weigh(parts: jax.Array, threshold_weights: tuple[float, ...] | None) -> jax.Array:
-    """Losses of the K-1 thresholds `[B, K-1]`, weighted; ValueError unless there is one weight for each."""
-    if threshold_weights is None:
-        return parts
-    if len(threshold_weights) != parts.shape[1]:
-        raise ValueError(f"threshold_weights: {parts.shape[1]} are needed, got {len(threshold_weights)}")
-    return parts * jnp.asarray(threshold_weights, dtype=parts.dtype)[None, :]

@@ -16,15 +16,47 @@ def distances(num_classes: int, power: float, dtype: jnp.dtype) -> jax.Array:
     return jnp.where(apart > 0, apart**power, 0)
 
 
-@objective(
-    soft_labels=True, estimates="median", proper=False, citation="Kragh et al. 2019; Castagnos et al. 2022 (power)"
-)
-def ordinal_cross_entropy(logits: jax.Array, labels: jax.Array, *, power: float = 1.0) -> jax.Array:
-    """Ordinal cross-entropy, -sum_c |c - y|^power log(1 - p_c). logits `[B, K]` -> `[B]`, range [0, inf).
-
-    With K = 2 it is cross-entropy. Not proper for K >= 3: at the optimum the most probable grade is the conditional
-    median (power 1) or the rounded mean (power 2), and probabilities are sparse, not calibrated.
-    """
+def _charged(
+    logits: jax.Array, labels: jax.Array, power: float, margin: float, distance_matrix: tuple | None
+) -> jax.Array:
     num_classes = logits.shape[1]
-    charge = one_hot(labels, num_classes, logits.dtype) @ distances(num_classes, power, logits.dtype)
-    return -jnp.sum(charge * log_one_minus_softmax(logits), axis=-1)
+    charge = distances(num_classes, power, logits.dtype)
+    if distance_matrix is not None:
+        charge = jnp.asarray(distance_matrix, logits.dtype)
+        if charge.shape != (num_classes, num_classes):
+            raise ValueError(f"distance_matrix must be [{num_classes}, {num_classes}], got {list(charge.shape)}")
+        charge = jnp.where(jnp.eye(num_classes, dtype=bool), 0, charge) ** power
+    logs = log_one_minus_softmax(logits)
+    if margin:
+        logs = jnp.minimum(jnp.logaddexp(logs, jnp.log(jnp.asarray(margin, logs.dtype))), 0)
+    return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ charge) * logs, axis=-1)
+
+
+@objective(soft_labels=True, estimates="median", proper=False, citation="Kragh et al. 2019")
+def ordinal_cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    power: float = 1.0,
+    margin: float = 0.0,
+    distance_matrix: tuple[tuple[float, ...], ...] | None = None,
+) -> jax.Array:
+    """Ordinal cross-entropy, -sum_c |c - y|^power log(min(1 - p_c + margin, 1)). `[B, K]` -> `[B]`, range [0, inf).
+
+    With K = 2 and no margin it is cross-entropy. Not proper for K >= 3: at the optimum the most probable grade is the
+    conditional median (power 1) or the rounded mean (power 2), and probabilities are sparse, not calibrated.
+    distance_matrix: `[K, K]` charges, label by grade, in place of |c - y|; its diagonal is not used.
+    """
+    return _charged(logits, labels, power, margin, distance_matrix)
+
+
+@objective(soft_labels=True, proper=False, citation="Castagnos, Mihelich & Dognin 2022")
+def oll(logits: jax.Array, labels: jax.Array, *, power: float = 1.5) -> jax.Array:
+    """Ordinal log-loss (OLL), `ordinal_cross_entropy` with the power its authors prefer. logits `[B, K]` -> `[B]`."""
+    return _charged(logits, labels, power, 0.0, None)
+
+
+@objective(soft_labels=True, proper=False, citation="Polat et al. 2022, 2025 (margin)")
+def cdw_ce(logits: jax.Array, labels: jax.Array, *, power: float = 5.0, margin: float = 0.0) -> jax.Array:
+    """Class distance weighted cross-entropy, `ordinal_cross_entropy` with a high power. logits `[B, K]` -> `[B]`."""
+    return _charged(logits, labels, power, margin, None)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.objectives import cut_points, numerics
+from ordinal_blast.objectives import cut_points, normal, numerics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,23 +94,32 @@ class Cumulative(Head):
     log_probs repairs crossings: the mean of the running minimum from below and the running maximum from above, which
     leaves ordered logits as they are, never crosses, and treats both ends of the scale alike. Class probabilities are
     differences of the repaired cumulative ones; a grade left without mass keeps that of a gap of 1e-6 in the logits.
+
+    decode: "count", or "nearest" for the grade whose code word [y > k] is nearest to s(t) (error-correcting output
+    codes, Barbero-Gomez et al. 2023).
     """
+
+    decode: str = "count"
 
     extra: ClassVar[int] = -1
 
+    def __post_init__(self) -> None:
+        if self.decode not in ("count", "nearest"):
+            raise ValueError(f"decode must be count or nearest, got {self.decode!r}")
+
     def decide(self, outputs: jax.Array) -> jax.Array:
-        """Number of thresholds passed, int `[B]`."""
-        return jnp.sum(outputs > 0, axis=-1)
+        """Number of thresholds passed, or the grade of the nearest code word, int `[B]`."""
+        if self.decode == "count":
+            return jnp.sum(outputs > 0, axis=-1)
+        # From grade k to k + 1 the squared distance changes by (1 - s)^2 - s^2 = 1 - 2s = -tanh(t / 2).
+        closeness = jnp.cumsum(jnp.tanh(outputs / 2), axis=-1)
+        return jnp.argmax(jnp.pad(closeness, ((0, 0), (1, 0))), axis=-1)
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
         from_below = jax.lax.cummin(outputs, axis=1)
         from_above = jax.lax.cummax(outputs, axis=1, reverse=True)
-        exceed = from_below / 2 + from_above / 2
-        upper, gap = exceed[:, :-1], jnp.maximum(exceed[:, :-1] - exceed[:, 1:], 1e-6)
-        inner = numerics.log_sigmoid_difference(upper, gap)
-        first, last = jax.nn.log_sigmoid(-exceed[:, :1]), jax.nn.log_sigmoid(exceed[:, -1:])
-        return numerics.log_softmax(jnp.concatenate([first, inner, last], axis=-1))
+        return numerics.log_softmax(numerics.log_logistic_intervals(-(from_below / 2 + from_above / 2)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +143,7 @@ class Regression(Head):
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
         spread = 1.0 if self.spread is None else self.spread
-        return numerics.log_normal_intervals((self.cuts(outputs)[None, :] - outputs) / spread)
+        return normal.log_intervals((self.cuts(outputs)[None, :] - outputs) / spread)
 
     def decide(self, outputs: jax.Array) -> jax.Array:
         """Number of cut points below the output, int `[B]`."""

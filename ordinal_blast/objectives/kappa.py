@@ -6,10 +6,24 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.distance import distances
-from ordinal_blast.objectives.numerics import one_hot, softmax
+from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot, softmax
 from ordinal_blast.objectives.objective import objective
 
 POWERS = {"linear": 1, "quadratic": 2}
+
+
+def _disagreement(logits: jax.Array, labels: jax.Array, weights: jax.Array, penalty: str) -> jax.Array:
+    """1 - weighted kappa of a batch, 0 where chance itself cannot disagree."""
+    if penalty not in POWERS:
+        raise ValueError(f"penalty must be one of {sorted(POWERS)}, got {penalty!r}")
+    num_classes = logits.shape[1]
+    charge = distances(num_classes, POWERS[penalty], logits.dtype)
+    total = jnp.sum(weights)
+    shares = weights / jnp.where(total > 0, total, 1)
+    truth, probs = one_hot(labels, num_classes, logits.dtype), softmax(logits)
+    observed = shares @ jnp.sum((truth @ charge) * probs, axis=-1)
+    expected = (shares @ truth) @ charge @ (shares @ probs)
+    return observed / jnp.where(expected > 0, expected, 1)
 
 
 @objective(batch_coupled=True, soft_labels=True, proper=False, citation="de la Torre et al. 2018; Vargas et al. 2020")
@@ -28,13 +42,38 @@ def soft_qwk(
     |i - j|. Range [0, 2]; log(epsilon + the ratio) with `logarithm`. A batch of one grade has no chance-corrected
     agreement: the ratio is then 1 whatever the prediction, and 0 for an empty batch.
     """
-    if penalty not in POWERS:
-        raise ValueError(f"penalty must be one of {sorted(POWERS)}, got {penalty!r}")
+    ratio = _disagreement(logits, labels, weights, penalty)
+    return jnp.where(jnp.any(weights > 0), jnp.log(ratio + epsilon), 0) if logarithm else ratio
+
+
+def _squared_errors(logits: jax.Array, labels: jax.Array, class_weights: tuple[float, ...] | None) -> jax.Array:
     num_classes = logits.shape[1]
-    charge = distances(num_classes, POWERS[penalty], logits.dtype)
-    shares = weights / jnp.maximum(jnp.sum(weights), jnp.finfo(logits.dtype).tiny)
-    truth, probs = one_hot(labels, num_classes, logits.dtype), softmax(logits)
-    observed = shares @ jnp.sum((truth @ charge) * probs, axis=-1)
-    expected = (shares @ truth) @ charge @ (shares @ probs)
-    ratio = observed / jnp.where(expected > 0, expected, 1)
-    return jnp.log(ratio + epsilon) * jnp.any(weights > 0) if logarithm else ratio
+    truth = one_hot(labels, num_classes, logits.dtype)
+    squares = (truth * jnp.exp(log_one_minus_softmax(logits)) - (1 - truth) * softmax(logits)) ** 2
+    if class_weights is None:
+        return jnp.mean(squares, axis=-1)
+    if len(class_weights) != num_classes:
+        raise ValueError(f"class_weights: {num_classes} are needed, got {len(class_weights)}")
+    return jnp.mean(squares * jnp.asarray(class_weights, dtype=squares.dtype)[None, :], axis=-1)
+
+
+@objective(soft_labels=True, estimates="distribution", proper=True, citation="Brier 1950; Vargas et al. 2020")
+def mce(logits: jax.Array, labels: jax.Array, *, class_weights: tuple[float, ...] | None = None) -> jax.Array:
+    """Mean class error, the Brier score over K, mean_c w_c (p_c - [c = y])^2. logits `[B, K]` -> `[B]`."""
+    return _squared_errors(logits, labels, class_weights)
+
+
+@objective(batch_coupled=True, soft_labels=True, proper=False, citation="Vargas et al. 2020")
+def mce_qwk(
+    logits: jax.Array,
+    labels: jax.Array,
+    weights: jax.Array,
+    *,
+    balance: float = 0.5,
+    penalty: str = "quadratic",
+    class_weights: tuple[float, ...] | None = None,
+) -> jax.Array:
+    """Kappa and mean class error mixed, balance (1 - kappa) + (1 - balance) MCE, of the batch. `[B, K]` -> scalar."""
+    total = jnp.sum(weights)
+    errors = jnp.sum(weights * _squared_errors(logits, labels, class_weights)) / jnp.where(total > 0, total, 1)
+    return balance * _disagreement(logits, labels, weights, penalty) + (1 - balance) * errors

@@ -37,9 +37,17 @@ def _log1mexp_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array
     return log1mexp(x), -tangent / jnp.expm1(-x)
 
 
-def log_sigmoid_difference(upper: jax.Array, gap: jax.Array) -> jax.Array:
-    """log(s(upper) - s(upper - gap)) for gap > 0, where s is the logistic function."""
-    return jax.nn.log_sigmoid(upper) + jax.nn.log_sigmoid(gap - upper) + log1mexp(-gap)
+def gaps(cuts: jax.Array) -> jax.Array:
+    """Widths `[B, K-2]` of the intervals between cuts `[B, K-1]`, at least 1e-6: no interval is quite empty."""
+    return jnp.maximum(cuts[:, 1:] - cuts[:, :-1], 1e-6)
+
+
+def log_logistic_intervals(cuts: jax.Array) -> jax.Array:
+    """Log-probabilities `[B, K]` of the intervals that increasing cuts `[B, K-1]` make of a standard logistic."""
+    below, above = jax.nn.log_sigmoid(cuts), jax.nn.log_sigmoid(-cuts)
+    # s(b) - s(a) = s(b) s(-a) (1 - exp(a - b))
+    inner = below[:, 1:] + above[:, :-1] + log1mexp(-gaps(cuts))
+    return jnp.concatenate([below[:, :1], inner, above[:, -1:]], axis=-1)
 
 
 class _Odds(NamedTuple):
@@ -85,13 +93,29 @@ def softmax(logits: jax.Array) -> jax.Array:
     return jnp.where(top, 1, odds) / (1 + rest)
 
 
-def log_normal_intervals(cuts: jax.Array) -> jax.Array:
-    """Log-probabilities `[B, K]` of the K intervals that increasing cuts `[B, K-1]` make of a standard normal."""
-    lower, upper = cuts[:, :-1], cuts[:, 1:]
-    # In the upper tail both ends are close to 1: reflect to the lower tail, where differences keep their digits.
-    reflect = lower + upper > 0
-    lower, upper = jnp.where(reflect, -upper, lower), jnp.where(reflect, -lower, upper)
-    log_upper = jax.scipy.special.log_ndtr(upper)
-    inner = log_upper + log1mexp(jax.scipy.special.log_ndtr(lower) - log_upper)
-    first, last = jax.scipy.special.log_ndtr(cuts[:, :1]), jax.scipy.special.log_ndtr(-cuts[:, -1:])
-    return jnp.concatenate([first, inner, last], axis=-1)
+def log_subset(logits: jax.Array, subsets: jax.Array) -> jax.Array:
+    """Log-probabilities `[B, M]` that softmax gives to non-empty sets of classes, bool `[B, M, K]`."""
+    top, shifted, odds, rest = _odds(logits)
+    odds = jnp.where(top, 1, odds)[:, None, :]
+    inside = jnp.sum(jnp.where(subsets, odds, 0), axis=-1)
+    outside = jnp.sum(jnp.where(subsets, 0, odds), axis=-1)
+    has_top = jnp.any(subsets & top[:, None, :], axis=-1)
+    shifted = jnp.where(subsets, shifted[:, None, :], -jnp.inf)
+    return jnp.where(
+        has_top,
+        -jnp.log1p(outside / jnp.where(has_top, inside, 1)),
+        jax.nn.logsumexp(shifted, axis=-1) - jnp.log1p(rest),
+    )
+
+
+def log_softplus(x: jax.Array) -> jax.Array:
+    """log(softplus(x)), which tends to x below and to log x above."""
+    small = x < -10
+    power = jnp.exp(jnp.minimum(x, 0))  # softplus(x) = e^x - e^2x / 2 + e^3x / 3 - ...
+    return jnp.where(small, x + jnp.log1p(-power / 2 + power**2 / 3), jnp.log(jax.nn.softplus(jnp.where(small, 0, x))))
+
+
+def negative_log_likelihood(log_probs: jax.Array, labels: jax.Array) -> jax.Array:
+    """-log p_y `[B]` of class log-probabilities `[B, K]`, or -sum_c q_c log p_c for soft labels q."""
+    targets = one_hot(labels, log_probs.shape[1], log_probs.dtype)
+    return -jnp.sum(targets * jnp.where(targets > 0, log_probs, 0), axis=-1)

@@ -46,8 +46,8 @@ def objective(
 ) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
     """Makes a loss of a function `(outputs [B, width], labels [B], *, options) -> [B]`.
 
-    The function then checks shapes, computes in float32 or wider, and gives NaN where a label is outside 0 ... K-1.
-    Keyword-only parameters are its options; one called `num_classes` receives K.
+    The function then checks shapes, computes in float32 or wider, and gives NaN where a label is outside 0 ... K-1; it
+    also takes `num_classes`, for heads whose width does not tell K. Its keyword-only parameters are its options.
 
     head: the family that gives its outputs their meaning. native: the decision that belongs to the loss.
     soft_labels: labels may be distributions `[B, K]`. batch_coupled: the function takes `weights [B]` third and returns
@@ -62,22 +62,33 @@ def objective(
     spec = Spec(head, native, soft_labels, batch_coupled, citation, estimates, proper, unimodal)
 
     def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        asks_for_classes = "num_classes" in inspect.signature(function).parameters
+
+        def prepare(
+            outputs: Any, labels: Any, num_classes: int | None, options: dict[str, Any]
+        ) -> tuple[jax.Array, jax.Array, int | None, dict[str, Any]]:
+            outputs, labels, num_classes = _check(function.__name__, spec, outputs, labels, num_classes)
+            if asks_for_classes and num_classes is None:
+                raise ValueError(f"{function.__name__} needs num_classes: its {spec.head.width} outputs do not tell it")
+            return outputs, labels, num_classes, options | ({"num_classes": num_classes} if asks_for_classes else {})
+
         if batch_coupled:
 
             @functools.wraps(function)
-            def loss(outputs: Any, labels: Any, weights: Any = None, **options: Any) -> jax.Array:
-                outputs, labels = _check(function.__name__, spec, outputs, labels, options)
+            def loss(
+                outputs: Any, labels: Any, weights: Any = None, *, num_classes: int | None = None, **options: Any
+            ) -> jax.Array:
+                outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
                 weights = _check_weights(weights, outputs)
-                valid = _valid(labels, outputs, spec, options) | (weights == 0)
                 value = function(*_mask(outputs, labels, weights), weights, **options)
-                return jnp.where(jnp.all(valid), value, jnp.nan)
+                return jnp.where(jnp.all(_valid(labels, num_classes) | (weights == 0)), value, jnp.nan)
 
         else:
 
             @functools.wraps(function)
-            def loss(outputs: Any, labels: Any, **options: Any) -> jax.Array:
-                outputs, labels = _check(function.__name__, spec, outputs, labels, options)
-                return jnp.where(_valid(labels, outputs, spec, options), function(outputs, labels, **options), jnp.nan)
+            def loss(outputs: Any, labels: Any, *, num_classes: int | None = None, **options: Any) -> jax.Array:
+                outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
+                return jnp.where(_valid(labels, num_classes), function(outputs, labels, **options), jnp.nan)
 
         loss.spec = spec
         return loss
@@ -179,8 +190,7 @@ class Objective:
     @property
     def _loss_options(self) -> dict[str, Any]:
         accepted = option_defaults(self.function)
-        options = {name: value for name, value in self.bound if name in accepted}
-        return options | {"num_classes": self.num_classes} if takes_num_classes(self.function) else options
+        return {name: value for name, value in self.bound if name in accepted} | {"num_classes": self.num_classes}
 
     def _check_outputs(self, outputs: jax.Array) -> jax.Array:
         outputs = numerics.widen(outputs)
@@ -223,11 +233,6 @@ def option_defaults(function: Callable[..., jax.Array]) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
 
 
-def takes_num_classes(function: Callable[..., jax.Array]) -> bool:
-    """Whether a loss asks for K."""
-    return "num_classes" in inspect.signature(function).parameters
-
-
 def _freeze(value: Any) -> Any:
     """Hashable form of an option: sequences and arrays become tuples."""
     if isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value):
@@ -235,9 +240,12 @@ def _freeze(value: Any) -> Any:
     return value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
 
 
-def _check(name: str, spec: Spec, outputs: Any, labels: Any, options: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+def _check(
+    name: str, spec: Spec, outputs: Any, labels: Any, num_classes: int | None
+) -> tuple[jax.Array, jax.Array, int | None]:
+    """Arrays of a loss, and K as far as the shapes tell; ValueError for shapes or types that do not fit."""
     outputs, labels = numerics.widen(outputs), jnp.asarray(labels)
-    width, num_classes = spec.head.width, options.get("num_classes")
+    width = spec.head.width
     if width is None and num_classes is not None:
         width = num_classes + spec.head.extra
     if outputs.ndim != 2 or (width is not None and outputs.shape[1] != width):
@@ -249,22 +257,17 @@ def _check(name: str, spec: Spec, outputs: Any, labels: Any, options: Mapping[st
         raise ValueError(f"{name}: labels must be int [B], got {labels.dtype} {list(labels.shape)}")
     if len(labels) != len(outputs):
         raise ValueError(f"{name}: {len(outputs)} outputs but {len(labels)} labels")
-    num_classes = _num_classes(outputs, spec, options)
+    if spec.head.width is None:
+        num_classes = outputs.shape[1] - spec.head.extra
     if soft and num_classes is not None and labels.shape[1] != num_classes:
-        raise ValueError(f"{name}: distributions over {num_classes} grades expected, got {list(labels.shape)}")
-    return outputs, labels
+        raise ValueError(f"{name}: labels over {num_classes} grades expected, got {list(labels.shape)}")
+    return outputs, labels, num_classes
 
 
-def _num_classes(outputs: jax.Array, spec: Spec, options: Mapping[str, Any]) -> int | None:
-    """K as far as the shapes tell."""
-    return outputs.shape[1] - spec.head.extra if spec.head.width is None else options.get("num_classes")
-
-
-def _valid(labels: jax.Array, outputs: jax.Array, spec: Spec, options: Mapping[str, Any]) -> jax.Array:
+def _valid(labels: jax.Array, num_classes: int | None) -> jax.Array:
     """Rows whose label is a grade, bool `[B]`."""
     if labels.ndim == 2:
         return jnp.ones(len(labels), bool)
-    num_classes = _num_classes(outputs, spec, options)
     return (labels >= 0) & (True if num_classes is None else labels < num_classes)
 
 

@@ -1,0 +1,44 @@
+"""Regression on the grade's position on the scale 0 ... K-1, and the two ways to make grades of it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from ordinal_blast.objectives.heads import CutRegression, Regression
+from ordinal_blast.objectives.objective import objective
+
+
+def _expected_errors(outputs: jax.Array, labels: jax.Array, error: str, delta: float) -> jax.Array:
+    if labels.ndim == 2:
+        grades = jnp.arange(labels.shape[1], dtype=outputs.dtype)
+        return jnp.sum(labels.astype(outputs.dtype) * _errors(outputs - grades[None, :], error, delta), axis=-1)
+    return _errors(outputs[:, 0] - labels.astype(outputs.dtype), error, delta)
+
+
+def _errors(residuals: jax.Array, error: str, delta: float) -> jax.Array:
+    size = jnp.abs(residuals)
+    if error == "squared":
+        return residuals**2
+    if error == "absolute":
+        return size
+    if error == "huber":
+        return jnp.where(size <= delta, residuals**2 / 2, delta * (size - delta / 2))
+    raise ValueError(f"error must be squared, absolute or huber, got {error!r}")
+
+
+@objective(Regression, soft_labels=True, estimates="mean", proper=False, citation="Kramer et al. 2001")
+def regression(outputs: jax.Array, labels: jax.Array, *, error: str = "squared", delta: float = 1.0) -> jax.Array:
+    """Regression, (eta - y)^2, |eta - y| (estimates the median) or Huber; decides by rounding. `[B, 1]` -> `[B]`.
+
+    delta: where Huber turns linear, in grades.
+    """
+    return _expected_errors(outputs, labels, error, delta)
+
+
+@objective(CutRegression, soft_labels=True, estimates="mean", proper=False, citation="Kragh et al. 2019")
+def thresholded_regression(
+    outputs: jax.Array, labels: jax.Array, *, error: str = "squared", delta: float = 1.0
+) -> jax.Array:
+    """Regression decided by cut points fitted on training predictions, losses as in `regression`. `[B, 1]` -> `[B]`."""
+    return _expected_errors(outputs, labels, error, delta)

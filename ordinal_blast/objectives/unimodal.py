@@ -1,0 +1,151 @@
+"""Distributions over grades with one peak: by construction of the head, or by a penalty on the softmax."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.numerics import log_softmax, negative_log_likelihood, softmax
+from ordinal_blast.objectives.objective import objective
+
+
+def _from_adjacent(steps: jax.Array) -> jax.Array:
+    """Log-probabilities `[B, K]` of log p_{k+1} / p_k, `[B, K-1]`."""
+    return log_softmax(jnp.pad(jnp.cumsum(steps, axis=-1), ((0, 0), (1, 0))))
+
+
+def _ordered(outputs: jax.Array, increments: jax.Array) -> jax.Array:
+    """First output, then that plus the increments of the others, summed: `[B, n]`, not decreasing."""
+    return jnp.cumsum(jnp.concatenate([outputs[:, :1], increments[:, 1:]], axis=-1), axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdjacentCategory(Head):
+    """K-1 outputs t_k = log p_{k+1} / p_k; any distribution."""
+
+    extra: ClassVar[int] = -1
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        return _from_adjacent(outputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class OrderedAdjacentCategory(Head):
+    """K-1 outputs; log p_k / p_{k+1} = t_0 + sum_{0<j<=k} softplus(t_j), increasing: one peak."""
+
+    extra: ClassVar[int] = -1
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        return _from_adjacent(-_ordered(outputs, jax.nn.softplus(outputs)))
+
+
+@dataclasses.dataclass(frozen=True)
+class VShaped(Head):
+    """K outputs; log p_k = -g_k^2 or -|g_k| + constant, g_k = z_0 + sum_{0<j<=k} softplus(z_j): one peak."""
+
+    shape: str = "square"
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("square", "absolute"):
+            raise ValueError(f"shape must be square or absolute, got {self.shape!r}")
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        ordered = _ordered(outputs, jax.nn.softplus(outputs))
+        return log_softmax(-(ordered**2) if self.shape == "square" else -jnp.abs(ordered))
+
+
+@dataclasses.dataclass(frozen=True)
+class Copoc(Head):
+    """K outputs; log p_k = -|z_0 + sum_{0<j<=k} |z_j|| + constant: one peak."""
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        return log_softmax(-jnp.abs(_ordered(outputs, jnp.abs(outputs))))
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoSlopes(Head):
+    """K outputs; logits are the lower of two slopes, sums of softplus(z) from below and from above: one peak."""
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        steps = jax.nn.softplus(outputs)
+        from_above = jnp.flip(jnp.cumsum(jnp.flip(steps, axis=1), axis=1), axis=1)
+        return log_softmax(jnp.minimum(jnp.cumsum(steps, axis=-1), from_above))
+
+
+@objective(AdjacentCategory, soft_labels=True, estimates="distribution", proper=True, citation="Agresti 2010")
+def adjacent_category(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Adjacent-category logits (ACL), -log p_y, t_k = log p_{k+1} / p_k. outputs `[B, K-1]` -> `[B]`."""
+    return negative_log_likelihood(AdjacentCategory(outputs.shape[1] + 1).log_probs(outputs), labels)
+
+
+@objective(
+    OrderedAdjacentCategory,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    unimodal=True,
+    citation="Yamasaki 2022",
+)
+def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Ordered adjacent-category logits, -log p_y of a unimodal head. outputs `[B, K-1]` -> `[B]`.
+
+    softplus in place of the author's exp, which overflows.
+    """
+    return negative_log_likelihood(OrderedAdjacentCategory(outputs.shape[1] + 1).log_probs(outputs), labels)
+
+
+@objective(VShaped, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Yamasaki 2022")
+def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: str = "square") -> jax.Array:
+    """V-shaped stereotype logits, -log p_y, log p_k = -g_k^2 (or -|g_k|), g ordered. outputs `[B, K]` -> `[B]`."""
+    return negative_log_likelihood(VShaped(outputs.shape[1], shape).log_probs(outputs), labels)
+
+
+@objective(
+    Copoc, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Dey, Merugu & Kaveri 2023"
+)
+def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Conformal predictor's unimodal head (COPOC), -log p_y, log p_k = -|r_k|, r ordered. outputs `[B, K]` -> `[B]`."""
+    return negative_log_likelihood(Copoc(outputs.shape[1]).log_probs(outputs), labels)
+
+
+@objective(
+    TwoSlopes, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Cardoso et al. 2025"
+)
+def unimodal_net(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """UnimodalNet, -log p_y, p = softmax(min(cumsum v, reverse cumsum v)), v = softplus(z). `[B, K]` -> `[B]`."""
+    return negative_log_likelihood(TwoSlopes(outputs.shape[1]).log_probs(outputs), labels)
+
+
+def _climbs_away(logits: jax.Array, labels: jax.Array, margin: float) -> jax.Array:
+    """sum_k relu(margin + p_k - p_{k+1}) below the label and relu(margin + p_{k+1} - p_k) above it, `[B]`."""
+    steps = jnp.diff(softmax(logits), axis=-1)
+    away = jnp.where(jnp.arange(steps.shape[1])[None, :] >= labels[:, None], steps, -steps)
+    return jnp.sum(jax.nn.relu(margin + away), axis=-1)
+
+
+@objective(proper=False, citation="Albuquerque, Cruz & Cardoso 2021")
+def co2(logits: jax.Array, labels: jax.Array, *, strength: float = 0.01, margin: float = 0.05) -> jax.Array:
+    """CO2, -log p_y + strength sum_k relu(margin +- (p_{k+1} - p_k)): probabilities should fall away from the label.
+
+    logits `[B, K]` -> `[B]`.
+    """
+    return negative_log_likelihood(log_softmax(logits), labels) + strength * _climbs_away(logits, labels, margin)
+
+
+@objective(proper=False, citation="Albuquerque, Cruz & Cardoso 2021")
+def ho2(logits: jax.Array, labels: jax.Array, *, strength: float = 1.0, margin: float = 0.05) -> jax.Array:
+    """HO2, entropy of p + strength sum_k relu(margin +- (p_{k+1} - p_k)): as `co2`, entropy for cross-entropy.
+
+    logits `[B, K]` -> `[B]`.
+    """
+    entropy = -jnp.sum(softmax(logits) * log_softmax(logits), axis=-1)
+    return entropy + strength * _climbs_away(logits, labels, margin)
