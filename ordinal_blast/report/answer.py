@@ -39,9 +39,7 @@ def lead(study: Study) -> str:
         f"{'has' if len(decided) == 1 else 'have'} a 95 % interval over seeds that excludes zero: "
         f"{better} in favour of the other variant, {len(decided) - better} in favour of {reference}."
     )
-    chance = (
-        f"If nothing differed, about {by_chance:.1f} would by chance, since no interval is adjusted for their number"
-    )
+    chance = f"If nothing differed, about {by_chance:.1f} would by chance: no interval is adjusted for their number"
     return f"{verdict} {chance}{', so this is no more than chance gives' if len(decided) <= by_chance else ''}."
 
 
@@ -83,9 +81,8 @@ def caveats(study: Study) -> list[str]:
         )
     if clustered := next((ranking for ranking in rankings if ranking.clustered), None):
         notes.append(
-            f"The {len(clustered.labels):,} examples of {clustered.name} come from {clustered.clusters:,} patients or "
-            "treatments. DeLong's test takes examples as independent: its p values are too small where those of one "
-            "patient are alike."
+            f"The {len(clustered.labels):,} test examples come from {clustered.clusters:,} patients or treatments. "
+            "DeLong's test takes examples as independent: its p values are too small where those of one patient are alike."
         )
     return notes
 
@@ -119,15 +116,16 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
         return ""
     if not against:
         return f"Nothing has a better mean than the reference {reference} there."
-    told = [
-        f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)} for {d.variant}"
-        for d in against
-        if d.excludes_zero
-    ]
+    told: dict[str, list[str]] = {}
+    for d in against:
+        if d.excludes_zero:
+            text = f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)}"
+            told.setdefault(d.variant, []).append(text)
     untold = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
     sentences = []
     if told:
-        sentences.append(f"Against {reference} the interval excludes zero on {listed(told)}.")
+        claims = "; ".join(f"for {variant} on {listed(values)}" for variant, values in told.items())
+        sentences.append(f"Against {reference} the interval excludes zero {claims}.")
     if untold:
         opening = "It includes zero on" if told else f"The lead over {reference} may be seed variance alone on"
         sentences.append(f"{opening} {listed(untold)}.")

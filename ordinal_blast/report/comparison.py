@@ -18,7 +18,7 @@ from ordinal_blast.report.measures import (
     present,
 )
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Ranking, compare, thresholds
+from ordinal_blast.report.rankings import Ranking, compare, same_examples, thresholds
 from ordinal_blast.report.results import Group, Study
 
 
@@ -60,12 +60,12 @@ def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) ->
 
 
 def _caption(group: Group) -> str:
-    by_variant = group.rows.groupby("variant").size()
-    spread = "mean ± s.d. over seeds" if by_variant.max() > 1 else "one seed"
-    examples = f"{extent(group.rows['n'])} test examples"
+    seeds = group.rows.groupby("variant").size()
+    varies = "the same for every seed" if same_examples(group) else "others for each seed"
+    spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if seeds.max() > 1 else "one seed"
     return (
-        f"{group.title}, {'-'.join(group.grades)} (worst to best). {examples}, {extent(by_variant)} "
-        f"{'seed' if by_variant.max() == 1 else 'seeds'} per variant; {spread}. Bold: best of its column."
+        f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}. "
+        "Bold: best of its column."
     )
 
 
@@ -127,7 +127,7 @@ def _confusions(group: Group, studio: Studio) -> Part:
             )
         )
     caption = "Share of each true grade (row) that is given each grade (column); below it the count, summed over seeds."
-    return Part("Confusion", [Gallery(caption, pictures, "small")])
+    return Part("Confusion", [Gallery(caption, pictures, "small" if len(group.grades) < 4 else "medium")])
 
 
 def _counts(group: Group, variant: str) -> np.ndarray:
@@ -153,7 +153,7 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
     ]
     tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
     caption = "ROC of the expected grade, averaged over the seeds that finished."
-    return [Part(title, [Gallery(caption, pictures, "wide"), *tables])]
+    return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
 
 
 def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Table:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from ordinal_blast.evaluation import roc
 from ordinal_blast.report import theme
 from ordinal_blast.report.measures import Difference
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
-
-matplotlib.use("agg", force=False)
 
 LONGEST_NAME = 24
 
@@ -39,7 +39,7 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
         axes.set_ylim(len(differences) - 0.4, -0.6)
         extent = 1.1 * max(abs(limit) for limit in axes.get_xlim())
         axes.set_xlim(-extent, extent)
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
         axes.set_title(measure.label)
@@ -58,10 +58,8 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str)
         for row, column in np.ndindex(k, k):
             share = float(shares[row, column])
             box = (column - 0.47, row - 0.47)
-            axes.add_patch(matplotlib.patches.Rectangle(box, 0.94, 0.94, facecolor=theme.GRID, alpha=0.35, linewidth=0))
-            axes.add_patch(
-                matplotlib.patches.Rectangle(box, 0.94, 0.94, facecolor=look.colour, alpha=0.6 * share, linewidth=0)
-            )
+            axes.add_patch(Rectangle(box, 0.94, 0.94, facecolor=theme.GRID, alpha=0.35, linewidth=0))
+            axes.add_patch(Rectangle(box, 0.94, 0.94, facecolor=look.colour, alpha=0.6 * share, linewidth=0))
             weight = "bold" if row == column else "normal"
             axes.text(column, row - 0.1, f"{share:.0%}", ha="center", va="center", fontsize=9, fontweight=weight)
             axes.text(column, row + 0.24, f"{counts[row, column]}", ha="center", va="center", fontsize=7)
@@ -147,7 +145,7 @@ def _columns(history: Sequence[Mapping[str, Any]], *keys: str) -> list[np.ndarra
     return [np.array([np.nan if line[key] is None else line[key] for line in history], float) for key in keys]
 
 
-def _epochs(axes: matplotlib.axes.Axes) -> None:
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
+def _epochs(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y")
     axes.set_xlabel("epoch")

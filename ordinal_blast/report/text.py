@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from ordinal_blast.report.formats import count, extent, number
 from ordinal_blast.report.measures import PRIMARY, baseline, differences, over_seeds, present
 from ordinal_blast.report.results import Group, Study, load
 
+WIDTH = 100
+
 
 def table(run_dirs: Sequence[Path]) -> str:
     """Mean ± s.d. over seeds per variant, model and task, with the answer above. Ends without a newline."""
@@ -17,10 +20,11 @@ def table(run_dirs: Sequence[Path]) -> str:
 
 
 def _study(study: Study) -> str:
-    head = f"{study.plan['experiment']}: {study.plan['question']}\n{answer.lead(study)}"
+    head = f"{study.plan['experiment']}: {study.plan['question']}\n{textwrap.fill(answer.lead(study), WIDTH)}"
     blocks = [head, *(_group(study, group) for group in study.groups())]
-    if study.cells:
-        blocks.append("* best mean of its column; ▲ better or ▼ worse than the reference, 95 % interval excludes zero")
+    if study.rivals:
+        arrows = "; ▲ better or ▼ worse than the reference, 95 % interval over seeds excludes zero"
+        blocks.append(f"* best mean of its column{arrows if len(study.seeds) > 1 else ''}")
     if study.failed or study.missing:
         states = [f"{name} failed" for name in study.failed] + [f"{name} missing" for name in study.missing]
         blocks.append("Without a result: " + ", ".join(states))

@@ -37,7 +37,7 @@ def test_a_difference_that_stands_out(told):
     assert "Of 1 paired difference to a, 1 has a 95\xa0% interval over seeds that excludes zero: 1 in favour" in lead
     assert "about 0.1 would by chance" in lead
     assert "b has the best mean QWK (0.623\xa0±\xa0" in finding
-    assert "the interval excludes zero on QWK +0.103 [+0.089, +0.118] for b" in finding
+    assert "the interval excludes zero for b on QWK +0.103 [+0.089, +0.118]" in finding
 
 
 def test_a_difference_that_does_not(told):

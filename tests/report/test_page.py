@@ -1,4 +1,4 @@
-"""The page as a reader gets it: its numbers, what it says when little is known, and that nothing leaves or enters it."""
+"""The page as a reader gets it: its numbers, what it says when little is known, and that it needs nothing else."""
 
 from __future__ import annotations
 
