@@ -35,11 +35,12 @@ class PairedDifference:
 
 @dataclasses.dataclass(frozen=True)
 class PairwiseTest:
-    """One pair of methods: median of a - b over blocks, Wilcoxon's p value, and the same adjusted by Holm."""
+    """One pair of methods: median of a - b over blocks, the smaller sum of signed ranks, p before and after Holm."""
 
     a: str
     b: str
     median_difference: float
+    statistic: float
     p_value: float
     p_holm: float
     assumes: str
@@ -150,11 +151,6 @@ def _as_scores(scores: ArrayLike, num_methods: int = 2) -> np.ndarray:
     return _as_table(scores, num_methods, "scores [blocks, methods]")
 
 
-def _check_methods(scores: np.ndarray, methods: Sequence[str]) -> None:
-    if len(methods) != scores.shape[1]:
-        raise ValueError(f"{len(methods)} methods named but scores have {scores.shape[1]} columns")
-
-
 def _t_test(differences: np.ndarray, error: float, confidence: float) -> tuple[tuple[float, float], float, float]:
     """Interval, t and p value of the mean of differences with standard error `error`."""
     mean, df = float(differences.mean()), len(differences) - 1
@@ -219,22 +215,19 @@ def wilcoxon_holm(scores: ArrayLike, methods: Sequence[str]) -> tuple[PairwiseTe
     differences are ranked and split between the signs, so that they count against a difference (Demšar, 2006).
     """
     scores = _as_scores(scores)
-    _check_methods(scores, methods)
-    pairs = list(itertools.combinations(range(len(methods)), 2))
-    differences = [scores[:, i] - scores[:, j] for i, j in pairs]
-    p_values = [float(stats.wilcoxon(d, zero_method="zsplit").pvalue) if d.any() else 1.0 for d in differences]
-    return tuple(
-        PairwiseTest(
-            a=methods[i],
-            b=methods[j],
-            median_difference=float(np.median(difference)),
-            p_value=p_value,
-            p_holm=float(adjusted),
-            assumes="Blocks are independent and differences symmetric about their median: it does not weigh the spread "
-            "within a block.",
-        )
-        for (i, j), difference, p_value, adjusted in zip(pairs, differences, p_values, holm(p_values), strict=True)
-    )
+    if len(methods) != scores.shape[1]:
+        raise ValueError(f"{len(methods)} methods named but scores have {scores.shape[1]} columns")
+    results = []
+    for i, j in itertools.combinations(range(len(methods)), 2):
+        difference = scores[:, i] - scores[:, j]
+        if difference.any():
+            statistic, p_value = stats.wilcoxon(difference, zero_method="zsplit")
+        else:
+            statistic, p_value = len(difference) * (len(difference) + 1) / 4, 1.0
+        results.append((methods[i], methods[j], float(np.median(difference)), float(statistic), float(p_value)))
+    assumes = "Blocks are independent, differences symmetric: it does not weigh the spread within a block."
+    adjusted = holm([result[-1] for result in results]).tolist()
+    return tuple(PairwiseTest(*result, p, assumes) for result, p in zip(results, adjusted, strict=True))
 
 
 def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> np.ndarray:

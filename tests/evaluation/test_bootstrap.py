@@ -97,6 +97,12 @@ def test_p_value_of_accuracy_is_the_exact_sign_test():
     assert found.p_value == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000))
 
 
+def test_p_value_is_never_zero():
+    labels = np.zeros(60, int)
+    found = bootstrap.summary_differences(labels, labels, labels + 1, 2, seed=0, resamples=99)["accuracy"]
+    assert (found.difference, found.p_value) == (1, 1 / 100)
+
+
 def test_exchanging_models_mirrors_the_difference():
     labels, a, b, p, q = draw()
     forth = bootstrap.summary_differences(labels, a, b, 3, p, q, seed=0, resamples=300)

@@ -72,6 +72,15 @@ def test_classes_ruled_out_stay_ruled_out(method):
     np.testing.assert_allclose(np.exp(calibrated).sum(axis=1), 1, rtol=1e-12)
 
 
+def test_a_class_ruled_out_everywhere_is_as_if_it_were_not_there():
+    log_probs, _ = draw(500)
+    two = special.log_softmax(log_probs[:, :2], axis=1)
+    labels = np.arange(500) % 5 == 0
+    without = calibration.fit(two, labels.astype(int), 2)
+    three = np.concatenate([two, np.full((500, 1), -np.inf)], axis=1)
+    np.testing.assert_allclose(calibration.fit(three, labels.astype(int), 3).slope[0], without.slope[0], rtol=1e-6)
+
+
 def test_perfect_separation_stops_at_the_stated_bound():
     found = calibration.fit(special.log_softmax([[3.0, 0.0], [0.0, 3.0]], axis=1), [0, 1], 2)
     assert np.isfinite(found.slope).all()

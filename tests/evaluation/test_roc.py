@@ -181,6 +181,15 @@ def test_curve_by_hand_and_its_trapezoid():
     assert np.trapezoid(tpr, fpr) == pytest.approx(roc.auc(labels, a), rel=1e-12)
 
 
+def test_intervals_stay_within_what_areas_can_be():
+    labels, good, poor = [0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [6, 5, 3, 4, 2, 1]
+    low, high = roc.auc_ci(labels, good)
+    assert low < high == 1
+    assert roc.auc_ci(labels, poor)[0] == 0
+    assert roc.delong_test(labels, good, poor).ci[1] == 1
+    assert roc.delong_test(labels, poor, good).ci[0] == -1
+
+
 def test_intervals_by_their_formulas():
     labels, a, _ = draw()
     area, error = roc.auc(labels, a), math.sqrt(roc.delong_variance(labels, a))

@@ -121,8 +121,13 @@ def test_wilcoxon_of_all_pairs_is_adjusted_by_holm():
     found = significance.wilcoxon_holm(DEMSAR, METHODS)
     assert [(each.a, each.b) for each in found] == list(itertools.combinations(METHODS, 2))
     np.testing.assert_array_equal([each.p_holm for each in found], holm([each.p_value for each in found]))
-    equal = significance.wilcoxon_holm(DEMSAR[:, [0, 0]], ["a", "b"])
-    assert equal[0].p_value == 1
+    # Published for the first pair, whose two zero differences are split: R+ = 93, R- = 12.
+    assert found[0].statistic == 12
+
+
+def test_wilcoxon_of_equal_methods():
+    equal = significance.wilcoxon_holm(DEMSAR[:, [0, 0]], ["a", "b"])[0]
+    assert (equal.statistic, equal.p_value, equal.p_holm) == (14 * 15 / 4, 1, 1)
 
 
 def test_bayesian_signed_rank_follows_the_direction_and_the_rope():
