@@ -82,7 +82,7 @@ def caveats(study: Study) -> list[str]:
     if clustered := next((ranking for ranking in rankings if ranking.clustered), None):
         notes.append(
             f"The {len(clustered.labels):,} test examples come from {clustered.clusters:,} patients or treatments. "
-            "DeLong's test takes examples as independent: its p values are too small where those of one patient are alike."
+            "DeLong's test takes them as independent: its p values are too small where those of one patient are alike."
         )
     return notes
 
