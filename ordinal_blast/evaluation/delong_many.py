@@ -18,8 +18,8 @@ CONTRAST_ASSUMES = (
     "does not cover the spread over training seeds or nested models."
 )
 SEEDS_ASSUMES = (
-    "Seeds and examples (or clusters) are independent draws, enough of both for a normal approximation; what the two "
-    "share is counted in both variances, which errs on the safe side: it does not cover new training data."
+    "Seeds and examples (or clusters) are independent draws and differences by seed near normal; what the two share is "
+    "counted in both variances, which errs on the safe side: it does not cover new training data."
 )
 
 
@@ -161,7 +161,8 @@ def delong_seeds(
     """Compare two methods, not two models: scores `[S, N]` of S ≥ 2 training seeds each on the same examples.
 
     The variance of the mean difference is DeLong's with placements averaged over seeds (which examples) plus the
-    variance of the differences by seed over S (which seeds); normal approximation.
+    variance of the differences by seed over S (which seeds). With few seeds the second is itself uncertain: t with
+    Satterthwaite's degrees of freedom, var² / ((var_seed / S)² / (S - 1)).
     """
     a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
     if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
@@ -175,6 +176,8 @@ def delong_seeds(
     differences = np.array([x.auc - y.auc for x, y in pairs])
     between = float(differences.var(ddof=1))
     means = [float(np.mean([each.auc for each in found])) for found in (found_a, found_b)]
-    total = test_set + between / len(a)
-    test = compare(*means, total, np.inf, alternative, 0.0, confidence, SEEDS_ASSUMES)
+    from_seeds = between / len(a)
+    total = test_set + from_seeds
+    df = (len(a) - 1) * (total / from_seeds) ** 2 if from_seeds else np.inf
+    test = compare(*means, total, df, alternative, 0.0, confidence, SEEDS_ASSUMES)
     return SeedComparison(differences, test_set, between, test)

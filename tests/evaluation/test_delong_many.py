@@ -132,7 +132,7 @@ def test_seeds_that_agree_leave_the_paired_test():
     found = roc.delong_seeds(labels, [scores[0]] * 4, [scores[1]] * 4)
     pair = roc.delong_test(labels, scores[0], scores[1])
     assert found.seed_variance == 0
-    assert found.test.statistic == pytest.approx(pair.statistic, rel=1e-10)
+    assert found.test.p_value == pytest.approx(pair.p_value, rel=1e-9)
 
 
 def test_seed_variance_and_test_set_variance_add():
@@ -146,6 +146,8 @@ def test_seed_variance_and_test_set_variance_add():
     assert found.test_set_variance == pytest.approx(weights @ obuchowski(labels, scores, clusters) @ weights, rel=1e-9)
     assert found.test.standard_error**2 == pytest.approx(found.test_set_variance + found.seed_variance / 4, rel=1e-12)
     assert found.test.difference == pytest.approx(np.mean(differences), rel=1e-9)
+    df = 3 * found.test.standard_error**4 / (found.seed_variance / 4) ** 2
+    assert found.test.p_value == pytest.approx(2 * stats.t.sf(abs(found.test.statistic), df), rel=1e-10)
 
 
 def test_holm_by_hand():
