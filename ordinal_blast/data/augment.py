@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,7 @@ class Affine:
     zoom: tuple[float, float]
 
     def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
-        """Images `[B, H, W, F]` of any dtype, one view for each of the keys `[B]`; returns float32."""
+        """Images `[B, H, W, F]` of any dtype, one view for each of the keys `[B]`; dtype kept."""
         return jax.vmap(self._one)(keys, images)
 
     def _one(self, key: jax.Array, image: jax.Array) -> jax.Array:
@@ -45,7 +47,8 @@ class Affine:
         coordinates = jnp.stack([(y + 0.5) * height - 0.5, (x + 0.5) * width - 0.5])
         planes = jnp.moveaxis(image.astype(jnp.float32), -1, 0)
         sample = jax.vmap(lambda plane: map_coordinates(plane, list(coordinates), order=1, mode="nearest"))
-        return jnp.moveaxis(sample(planes), 0, -1)
+        moved = jnp.moveaxis(sample(planes), 0, -1)
+        return jnp.round(moved).astype(image.dtype) if jnp.issubdtype(image.dtype, jnp.integer) else moved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,3 +65,38 @@ class Quarter:
             return jnp.where(horizontal, image[:, ::-1], image)
 
         return jax.vmap(one)(keys, images)
+
+
+@dataclasses.dataclass(frozen=True)
+class OnInputs:
+    """A random view of the inputs; labels stay."""
+
+    view: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
+        """Inputs `[B, ...]` and labels, one of the keys `[B]` for each."""
+        return self.view(keys, inputs), labels
+
+
+@dataclasses.dataclass(frozen=True)
+class OnInputsAndMask:
+    """The same random view of an image and of the mask that stands under "mask" in the labels."""
+
+    view: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Mapping[str, jax.Array]) -> tuple[jax.Array, Any]:
+        """Images `[B, H, W, F]` and masks `[B, H, W]` in {0, 1}, one of the keys `[B]` for each."""
+        masks = labels["mask"][..., None].astype(jnp.float32)
+        both = self.view(keys, jnp.concatenate([inputs.astype(jnp.float32), masks], axis=-1))
+        mask = jnp.round(both[..., -1])
+        return jnp.round(both[..., :-1]).astype(inputs.dtype), {**labels, "mask": mask}
+
+
+VIEWS: Mapping[str, type] = {"affine": Affine, "quarter": Quarter}
+
+
+def make(name: str, options: Mapping[str, Any]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The view called `name` with its options; raises ValueError for an unknown name and TypeError for an option."""
+    if name not in VIEWS:
+        raise ValueError(f"{name} is no view: choose from none, {', '.join(VIEWS)}")
+    return VIEWS[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})

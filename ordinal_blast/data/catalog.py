@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ordinal_blast.data import sources, splits, store
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UsageError
 
 
 def names() -> tuple[str, ...]:
@@ -49,8 +49,8 @@ def prepare(data: Mapping[str, Any]) -> Path:
         if "argument" not in str(error):
             raise
         raise UsageError(f"data.options do not fit data.source {data['source']}: {error}") from error
-    except UserError:
-        copies = store.built(options["name"], cache) if "name" in options and not _exists(data) else []
+    except store.SourceMissingError as missing:
+        copies = store.built(missing.name, cache)
         if len(copies) != 1:
             raise
         return copies[0]
@@ -71,6 +71,3 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
         raise UsageError(f"data.split.by is {split['by']}: {dataset.name} can be split by official or {known}")
     return splits.grouped(dataset.columns[split["by"]], split["fractions"], split["seed"])
 
-
-def _exists(data: Mapping[str, Any]) -> bool:
-    return (Path(data["root"]).expanduser() / f"{data['options']['name']}.npz").exists()

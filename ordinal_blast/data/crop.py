@@ -9,10 +9,10 @@ import jax.numpy as jnp
 def area_and_centre(mask_logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Share of the image that is embryo, and the centre of mass of the embryo's pixels.
 
-    mask_logits: `[B, H, W, 1]`, embryo where > 0. Returns area `[B]` in [0, 1] and centre `[B, 2]` (row, column) in
+    mask_logits: `[B, H, W]`, embryo where > 0. Returns area `[B]` in [0, 1] and centre `[B, 2]` (row, column) in
     [0, 1]; the image's centre where the mask is empty (Kragh et al. 2019, appendix).
     """
-    embryo = (mask_logits[..., 0] > 0).astype(jnp.float32)
+    embryo = (mask_logits > 0).astype(jnp.float32)
     height, width = embryo.shape[1:]
     area = embryo.mean(axis=(1, 2))
     rows = (jnp.arange(height, dtype=jnp.float32) + 0.5) / height

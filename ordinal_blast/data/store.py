@@ -22,6 +22,14 @@ _VERSION = "1.0.0"
 _CHUNK = 128  # records decoded at a time
 
 
+class SourceMissingError(UserError):
+    """The files of the dataset `name` are not where they were looked for."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a dataset comes from: what one file of `ordinal_blast/data/sources` returns.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.data.store import Source, check_labels, pixels
+from ordinal_blast.data.store import Source, SourceMissingError, check_labels, pixels
 from ordinal_blast.errors import UserError
 from ordinal_blast.storage import file_digest
 from ordinal_blast.types import Task
@@ -26,6 +26,10 @@ def source(root: Path, *, name: str, task: str, grades: tuple[str, ...], licence
     not one of the K grades. MedMNIST names no patients, so every image is a group of its own.
     """
     path = root / f"{name}.npz"
+    if not path.exists():
+        raise SourceMissingError(
+            name, f"{path.absolute()} does not exist: download {name}.npz and name its folder with --config.data.root=FOLDER"
+        )
     arrays = _read(path)
     graded = Task(task, tuple(grades))
     for split in _SPLITS:
@@ -62,8 +66,6 @@ def _records(arrays: Mapping[str, np.ndarray], split: str, task: str) -> Iterato
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise UserError(f"{path} does not exist: download it (see the README, Data) and give its folder with --root")
     wanted = [f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")]
     try:
         with np.load(path, allow_pickle=False) as archive:

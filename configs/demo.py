@@ -1,0 +1,37 @@
+"""The whole chain in minutes on a laptop: small simulated embryos, small networks, every stage real.
+
+Command   ordinal-blast demo
+Hardware  2 CPU cores, 2 GB of memory
+"""
+
+from blastocyst import get_config as get_blastocyst
+from blastocyst import training
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The paper's study, shrunk."""
+    config = get_blastocyst()
+    config.name = "demo"
+    config.data.options = ConfigDict(
+        dict(
+            embryos=700,
+            size=64,
+            hours=tuple(float(hour) for hour in range(96, 129, 4)),
+            planes=(-45.0, 0.0, 45.0),
+            seed=0,
+            empty_share=0.05,
+        )
+    )
+    config.data.split.fractions = (0.6, 0.15, 0.25)
+    config.frames.update(start_hpi=96.0, step_h=4.0, max_frames=8, time_shifts_h=(0.0,), size=48)
+    config.cropper.update(
+        model=dict(widths=(8, 16, 32), momentum=0.9, epsilon=1e-3, dtype="float32"),
+        training=training(batch_size=32, epochs=8, learning_rate=3e-3),
+    )
+    config.cnn.model.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
+    config.cnn.views.focal_planes = 0
+    config.cnn.augment = ConfigDict(dict(name="quarter", options=dict()))
+    config.cnn.training.update(batch_size=32, epochs=16, learning_rate=3e-3)
+    config.rnn.training.update(batch_size=32, epochs=20, learning_rate=3e-3, checkpoint_every=5)
+    return config

@@ -1,0 +1,110 @@
+"""Examples of one split, and the batches Grain makes of them: seeded, and resumed exactly at any step."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import grain
+import numpy as np
+
+from ordinal_blast.types import Batch
+
+View = Callable[[np.ndarray, np.random.Generator | None], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """The examples of one split, with the example axis first.
+
+    view(indices, rng) gives the model's inputs; rng draws random views in training and is None in evaluation.
+    ids: str `[N]`; labels: per task `[N, ...]`; weights: per task float32 `[N]`, 0 where the label is missing.
+    extras: more columns that predictions keep, such as the group and the outcome.
+    """
+
+    ids: np.ndarray
+    view: View
+    labels: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+    extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def inputs(self, indices: np.ndarray) -> Any:
+        """The inputs of these examples as they are evaluated."""
+        return self.view(indices, None)
+
+
+def fixed(array: Any) -> View:
+    """The view of examples that always look the same."""
+    return lambda indices, rng: array[indices]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batches:
+    """Random access to all batches of a run: batch i is a pure function of (examples, size, seed, i)."""
+
+    examples: Examples
+    size: int
+    epochs: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.examples) // self.size
+
+    def __len__(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def __getitem__(self, number: int) -> Batch:
+        epoch, place = divmod(int(number), self.steps_per_epoch)
+        indices = self._order(epoch)[place * self.size : (place + 1) * self.size]
+        rng = np.random.default_rng((self.seed, epoch, place))
+        return Batch(
+            inputs=self.examples.view(indices, rng),
+            labels={task: labels[indices] for task, labels in self.examples.labels.items()},
+            weights={task: weights[indices] for task, weights in self.examples.weights.items()},
+            index=np.arange(self.size, dtype=np.int32),
+        )
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - one object lives as long as its run
+    def _order(self, epoch: int) -> np.ndarray:
+        """The epoch's permutation; the examples that do not fill a batch rest in this epoch."""
+        return np.random.default_rng((self.seed, epoch)).permutation(len(self.examples))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def batch_size(examples: Examples, wanted: int) -> int:
+    """The wanted size, or all examples where there are fewer."""
+    return min(wanted, len(examples))
+
+
+def epochs(
+    examples: Examples, *, size: int, first: int, last: int, seed: int, threads: int
+) -> Iterator[tuple[int, Iterator[Batch]]]:
+    """Yield (epoch, its batches) for epochs first ... last − 1; a run that starts later sees the same batches.
+
+    size: the global batch; threads: how many read ahead. Every example appears at most once an epoch.
+    """
+    source = _Batches(examples, batch_size(examples, size), last, seed)
+    steps = source.steps_per_epoch
+    data = grain.MapDataset.source(source)[first * steps :]
+    reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * threads, 1))
+    stream = iter(data.to_iter_dataset(reading))
+    for epoch in range(first, last):
+        yield epoch, (next(stream) for _ in range(steps))
+
+
+def inverse_frequency(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Class weights N / (K' n_c) over the K' grades that occur, float32 `[K]`; 0 for a grade that does not.
+
+    labels: int `[N]`, -1 (missing) not counted. The weights of the examples average to 1 (Kragh et al. 2019).
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=num_classes)
+    present = np.count_nonzero(counts)
+    return (counts.sum() / np.maximum(present * counts, 1) * (counts > 0)).astype(np.float32)

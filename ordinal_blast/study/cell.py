@@ -1,0 +1,210 @@
+"""One cell of a study: a variant and a seed, from configuration to `result.json` and `predictions.npz`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.evaluation import metrics
+from ordinal_blast.objectives import Objective
+from ordinal_blast.storage import digest, read_json, write_json, write_npz
+from ordinal_blast.study import chain, problems
+from ordinal_blast.study.chain import Link, Material
+from ordinal_blast.study.configuration import flat, plain
+from ordinal_blast.study.session import Session
+from ordinal_blast.types import Predictions
+
+SCHEMA = 1
+_PLACES = ("data.cache", "data.root")  # where files lie changes no result
+_PACKAGES = ("ordinal-blast", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
+
+
+def config_digest(config: Any) -> str:
+    """The hash of everything in a configuration that can change a result."""
+    return digest({key: value for key, value in flat(plain(config)).items() if key not in _PLACES})
+
+
+def training_digest(config: Any) -> str:
+    """The hash of everything that can change the training: cells that differ in the decision rule share one."""
+    skipped = (*_PLACES, "objective.rule")
+    return digest({key: value for key, value in flat(plain(config)).items() if key not in skipped})
+
+
+def finished(folder: Path) -> bool:
+    """Whether the cell is done: its result is written last."""
+    return (folder / "result.json").exists()
+
+
+def claim(folder: Path, config: Any) -> None:
+    """Write the cell's configuration, or check that it is the one written before.
+
+    Raises UsageError that names the first differing key, so that no directory mixes two configurations.
+    """
+    path = folder / "config.json"
+    ours = plain(config)
+    if path.exists():
+        theirs, mine = flat(read_json(path)), flat(ours)
+        for key in sorted(set(theirs) | set(mine)):
+            if key not in _PLACES and theirs.get(key) != mine.get(key):
+                raise UsageError(
+                    f"{folder} was begun with {key}={theirs.get(key)!r}, now it is {mine.get(key)!r}: use another --workdir, "
+                    "or delete that folder"
+                )
+        return
+    write_json(path, ours)
+
+
+def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, root: Path, session: Session) -> None:
+    """Train the cell's chain and write its predictions and result. variant: `cell`, `variant`, `experiment`, `seed`."""
+    links, facts = chain.run(config, given, folder, root, session)
+    bound = problems.bind(config.objective, given.tasks)
+    arrays: dict[str, np.ndarray] = {}
+    for link in links:
+        for split, examples in link.examples.items():
+            for name, column in examples.extras.items():
+                arrays[f"{link.name}/{split}/{'groups' if name == 'group' else name}"] = column
+    arrays |= _example_frames(links[0], config.report.examples)
+    training = [link.training for link in links]
+    outputs = {link.name: link.outputs for link in links}
+    columns = {
+        link.name: {split: (examples.ids, examples.labels, examples.weights) for split, examples in link.examples.items()}
+        for link in links
+    }
+    _conclude(config, variant, given, bound, outputs, columns, arrays, training, facts, folder)
+
+
+def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, trained: Path) -> None:
+    """Write a cell that differs from the finished cell `trained` in the decision rule alone: nothing is trained again."""
+    before = read_json(trained / "result.json")
+    with np.load(trained / "predictions.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    bound = problems.bind(config.objective, given.tasks)
+    outputs: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    columns: dict[str, dict[str, Any]] = {}
+    for row in before["rows"]:
+        model, split, task = row["model"], row["split"], row["task"]
+        place = f"{model}/{split}/{task}"
+        outputs.setdefault(model, {}).setdefault(split, {})[task] = arrays[f"{place}/outputs"]
+        ids, labels, weights = columns.setdefault(model, {}).setdefault(split, (arrays[f"{place}/ids"], {}, {}))
+        labels[task], weights[task] = arrays[f"{place}/labels"], arrays[f"{place}/weights"]
+    kept = {name: array for name, array in arrays.items() if name.count("/") < 3}
+    training = [{**line, "shared_with": before["cell"]} for line in before["training"]]
+    _conclude(config, variant, given, bound, outputs, columns, kept, training, before["stages"], folder)
+
+
+def decide(objective: Objective, rule: str, ids: Any, labels: Any, outputs: Any) -> Predictions:
+    """What a fitted objective says of raw outputs `[N, num_outputs]`."""
+    outputs = jnp.asarray(outputs)
+    return Predictions(
+        ids=np.asarray(ids),
+        labels=np.asarray(labels),
+        outputs=np.asarray(outputs),
+        probs=np.exp(np.asarray(objective.log_probs(outputs), np.float64)),
+        grades=np.asarray(objective.predict(outputs, rule=rule)),
+        scores=np.asarray(objective.score(outputs), np.float64),
+    )
+
+
+def _conclude(
+    config: Any,
+    variant: Mapping[str, Any],
+    given: Material,
+    bound: Mapping[str, Objective],
+    outputs: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
+    columns: Mapping[str, Mapping[str, Any]],
+    arrays: dict[str, np.ndarray],
+    training: list[Any],
+    facts: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """Fit the decisions on the training outputs, decide, measure, write."""
+    rows, fitted = [], {}
+    for model, per_split in outputs.items():
+        _, labels, weights = columns[model]["train"]
+        for task in given.tasks:
+            name = task.name
+            objective = bound[name].fit(per_split["train"][name], labels[name], weights[name])
+            fitted[f"{model}/{name}"] = objective.fitted
+            for split, (ids, split_labels, split_weights) in columns[model].items():
+                made = decide(objective, config.objective.rule, ids, split_labels[name], per_split[split][name])
+                for field, array in made._asdict().items():
+                    narrow = np.asarray(array, np.float32) if array.dtype == np.float64 else array
+                    arrays[f"{model}/{split}/{name}/{field}"] = narrow
+                arrays[f"{model}/{split}/{name}/weights"] = split_weights[name]
+                loss = objective.loss(made.outputs, made.labels, split_weights[name])
+                rows.append({"model": model, **_row(task, split, made, float(loss))})
+    if any(not np.isfinite(array).all() for name, array in arrays.items() if name.endswith("/outputs")):
+        raise UserError(f"{variant['cell']}: the trained model gives outputs that are not finite; lower the learning rate")
+    write_npz(folder / "predictions.npz", arrays)
+    result = {
+        "schema": SCHEMA,
+        **variant,
+        "objective": {**plain(config.objective), "fitted": fitted},
+        "dataset": _dataset(config, given),
+        "rows": rows,
+        "training": training,
+        "stages": facts,
+        "provenance": provenance(config),
+    }
+    write_json(folder / "result.json", result)
+
+
+def _row(task: Any, split: str, made: Predictions, loss: float) -> dict[str, Any]:
+    kept = made.labels >= 0
+    measured = metrics.summary(
+        made.labels[kept], made.grades[kept], num_classes=task.num_classes, probs=made.probs[kept]
+    )
+    return {
+        "task": task.name,
+        "split": split,
+        "n": int(kept.sum()),
+        "num_classes": task.num_classes,
+        "grades": list(task.grades),
+        "metrics": measured,
+        "loss": loss,
+    }
+
+
+def _dataset(config: Any, given: Material) -> dict[str, Any]:
+    by = config.data.split.by
+    rule = "as published with the dataset" if by == "official" else f"by {by}, shares {tuple(config.data.split.fractions)}"
+    return {
+        "name": given.dataset.name,
+        "summary": given.dataset.summary,
+        "licence": given.dataset.licence,
+        "citation": given.dataset.citation,
+        "identity": given.dataset.identity,
+        "split": rule,
+        "sizes": {name: len(rows) for name, rows in given.splits.items()},
+    }
+
+
+def provenance(config: Any) -> dict[str, Any]:
+    """Versions, device and configuration hash of a result."""
+    device = jax.devices()[0]
+    kind = f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.platform == "cpu" else device.device_kind
+    return {
+        "versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "device": f"{len(jax.local_devices())} x {kind}" if device.platform != "cpu" else kind,
+        "config_sha": config_digest(config),
+    }
+
+
+def _example_frames(link: Link, count: int) -> dict[str, np.ndarray]:
+    """The first test images that the CNN sees; the middle focal plane of a time-lapse, all channels of a photograph."""
+    examples = link.examples["test"]
+    if link.name != "cnn" or not count:
+        return {}
+    images = examples.inputs(np.arange(min(count, len(examples))))
+    if "instrument" in examples.extras:
+        images = images[..., images.shape[-1] // 2][..., None]
+    return {"examples/frames": images, "examples/ids": examples.ids[: len(images)]}

@@ -1,0 +1,153 @@
+"""Configurations: Python files with `get_config()`, overrides checked against them, nothing hidden outside."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ordinal_blast.errors import UsageError
+
+_FREE = ("objective.options",)  # sections that take any key; what reads them checks the keys
+
+
+def find(name: str) -> Path:
+    """The file `name`, or the copy that comes with the package, so that README commands work in any folder.
+
+    Raises UsageError that lists what there is.
+    """
+    given = Path(name)
+    package = Path(__file__).resolve().parents[1]
+    for place in (given, package.parent / given, package / "shipped" / given):
+        if place.is_file():
+            return place
+    folders = (package.parent / given.parent, package / "shipped" / given.parent)
+    there = sorted({f"{given.parent}/{path.name}" for folder in folders for path in folder.glob("*.py")})
+    raise UsageError(f"there is no file {name}{'; there are ' + ', '.join(there) if there else ''}")
+
+
+def load_module(name: str) -> ModuleType:
+    """Run the Python file `name` (see `find`) as a module; files beside it can be imported by their plain names."""
+    path = find(name)
+    spec = importlib.util.spec_from_file_location(f"ordinal_blast_file_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"cannot run {path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def load(name: str, overrides: Mapping[str, Any] | None = None) -> ConfigDict:
+    """The configuration `get_config()` of a file, with dotted overrides, locked."""
+    module = load_module(name)
+    if not hasattr(module, "get_config"):
+        raise UsageError(f"{name} has no get_config(): it is not a configuration")
+    config = module.get_config()
+    config.lock()
+    return override(config, overrides or {})
+
+
+def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy of `config` with `{"a.b": value}` applied; text is read as the type that stands there.
+
+    Raises UsageError for a key that does not exist (naming the nearest ones) or a value of another type.
+    """
+    config = ConfigDict(config.to_dict(), convert_dict=True)
+    for key, value in changes.items():
+        *parents, leaf = key.split(".")
+        section = config
+        for depth, parent in enumerate(parents):
+            if parent not in section or not isinstance(section[parent], ConfigDict):
+                raise UsageError(_unknown(config, ".".join(parents[: depth + 1]), key))
+            section = section[parent]
+        free = ".".join(parents) in _FREE
+        if leaf not in section and not free:
+            raise UsageError(_unknown(config, key, key))
+        with section.unlocked():
+            section[leaf] = _read(value) if leaf not in section else _convert(key, value, section[leaf])
+    config.lock()
+    return config
+
+
+def parse_overrides(arguments: list[str]) -> dict[str, str]:
+    """`--config.a.b=v` and `--config.a.b v` as `{"a.b": "v"}`; raises UsageError for anything else."""
+    changes, rest = {}, list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--config."):
+            raise UsageError(f"unknown argument {argument}: overrides look like --config.a.b=value, --help lists the rest")
+        key, equals, value = argument.removeprefix("--config.").partition("=")
+        if not equals:
+            if not rest:
+                raise UsageError(f"{argument} lacks a value: write {argument}=value")
+            value = rest.pop(0)
+        changes[key] = value
+    return changes
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf of a configuration under its dotted key."""
+    result: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping | ConfigDict) and len(value):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def plain(config: Any) -> Any:
+    """A configuration or a section of it as dicts, lists and scalars, ready for JSON and hashing."""
+    if isinstance(config, ConfigDict | Mapping):
+        return {key: plain(value) for key, value in sorted(config.items())}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config
+
+
+def _unknown(config: ConfigDict, key: str, asked: str) -> str:
+    known = list(flat(config))
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [k for k in known if k.startswith(key.split(".")[0])]
+    return f"the configuration has no {asked}: did you mean {' or '.join((near or known)[:3])}?"
+
+
+def _convert(key: str, value: Any, current: Any) -> Any:
+    value = _read(value) if not isinstance(current, str) else value
+    if isinstance(current, bool):
+        fits = isinstance(value, bool)
+    elif isinstance(current, float):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        value = float(value) if fits else value
+    elif isinstance(current, tuple):
+        value = (value,) if isinstance(value, str) else value
+        fits = isinstance(value, tuple | list)
+        value = tuple(value) if fits else value
+    elif isinstance(current, ConfigDict):
+        fits = isinstance(value, Mapping)
+        value = ConfigDict(dict(value)) if fits else value
+    else:
+        fits = isinstance(value, type(current)) and not isinstance(value, bool)
+    if not fits:
+        raise UsageError(f"{key} is {value!r}: it takes a {type(current).__name__}, such as {current!r}")
+    return value
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = {"true": "True", "false": "False"}.get(value.lower(), value)
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return value

@@ -1,0 +1,101 @@
+"""What a sitting at the machine has: its devices, and a person or a log to tell about progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import jax
+from tqdm import tqdm
+
+from ordinal_blast.errors import UsageError
+
+
+class Progress:
+    """A bar with the remaining time on a terminal; elsewhere one plain line for each finished thing."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._begun = time.perf_counter()
+        self._worked = 0
+        self._total = 0
+        self._label = ""
+
+    def start(self, total: int) -> None:
+        """Begin a plan of `total` cells."""
+        self._total = total
+        if sys.stderr.isatty():
+            form = "{percentage:3.0f}%|{bar:24}| {n:.1f}/{total} cells, {remaining} left {postfix}"
+            self._bar = tqdm(total=total, bar_format=form, dynamic_ncols=True)
+
+    def cell(self, label: str) -> None:
+        """The next cell begins."""
+        self._label = label
+        self._worked += 1
+
+    def epoch(self, link: str) -> Callable[[int, int, Mapping[str, float]], None]:
+        """What the training loop of `link` is to tell after each epoch."""
+
+        def tell(epoch: int, epochs: int, line: Mapping[str, float]) -> None:
+            losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
+            self._show(f"{self._label} {link} epoch {epoch}/{epochs} {losses}")
+            if epoch == epochs:
+                self.say(f"  {self._label} {link}: {epochs} epochs, {losses}")
+
+        return tell
+
+    def note(self, what: str, done: int, total: int) -> None:
+        """Part of a stage is done."""
+        self._show(f"{what} {done}/{total}")
+        if done == total:
+            self.say(f"  {what}: {total} done")
+
+    def finish(self, number: int, text: str) -> None:
+        """Cell `number` (from 1) of the plan is done, or skipped, or failed, as `text` says."""
+        if self._bar is not None:
+            self._bar.update(number - self._bar.n)
+        left = ""
+        if 0 < self._worked and number < self._total:
+            seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - number)
+            left = f", about {_duration(seconds)} left"
+        self.say(f"[{number}/{self._total}] {text}{left}")
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _show(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """The devices that work, and the progress that is told."""
+
+    devices: tuple[jax.Device, ...]
+    progress: Progress
+
+
+def begin(devices: int) -> Session:
+    """A session on the first `devices` local devices, 0 for all; raises UsageError where there are fewer."""
+    local = jax.local_devices()
+    if devices > len(local):
+        raise UsageError(f"devices is {devices}, but this machine has {len(local)} ({local[0].device_kind})")
+    return Session(tuple(local[: devices or None]), Progress())
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,98 @@
+"""The only file that knows devices: pads and splits batches, wraps steps with pmap, brings results together.
+
+`jax.pmap` is in maintenance mode in JAX and is a wrapper over jit and shard_map; keeping it here makes a move one file.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ordinal_blast.training.problem import Problem
+from ordinal_blast.training.step import TrainState, eval_step, train_step
+from ordinal_blast.types import Batch
+
+AXIS = "batch"
+
+
+def _gather(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, tiled=True), tree)
+
+
+def _mean(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jax.lax.pmean(x, AXIS), tree)
+
+
+@functools.lru_cache(maxsize=32)
+def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
+    """The compiled function (state, batches) -> (state, losses `[S]`) that takes S steps in one dispatch.
+
+    The state is replicated and stays unstacked; each leaf of `batches` is `[devices, S, B / devices, ...]`.
+    """
+
+    def run(state: TrainState, batches: Batch) -> tuple[TrainState, jax.Array]:
+        def one(carry: TrainState, batch: Batch) -> tuple[TrainState, jax.Array]:
+            return train_step(carry, batch, problem, _gather, _mean)
+
+        if batches.index.shape[0] == 1:  # a loop of one would cost the CPU its fast convolutions
+            state, loss = one(state, jax.tree.map(lambda x: x[0], batches))
+            return state, loss[None]
+        return jax.lax.scan(one, state, batches)
+
+    return jax.pmap(run, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
+
+
+@functools.lru_cache(maxsize=32)
+def _eval_step(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[..., Any]:
+    step = functools.partial(eval_step, problem=problem)
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, None, 0), devices=devices)
+
+
+def stack(batches: Sequence[Batch], devices: int) -> Batch:
+    """Batches of one global size as `[devices, S, B / devices, ...]`, padded with rows of weight 0 where needed."""
+    padded = [_pad(batch, -len(batch.index) % devices) for batch in batches]
+
+    def split(*leaves: np.ndarray) -> np.ndarray:
+        stacked = np.stack(leaves)
+        parts = stacked.reshape(len(leaves), devices, -1, *stacked.shape[2:])
+        return np.swapaxes(parts, 0, 1)
+
+    return jax.tree.map(split, *padded)
+
+
+def _pad(batch: Batch, rows: int) -> Batch:
+    """`rows` more rows that count for nothing: copies of the first row with weight 0 and mask False."""
+    if not rows:
+        return batch
+    size = len(batch.index)
+    wide = jax.tree.map(lambda x: np.concatenate([x, np.repeat(x[:1], rows, axis=0)]), batch)
+    weights = jax.tree.map(lambda x: np.concatenate([x[:size], np.zeros(rows, x.dtype)]), wide.weights)
+    return wide._replace(weights=weights, index=np.arange(size + rows, dtype=np.int32), mask=np.arange(size + rows) < size)
+
+
+def predict(
+    problem: Problem,
+    params: Any,
+    batch_stats: Any,
+    inputs: Callable[[np.ndarray], Any],
+    count: int,
+    batch_size: int,
+    devices: tuple[jax.Device, ...],
+) -> dict[str, np.ndarray]:
+    """Outputs of examples 0 ... count − 1 in evaluation mode, `[count, ...]` per task, gathered to the host.
+
+    inputs(indices) gives the examples' inputs. Every batch has the same padded size, so one program is compiled.
+    """
+    step = _eval_step(problem, devices)
+    size = -(-min(batch_size, count) // len(devices)) * len(devices)
+    parts = []
+    for start in range(0, count, size):
+        indices = np.arange(start, start + size).clip(max=count - 1)
+        shards = jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), inputs(indices))
+        parts.append(step(params, batch_stats, shards))
+    parts = [jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), part) for part in parts]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)

@@ -1,0 +1,33 @@
+"""Frame selection: nearest frames, tMEB, sequences; against plain arithmetic."""
+
+import numpy as np
+
+from ordinal_blast.data import timelapse
+
+
+def test_hours_holds_both_ends():
+    np.testing.assert_array_equal(timelapse.hours(90, 93, 1), [90, 91, 92, 93])
+
+
+def test_nearest_takes_the_earlier_frame_on_a_tie():
+    hpi = np.asarray([90.0, 90.25, 91.0])
+    np.testing.assert_array_equal(timelapse.nearest(hpi, np.asarray([80.0, 90.125, 90.2, 90.7, 99.0])), [0, 0, 1, 2, 2])
+
+
+def test_nearest_of_a_single_frame():
+    np.testing.assert_array_equal(timelapse.nearest(np.asarray([100.0]), np.asarray([90.0, 110.0])), [0, 0])
+
+
+def test_maximum_expansion_ignores_early_frames_and_takes_the_first_of_equals():
+    area = np.asarray([[9, 1, 5, 5], [9, 7, 2, 3]])
+    np.testing.assert_array_equal(timelapse.maximum_expansion(area, np.asarray([89.0, 90, 91, 92])), [2, 1])
+
+
+def test_sequences_end_at_tmeb_and_are_padded_with_trailing_zeros():
+    features = np.arange(1, 11, dtype=np.float32).reshape(1, 10, 1)
+    rows = timelapse.sequences(np.repeat(features, 2, axis=0), np.asarray([1, 6]), 4)
+    np.testing.assert_array_equal(rows[..., 0], [[1, 2, 0, 0], [4, 5, 6, 7]])
+
+
+def test_planes_beyond_the_recorded_ones_repeat_the_last():
+    assert timelapse.plane_indices((-45, 0, 45), (-60, -45, 15, 60)) == (0, 0, 1, 2)
