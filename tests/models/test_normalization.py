@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ordinal_blast.models.normalization import BatchNorm
+
+X = np.random.default_rng(0).normal(2, 3, (8, 3, 3, 2)).astype(np.float32)
+
+
+def apply(layer, variables, x, mask=None):
+    return layer.apply(variables, x, train=True, mask=mask, mutable=["batch_stats"])
+
+
+@pytest.fixture
+def variables():
+    variables = BatchNorm().init(jax.random.key(0), X, train=True)
+    return {**variables, "params": {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -1.0])}}
+
+
+def test_training_normalises_by_the_batch_and_moves_the_running_statistics(variables):
+    y, updates = apply(BatchNorm(momentum=0.9, epsilon=0.1), variables, X)
+    mean, var = X.mean((0, 1, 2), dtype=np.float64), X.var((0, 1, 2), dtype=np.float64)
+    np.testing.assert_allclose(y, (X - mean) / np.sqrt(var + 0.1) * [2, 0.5] + [1, -1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(updates["batch_stats"]["mean"], 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(updates["batch_stats"]["var"], 0.9 + 0.1 * var, rtol=1e-5)
+
+
+def test_evaluation_uses_the_running_statistics_only(variables):
+    variables["batch_stats"] = {"mean": jnp.array([1.0, 2.0]), "var": jnp.array([4.0, 9.0])}
+    y = BatchNorm(epsilon=0.0).apply(variables, X, train=False)
+    np.testing.assert_allclose(y, (X - [1, 2]) / [2, 3] * [2, 0.5] + [1, -1], rtol=1e-5, atol=1e-6)
+
+
+def test_initialisation_leaves_the_running_statistics_alone(variables):
+    np.testing.assert_array_equal(variables["batch_stats"]["mean"], np.zeros(2))
+    np.testing.assert_array_equal(variables["batch_stats"]["var"], np.ones(2))
+
+
+def test_masked_rows_are_as_good_as_removed(variables):
+    mask = np.array([1, 1, 0, 1, 0, 1, 1, 0], bool)
+    padded = np.where(mask[:, None, None, None], X, 1e3)
+    y, updates = apply(BatchNorm(), variables, padded, mask)
+    expected, expected_updates = apply(BatchNorm(), variables, X[mask])
+    np.testing.assert_allclose(y[mask], expected, rtol=1e-5, atol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), updates, expected_updates)
+
+
+@pytest.mark.parametrize("mask", [None, np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)])
+def test_four_devices_match_the_global_batch_even_where_one_holds_only_padding(variables, mask):
+    synchronised = BatchNorm(axis_name="batch")
+    target = np.random.default_rng(1).normal(size=X.shape).astype(np.float32)
+
+    def loss(layer):
+        def function(params, x, target, mask):
+            y, updates = apply(layer, {**variables, "params": params}, x, mask)
+            return (y * target).sum(), (y, updates["batch_stats"])
+
+        return function
+
+    def on_one_device(params, batch):
+        gradient, (y, stats) = jax.grad(loss(synchronised), argnums=(0, 1), has_aux=True)(params, *batch)
+        return jax.lax.psum(gradient[0], "batch"), gradient[1], y, stats
+
+    devices = jax.pmap(on_one_device, "batch", in_axes=(None, 0), out_axes=(None, 0, 0, None))
+    split = tuple(None if value is None else value.reshape(4, 2, *value.shape[1:]) for value in (X, target, mask))
+    params_gradient, x_gradient, y, stats = devices(variables["params"], split)
+    (expected_params, expected_x), (expected_y, expected_stats) = jax.grad(
+        loss(BatchNorm()), argnums=(0, 1), has_aux=True
+    )(variables["params"], X, target, mask)
+    got = params_gradient, x_gradient.reshape(X.shape), y.reshape(X.shape), stats
+    expected = expected_params, expected_x, expected_y, expected_stats
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), got, expected)
