@@ -66,7 +66,7 @@ def caveats(study: Study) -> list[str]:
         covers = "the spread over seeds" + (
             "; not which examples happen to be in the test set" if same else " and splits"
         )
-        notes.append(f"Intervals are Student's t over the seeds of the paired difference and cover {covers}.")
+        notes.append(f"Intervals are Student’s t over the seeds of the paired difference and cover {covers}.")
     if len(study.variants) > 1:
         notes.append(
             f"The best of {len(study.variants)} variants on one test set is flattered by being picked: "
@@ -75,14 +75,14 @@ def caveats(study: Study) -> list[str]:
     rankings = [ranking for group in groups for ranking in thresholds(group)]
     if rankings and study.rivals:
         notes.append(
-            "DeLong's test compares two fixed sets of scores, averaged over seeds, on this one test set: it covers "
-            "which examples were tested, not what another seed or another training set would change. Holm's p is "
+            "DeLong’s test compares two fixed sets of scores, averaged over seeds, on this one test set: it covers "
+            "which examples were tested, not what another seed or another training set would change. Holm’s p is "
             "adjusted over the variants of one table, not over tables."
         )
     if clustered := next((ranking for ranking in rankings if ranking.clustered), None):
         notes.append(
             f"The {len(clustered.labels):,} test examples come from {clustered.clusters:,} patients or treatments. "
-            "DeLong's test takes them as independent: its p values are too small where those of one patient are alike."
+            "DeLong’s test takes them as independent: its p values are too small where those of one patient are alike."
         )
     return notes
 

@@ -180,6 +180,6 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
     ]
     caption = (
         f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. "
-        f"DeLong's test against {study.reference} on scores averaged over seeds, Holm over the variants of this table."
+        f"DeLong’s test against {study.reference} on scores averaged over seeds, Holm over the variants of this table."
     )
     return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)

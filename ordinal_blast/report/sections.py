@@ -10,7 +10,7 @@ from ordinal_blast.report import answer, figures
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.comparison import group_section, ranking_blocks
 from ordinal_blast.report.examples import strip
-from ordinal_blast.report.formats import count, extent, number, seconds
+from ordinal_blast.report.formats import count, extent, listed, number, seconds
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import outcome
 from ordinal_blast.report.results import Study
@@ -198,7 +198,7 @@ def _software(study: Study) -> Table:
 
     lines = [Line("device", [distinct([found["device"] for found in provenance])])]
     lines += [Line(name, [distinct([found["versions"].get(name, "absent") for found in provenance])]) for name in names]
-    wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"])
+    wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"] if "shared_with" not in run)
     lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
     return Table("Device and versions; several values mean that cells differ.", [], lines)
 
@@ -214,7 +214,8 @@ def _cells(study: Study) -> Table:
             else Entry("not trained")
             for model in models
         ]
-        wall = seconds(sum(run["seconds"] for run in runs.values()))
+        shared = sorted({run["shared_with"] for run in runs.values() if "shared_with" in run})
+        wall = f"trained as {listed(shared)}" if shared else seconds(sum(run["seconds"] for run in runs.values()))
         lines.append(
             Line(
                 cell.name,
@@ -227,7 +228,7 @@ def _cells(study: Study) -> Table:
 
 def _unfinished(study: Study) -> Table:
     lines = [
-        Line(name, [Entry("failed"), Entry(error.splitlines()[-1] if error else "The error file is empty.")])
+        Line(name, [Entry("failed"), Entry(error.splitlines()[0] if error else "The error file is empty.")])
         for name, error in study.failed.items()
     ]
     lines += [Line(name, [Entry("missing"), Entry("Not started or not finished.")]) for name in study.missing]

@@ -86,7 +86,7 @@ def _write_run(
             continue
         if name in failed:
             (folder / "error.txt").write_text(
-                "Traceback (most recent call last):\n  ...\nValueError: the loss is NaN\n"
+                "ValueError: the loss is NaN\n\nTraceback (most recent call last):\n  ...\n"
             )
             continue
         arrays, rows, training = {}, [], []

@@ -69,6 +69,32 @@ def test_table_holds_mean_and_sd_of_the_result_files(small, page):
             assert any(row[0].endswith(variant) and row[1:] == expected for row in rows), (variant, task, expected)
 
 
+def test_confusion_counts_are_summed_over_seeds(small, page):
+    for number in range(3):
+        for task in ("icm", "te"):
+            expected = np.zeros((3, 3), int)
+            for seed in range(3):
+                arrays = np.load(small / "cells" / f"{number}-s{seed}" / "predictions.npz")
+                labels, grades = arrays[f"rnn/test/{task}/labels"], arrays[f"rnn/test/{task}/grades"]
+                np.add.at(expected, (labels[labels >= 0], grades[labels >= 0]), 1)
+            figure = (page.parent / "figures" / f"losses-confusion-rnn-{task}-{number}.svg").read_text(encoding="utf-8")
+            texts = re.findall(r">([0-9]+%?)</text>", figure)
+            assert [int(text) for text in texts if not text.endswith("%")] == expected.ravel().tolist()
+            shares = [f"{share:.0%}" for share in (expected / expected.sum(axis=1, keepdims=True)).ravel()]
+            assert [text for text in texts if text.endswith("%")] == shares
+
+
+def test_shared_training_is_counted_once(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30, epochs=1)
+    path = run / "cells" / "1-s0" / "result.json"
+    result = json.loads(path.read_text())
+    result["training"] = [{**line, "shared_with": "0-s0"} for line in result["training"]]
+    path.write_text(json.dumps(result))
+    found = read(report.write([run], tmp_path / "out", COMMAND))
+    assert ["training time, all cells", "6.7 min"] in found.rows  # 400 s of the one that was trained
+    assert any(row[0] == "1-s0" and "trained as 0-s0" in row for row in found.rows)
+
+
 def test_rows_are_the_result_rows(small, page):
     with (page.parent / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
