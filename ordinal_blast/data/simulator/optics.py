@@ -1,13 +1,13 @@
 """How a scene looks: geometry to grey levels through Hoffman modulation contrast at one focal plane.
 
-Grey is background times shading; shading is the slope of the optical path along the light, as in Hoffman (1977). Defocus
-widens every edge by its distance to the focal plane, in closed form: nothing is blurred afterwards.
+Grey is background times shading; shading is the slope of the optical path along the light, as in Hoffman (1977).
+Defocus widens every edge by its distance to the focal plane, in closed form: nothing is blurred afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,8 +66,8 @@ def mask(scene: Scene, size: int) -> jax.Array:
 class Geometry(NamedTuple):
     """What all focal planes of a frame share, each `[size, size]`; lengths in µm.
 
-    x, y: from the centre of the field. bx, by: in the embryo's frame. above, below, around: distance to the nearest border
-    between trophectoderm cells on the upper cap, the lower cap and the equator. fine, coarse: granules.
+    x, y: from the centre of the field. bx, by: in the embryo's frame. above, below, around: distance to the nearest
+    border between trophectoderm cells on the upper cap, the lower cap and the equator. fine, coarse: granules.
     """
 
     pixel: jax.Array
@@ -92,21 +92,24 @@ def geometry(scene: Scene, size: int) -> Geometry:
 def _te_borders(scene: Scene, bx: jax.Array, by: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Distance (µm) to the nearest border between trophectoderm cells: above, below and at the equator.
 
-    Cells are the Voronoi cells of their directions on the sphere; to a border it is (largest - second largest cosine) times
-    radius over spacing.
+    Cells are the Voronoi cells of their directions on the sphere; to a border it is (largest - second largest cosine)
+    times radius over spacing.
     """
     r2 = bx * bx + by * by
     ux, uy = bx / scene.cells, by / scene.cells
     uz = jnp.sqrt(jnp.maximum(1.0 - r2 / scene.cells**2, 0.0))
     outwards = scene.cells * jax.lax.rsqrt(r2 + 1.0)
-    lowest = jnp.full_like(bx, -2.0)
-    tops = [(lowest, lowest)] * 3
-    for direction in scene.te_directions:
-        across = direction[0] * ux + direction[1] * uy
-        along = direction[2] * uz
+
+    def closest(tops: list[tuple[jax.Array, jax.Array]], direction: jax.Array) -> tuple[Any, None]:
+        across, along = direction[0] * ux + direction[1] * uy, direction[2] * uz
         missing = jnp.where((direction == 0).all(), -2.0, 0.0)
         cosines = (across + along + missing, across - along + missing, across * outwards + missing)
-        tops = [(jnp.maximum(a, c), jnp.maximum(b, jnp.minimum(a, c))) for (a, b), c in zip(tops, cosines, strict=True)]
+        return [
+            (jnp.maximum(a, c), jnp.maximum(b, jnp.minimum(a, c))) for (a, b), c in zip(tops, cosines, strict=True)
+        ], None
+
+    lowest = jnp.full_like(bx, -2.0)
+    tops, _ = jax.lax.scan(closest, [(lowest, lowest)] * 3, scene.te_directions, unroll=16)
     spacing = jnp.sqrt(4 * jnp.pi / scene.te_count)
     return tuple((a - b) * scene.cells / spacing for a, b in tops)
 
@@ -217,7 +220,7 @@ def _embryo_path(
         (0.5 + 0.7 * scene.blastulation) * fill * granules + 0.5 * band * (fine * sharp / flat + 0.6 * coarse)
     )
     path = path + 0.12 * _step(scene.radius - r, flat) * _step(r - scene.cells, flat) * fine * sharp / flat
-    return path, 0.25 * fill + 0.12 * band
+    return path, 0.32 * fill + 0.12 * band
 
 
 def _background(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:

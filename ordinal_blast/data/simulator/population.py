@@ -1,7 +1,7 @@
 """Who the embryos are: treatments, clinics, latent quality, grades, development and outcome.
 
-Every random number of embryo i comes from `fold_in(key, i)`, and of its treatment from `fold_in(key, treatment)`: an embryo
-is the same whatever the number simulated. Marginals follow Kragh et al. (2019), section 3.
+Every random number of embryo i comes from `fold_in(key, i)`, and of its treatment from `fold_in(key, treatment)`: an
+embryo is the same whatever the number simulated. Marginals follow Kragh et al. (2019), section 3.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 METHODS = ("IVF", "ICSI", "both")
 INSTRUMENTS = ("EmbryoScope", "EmbryoScope+")
-EMBRYO_DRAWS, TREATMENT_DRAWS = 10, 6
+DRAWS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,97 +75,100 @@ def cut_points(shares: tuple[float, ...]) -> tuple[float, ...]:
 def population(simulation: Simulation) -> dict[str, np.ndarray]:
     """Everything known about each embryo but its pixels; every array has the N embryos first.
 
-    id, treatment, clinic, method, instrument: int32. age: years. empty: a well without an embryo. latent_icm, latent_te:
-    standard normal quality. icm_true, te_true: their grades; icm, te: one annotator's grades, 0 = C to 2 = A. tA, tmeb_true:
-    hours of annotation and of maximum expansion (hpi). fetal_heartbeat: 1, 0, or -1 where not transferred. rater_icm,
-    rater_te: `[N, raters]`, -1 where a rater abstains. Grades and outcome of empty wells are -1.
+    id, treatment, clinic, method, instrument: int32. age: years. empty: bool, a well without an embryo. latent_icm,
+    latent_te: standard normal quality. icm_true, te_true: their grades; icm, te: one annotator's, 0 = C to 2 = A. tA,
+    tmeb_true: hours of annotation and of maximum expansion (hpi). fetal_heartbeat: 1, 0, or -1 where not transferred.
+    rater_icm, rater_te: `[N, raters]`, -1 where a rater abstains. Grades and outcome of empty wells are -1.
     """
-    return {name: np.asarray(values) for name, values in _population(simulation).items()}
+    ids = np.arange(simulation.embryos)
+    embryo_key, treatment_key, rater_key = jax.random.split(jax.random.fold_in(simulation.key, 0), 3)
+    own = _normals(embryo_key, ids)
+    opens = ndtr(own[:, 0]) * simulation.embryos_per_treatment < 1.0
+    opens[0] = True
+    treatments = np.cumsum(opens) - 1
+    shared = _normals(treatment_key, treatments)
 
-
-@functools.partial(jax.jit, static_argnums=0)
-def _population(simulation: Simulation) -> dict[str, jax.Array]:
-    ids = jnp.arange(simulation.embryos)
-    embryo_key, treatment_key, rater_key = jax.random.split(simulation.key, 3)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(embryo_key, ids)
-    draws = jax.vmap(lambda key: jax.random.normal(key, (EMBRYO_DRAWS,)))(keys)
-    opens = ndtr(draws[:, 0]) * simulation.embryos_per_treatment < 1.0
-    treatments = jnp.cumsum(opens.at[0].set(True)) - 1
-    treatment_keys = jax.vmap(jax.random.fold_in, (None, 0))(treatment_key, treatments)
-    treatment_draws = jax.vmap(lambda key: jax.random.normal(key, (TREATMENT_DRAWS,)))(treatment_keys)
-    people = jax.vmap(functools.partial(_embryo, simulation))(treatment_draws, draws)
-    latents = jnp.stack([people["latent_icm"], people["latent_te"]])
-    panel = _panel(simulation, rater_key, keys, latents)
-    return {"id": ids, "treatment": treatments} | people | panel
-
-
-def _embryo(simulation: Simulation, treatment: jax.Array, own: jax.Array) -> dict[str, jax.Array]:
-    """One embryo from the standard normal draws of its treatment and its own."""
-    correlation, shared = simulation.icm_te_correlation, simulation.treatment_correlation
-    weights = jnp.array([[1.0, 0.0], [correlation, math.sqrt(1.0 - correlation**2)]])
-    icm, te = math.sqrt(shared) * weights @ treatment[:2] + math.sqrt(1.0 - shared) * weights @ own[1:3]
+    correlation, alike = simulation.icm_te_correlation, simulation.treatment_correlation
+    weights = np.array([[1.0, 0.0], [correlation, math.sqrt(1.0 - correlation**2)]])
+    icm, te = weights @ (math.sqrt(alike) * shared[:, :2] + math.sqrt(1.0 - alike) * own[:, 1:3]).T
     quality = (icm + te) / math.sqrt(2.0 * (1.0 + correlation))
 
-    aged = jnp.clip(treatment[2], -2.5, 2.5)
-    method, clinic, instrument = ndtr(treatment[3:6])
-    clinics = np.arange(simulation.clinics, 0, -1) / sum(range(simulation.clinics + 1))
-
-    transfer, heartbeat, hour, empty = ndtr(own[3:7])
+    method, clinic, instrument = ndtr(shared[:, 3:6]).T
+    transfer, heartbeat, hour, empty = ndtr(own[:, 3:7]).T
     empty = empty < simulation.empty_share
+    aged = np.clip(shared[:, 2], -2.5, 2.5)
     transfer_intercept, heartbeat_intercept = _intercepts(simulation)
-    transferred = transfer < jax.nn.sigmoid(transfer_intercept + simulation.transfer_effect * quality)
+    transferred = transfer < expit(transfer_intercept + simulation.transfer_effect * quality)
     effects = simulation.heartbeat_effect * quality - simulation.age_effect * aged
-    beats = heartbeat < jax.nn.sigmoid(heartbeat_intercept + effects)
-    grades = {
-        "icm_true": _grade(icm, simulation.icm_shares),
-        "te_true": _grade(te, simulation.te_shares),
-        "icm": _grade(_seen(simulation, icm, own[7]), simulation.icm_shares),
-        "te": _grade(_seen(simulation, te, own[8]), simulation.te_shares),
-        "fetal_heartbeat": jnp.where(transferred, beats.astype(jnp.int32), -1),
-    }
-    return {
-        "clinic": _category(clinic, clinics),
+    beats = heartbeat < expit(heartbeat_intercept + effects)
+
+    known = {
+        "id": ids,
+        "treatment": treatments,
+        "clinic": _category(clinic, np.arange(simulation.clinics, 0, -1)),
         "method": _category(method, simulation.method_shares),
-        "instrument": (instrument < simulation.embryoscope_plus_share).astype(jnp.int32),
+        "instrument": instrument < simulation.embryoscope_plus_share,
+    }
+    measured = {
         "age": simulation.mean_age + simulation.age_spread * aged,
-        "empty": empty,
         "latent_icm": icm,
         "latent_te": te,
         "tA": 115.0 + 5.0 * hour,
-        "tmeb_true": jnp.clip(117.0 - 1.5 * quality + 3.0 * own[9], 106.0, 128.0),
-    } | {name: jnp.where(empty, -1, values) for name, values in grades.items()}
+        "tmeb_true": np.clip(117.0 - 1.5 * quality + 3.0 * own[:, 9], 106.0, 128.0),
+    }
+    judged = {
+        "icm_true": _grade(icm, simulation.icm_shares),
+        "te_true": _grade(te, simulation.te_shares),
+        "icm": _grade(_seen(simulation, icm, own[:, 7]), simulation.icm_shares),
+        "te": _grade(_seen(simulation, te, own[:, 8]), simulation.te_shares),
+        "fetal_heartbeat": np.where(transferred, beats, -1),
+        "rater_icm": _panel(simulation, jax.random.fold_in(rater_key, 0), ids, icm, simulation.icm_shares),
+        "rater_te": _panel(simulation, jax.random.fold_in(rater_key, 1), ids, te, simulation.te_shares),
+    }
+    judged = {name: np.where(empty, -1, values.T).T for name, values in judged.items()}
+    return (
+        {name: values.astype(np.int32) for name, values in (known | judged).items()}
+        | {name: values.astype(np.float32) for name, values in measured.items()}
+        | {"empty": empty}
+    )
 
 
-def _category(uniform: jax.Array, shares: Sequence[float]) -> jax.Array:
-    return (uniform > np.cumsum(shares)[:-1].astype(np.float32)).sum(dtype=jnp.int32)
+@jax.jit
+def _keyed_normals(key: jax.Array, ids: jax.Array) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (DRAWS,)))(ids)
 
 
-def _grade(latent: jax.Array, shares: tuple[float, ...]) -> jax.Array:
-    return sum((latent > cut).astype(jnp.int32) for cut in cut_points(shares))
+def _normals(key: jax.Array, ids: np.ndarray) -> np.ndarray:
+    """Standard normal draws float64 `[len(ids), DRAWS]`; a row depends on its id alone."""
+    return np.asarray(_keyed_normals(key, ids), np.float64)
 
 
-def _seen(simulation: Simulation, latent: jax.Array, noise: jax.Array) -> jax.Array:
+def _category(uniform: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    edges = np.cumsum(shares) / np.sum(shares)
+    return np.searchsorted(edges[:-1], uniform)
+
+
+def _grade(latent: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
+    return np.searchsorted(cut_points(shares), latent)
+
+
+def _seen(simulation: Simulation, latent: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Quality as an annotator sees it, (z + σ ε) / sqrt(1 + σ²): the shares of the grades stay as they are."""
     sigma = simulation.annotator_noise
     return (latent + sigma * noise) / math.sqrt(1.0 + sigma**2)
 
 
-def _panel(simulation: Simulation, key: jax.Array, keys: jax.Array, latents: jax.Array) -> dict[str, jax.Array]:
-    """Grades `[N, raters]` of a panel: each rater has a bias, part of the annotator noise, and sometimes abstains."""
-    of_rater = jax.vmap(lambda rater: jax.random.normal(jax.random.fold_in(key, rater), (2,)))
-    of_grade = jax.vmap(
-        jax.vmap(lambda own, rater: jax.random.normal(jax.random.fold_in(own, rater + 1), (3,)), (None, 0)), (0, None)
-    )
-    panel = jnp.arange(simulation.raters)
-    bias, noise = of_rater(panel), of_grade(keys, panel)
-    share = simulation.rater_bias
-    grades = {}
-    for task, (name, shares) in enumerate(
-        {"rater_icm": simulation.icm_shares, "rater_te": simulation.te_shares}.items()
-    ):
-        error = share * bias[None, :, task] + math.sqrt(1.0 - share**2) * noise[..., task]
-        abstains = ndtr(noise[..., 2]) < simulation.abstain_share
-        grades[name] = jnp.where(abstains, -1, _grade(_seen(simulation, latents[task][:, None], error), shares))
+def _panel(
+    simulation: Simulation, key: jax.Array, ids: np.ndarray, latent: np.ndarray, shares: tuple[float, ...]
+) -> np.ndarray:
+    """Grades `[N, raters]`: each rater has a bias, part of the annotator noise, and abstains (-1) now and then."""
+    grades = np.full((len(ids), simulation.raters), -1)
+    for rater in range(simulation.raters):
+        bias = _normals(key, np.array([rater]))[0, 0]
+        noise, abstains = _normals(jax.random.fold_in(key, rater), ids)[:, :2].T
+        error = simulation.rater_bias * bias + math.sqrt(1.0 - simulation.rater_bias**2) * noise
+        keeps = ndtr(abstains) >= simulation.abstain_share
+        grades[keeps, rater] = _grade(_seen(simulation, latent, error), shares)[keeps]
     return grades
 
 
@@ -178,7 +180,7 @@ def _intercepts(simulation: Simulation) -> tuple[float, float]:
     density = np.outer(weights, weights)
     transfer_effects = simulation.transfer_effect * quality
     transfer = _intercept(simulation.transfer_share, transfer_effects, density)
-    transferred = density / (1.0 + np.exp(-(transfer + transfer_effects)))
+    transferred = density * expit(transfer + transfer_effects)
     heartbeat_effects = simulation.heartbeat_effect * quality - simulation.age_effect * age
     return transfer, _intercept(simulation.heartbeat_share, heartbeat_effects, transferred)
 
@@ -188,6 +190,6 @@ def _intercept(share: float, effects: np.ndarray, density: np.ndarray) -> float:
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
-        mean = np.average(1.0 / (1.0 + np.exp(-(middle + effects))), weights=density)
+        mean = np.average(expit(middle + effects), weights=density)
         low, high = (middle, high) if mean < share else (low, middle)
     return low

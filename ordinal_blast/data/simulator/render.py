@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 
 from ordinal_blast.data.simulator import optics
 from ordinal_blast.data.simulator.population import Simulation, population
-from ordinal_blast.data.simulator.scene import Scene, scene
+from ordinal_blast.data.simulator.scene import CLINIC_DRAWS, EMBRYO_DRAWS, Scene, scene
 
 PIXELS_AT_ONCE = 2**19  # times planes: bounds memory, and keeps the work of one piece in the processor's cache
 
@@ -33,26 +33,45 @@ def render(simulation: Simulation, rows: Mapping[str, np.ndarray]) -> tuple[np.n
     for start in range(0, count, piece):
         which = slice(start, start + piece)
         chosen = {name: values[embryo[which]] for name, values in used.items()}
-        scenes, keys = _scenes(simulation.key, chosen, hours[hour[which]])
+        draws = _draws(simulation.key, chosen["id"], chosen["clinic"], hours[hour[which]])
+        scenes = _scenes(draws, chosen, hours[hour[which]])
         geometry, inside = _geometry(scenes, size)
-        pixels = _images(scenes, geometry, _paths(scenes, geometry, planes), planes, keys)
+        pixels = _images(scenes, geometry, _paths(scenes, geometry, planes), planes, draws.noise)
         keep = min(piece, count - start)
         frames[which], masks[which] = np.asarray(pixels)[:keep], np.asarray(inside)[:keep]
     shape = (len(rows["id"]), len(hours), size, size)
     return frames.reshape(*shape, len(planes)), masks.reshape(shape), hours
 
 
+class Draws(NamedTuple):
+    """The random numbers of n scenes."""
+
+    embryo: jax.Array  # [n, ...]
+    clinic: jax.Array
+    texture: jax.Array
+    noise: jax.Array
+
+
 @jax.jit
-def _scenes(key: jax.Array, rows: dict[str, jax.Array], hours: jax.Array) -> tuple[Scene, jax.Array]:
-    """Scenes of n rows, each at its hour, and the keys of their camera noise."""
+def _draws(key: jax.Array, ids: jax.Array, clinics: jax.Array, hours: jax.Array) -> Draws:
+    """Random numbers of n embryos at n hours; only the noise changes from hour to hour."""
     embryo_key, clinic_key, noise_key = jax.random.split(jax.random.fold_in(key, 1), 3)
 
-    def one(row: dict[str, jax.Array], hour: jax.Array) -> tuple[Scene, jax.Array]:
-        clinic = jax.random.fold_in(clinic_key, row["clinic"])
-        noise = jax.random.fold_in(jax.random.fold_in(noise_key, row["id"]), (hour * 1000).astype(jnp.int32))
-        return scene(jax.random.fold_in(embryo_key, row["id"]), clinic, row, hour), noise
+    def one(i: jax.Array, clinic: jax.Array, hour: jax.Array) -> Draws:
+        own = jax.random.fold_in(embryo_key, i)
+        return Draws(
+            jax.random.normal(own, EMBRYO_DRAWS),
+            jax.random.normal(jax.random.fold_in(clinic_key, clinic), CLINIC_DRAWS),
+            jax.random.fold_in(own, 1),
+            jax.random.fold_in(jax.random.fold_in(noise_key, i), (hour * 1000).astype(jnp.int32)),
+        )
 
-    return jax.vmap(one)(rows, hours)
+    return jax.vmap(one)(ids, clinics, hours)
+
+
+@jax.jit
+def _scenes(draws: Draws, rows: dict[str, jax.Array], hours: jax.Array) -> Scene:
+    return jax.vmap(scene)(draws.embryo, draws.clinic, rows, hours, draws.texture)
 
 
 # Three programs, not one: within one, XLA would compute again for every plane and every neighbour what they share.
@@ -74,7 +93,7 @@ def _images(
 
 
 def records(simulation: Simulation, embryos_at_once: int = 32) -> Iterator[dict[str, Any]]:
-    """One embryo after another: its population row with `frames` `[T, H, W, F]`, `masks` `[T, H, W]` and `hpi` `[T]`."""
+    """Each embryo in turn: its population row, `frames` `[T, H, W, F]`, `masks` `[T, H, W]` and `hpi` `[T]`."""
     people = population(simulation)
     for start in range(0, simulation.embryos, embryos_at_once):
         rows = {name: values[start : start + embryos_at_once] for name, values in people.items()}

@@ -1,4 +1,4 @@
-"""What an embryo is made of at one hour: zona, trophectoderm, inner cells, cavity, debris, in µm and in three dimensions.
+"""What an embryo is made of at one hour, in µm and three dimensions: zona, trophectoderm, inner cells, debris, well.
 
 Latent quality decides number, size and cohesion of the cells; the hour decides expansion and cavitation.
 """
@@ -14,6 +14,7 @@ from jax.scipy.special import ndtr
 TROPHECTODERM_CELLS = 64
 INNER_CELLS = 16
 SPECKS = 10
+EMBRYO_DRAWS, CLINIC_DRAWS = (6, TROPHECTODERM_CELLS, 3), (4,)
 FIRST_HOUR = 90.0
 
 
@@ -54,7 +55,7 @@ def _smoothstep(x: jax.Array) -> jax.Array:
 
 
 def _sphere(used: jax.Array | int, shake: jax.Array, turn: jax.Array) -> jax.Array:
-    """`used` directions spread evenly over the sphere (Fibonacci lattice), shaken and turned, then zeros: `[len(shake), 3]`."""
+    """Directions `[len(shake), 3]`: `used` of them spread over the sphere (Fibonacci lattice), then zeros."""
     i = jnp.arange(len(shake))
     z = 1.0 - 2.0 * (i + 0.5) / used
     around = jnp.sqrt(jnp.clip(1.0 - z * z, 0.0))
@@ -77,13 +78,13 @@ def _rotation(q: jax.Array) -> jax.Array:
     )
 
 
-def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], hour: jax.Array) -> Scene:
-    """The embryo of a population row at an hour (hpi); the key is the embryo's own, the same at every hour."""
-    draws = jax.random.normal(key, (6, TROPHECTODERM_CELLS, 3))
+def scene(
+    draws: jax.Array, clinic: jax.Array, embryo: dict[str, jax.Array], hour: jax.Array, texture_key: jax.Array
+) -> Scene:
+    """The embryo of a population row at an hour (hpi), from its own and its clinic's standard normal draws."""
     normal, uniform = draws[0].ravel()[:96], ndtr(draws[0].ravel()[96:])
-    clinic = jax.random.normal(clinic_key, (4,))
     icm = embryo["latent_icm"] + 0.2 * normal[0]
-    te = embryo["latent_te"] + 0.2 * normal[1]
+    te = embryo["latent_te"] + 0.3 * normal[1]
     quality = (icm + te) / 2
 
     # Development: blastulation, expansion to tMEB, sometimes a brief collapse, slow shrinkage afterwards.
@@ -108,16 +109,16 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
     te_roughness = jnp.clip(0.55 - 0.1 * te, 0.3, 0.85)
 
     # Inner cells: they fill the morula, then gather at one place of the wall as the cavity opens.
-    active = jax.nn.sigmoid(2.0 * (jnp.clip(8.5 + 3.2 * icm, 2.5, INNER_CELLS) - jnp.arange(INNER_CELLS)))
+    active = jax.nn.sigmoid(2.0 * (jnp.clip(8.5 + 4.0 * icm, 2.5, INNER_CELLS) - jnp.arange(INNER_CELLS)))
     spread = draws[2, :INNER_CELLS]
     spread = spread / jnp.linalg.norm(spread, axis=-1, keepdims=True)
     shell = (7 * jnp.arange(INNER_CELLS) % INNER_CELLS + 0.5)[:, None] / INNER_CELLS
     morula = _sphere(INNER_CELLS, 0.6 * draws[3, :INNER_CELLS], normal[28:32])
     morula_radius = cells * (0.36 + 0.05 * draws[4, :INNER_CELLS, 0])
     loose = jnp.clip(0.95 - 0.25 * icm, 0.6, 1.6)
-    icm_radius = (11.5 + 1.0 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
+    icm_radius = (11.0 + 1.5 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
     icm_size = 9.0 * jnp.cbrt(active.sum()) * loose
-    azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.4 * normal[6], -0.8, 0.8)
+    azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.33 * normal[6], -0.8, 0.8)
     level = jnp.sqrt(1.0 - height**2)
     outwards = jnp.stack([level * jnp.cos(azimuth), level * jnp.sin(azimuth), height])
     icm_centre = outwards * (cells - 0.75 * icm_size - 4.0)
@@ -176,5 +177,5 @@ def scene(key: jax.Array, clinic_key: jax.Array, embryo: dict[str, jax.Array], h
         brightness=jnp.exp(0.12 * clinic[1] + 0.08 * normal[18]),
         contrast=jnp.exp(0.15 * clinic[2] + 0.12 * normal[19]),
         grain=jnp.exp(0.15 * clinic[3] + 0.25 * normal[20]),
-        texture_key=jax.random.fold_in(key, 1),
+        texture_key=texture_key,
     )
