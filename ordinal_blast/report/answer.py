@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ordinal_blast.report.formats import count, interval, listed, number
+import numpy as np
+
+from ordinal_blast.report.formats import count, interval, listed, number, quoted
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
 from ordinal_blast.report.rankings import same_examples, thresholds
 from ordinal_blast.report.results import Group, Study
@@ -10,19 +12,21 @@ from ordinal_blast.report.results import Group, Study
 
 def lead(study: Study) -> str:
     """One paragraph: how many paired differences stand out, against how many would by chance."""
-    reference, rivals = study.reference, study.rivals
+    reference = quoted(study.reference)
     if not study.cells:
         return "No cell has finished, so there is nothing to compare yet."
-    if reference not in study.variants:
+    if study.reference not in study.variants:
         return f"The reference {reference} has no finished cell, so nothing can be compared with it yet."
-    if not rivals:
+    if not study.rivals:
         return f"Only the reference {reference} has finished, so there is nothing to compare it with."
     if len(study.seeds) == 1:
         return (
             f"One seed was run: no interval over seeds is possible, so no difference to {reference} below can be told "
             "from what another seed would have changed. Read the numbers as a first look, not as a ranking."
         )
-    found = [d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, reference, m)]
+    found = [
+        d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, study.reference, m)
+    ]
     tested = [difference for difference in found if difference.low == difference.low]
     if not tested:
         return f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists."
@@ -45,7 +49,7 @@ def lead(study: Study) -> str:
 
 def findings(study: Study) -> list[str]:
     """Per model and task, which variant is best on which measure, and whether its interval excludes zero."""
-    return [_finding(study, group) for group in study.groups()]
+    return [*(_finding(study, group) for group in study.groups()), *collapsed(study)]
 
 
 def caveats(study: Study) -> list[str]:
@@ -98,11 +102,37 @@ def _finding(study: Study, group: Group) -> str:
             against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
     if len(group.variants) < 2:
         return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
+    mean = "mean " if len(study.seeds) > 1 else ""
     claims = "; ".join(
-        f"{listed(names)} {'has' if len(names) == 1 else 'share'} the best mean {listed(values)}"
+        f"{_named(names, group)} {'has' if len(names) == 1 else 'share'} the best {mean}{listed(values)}"
         for names, values in winners.items()
     )
     return f"{group.title}: {claims}. {_compared(study.reference, group, against)}".strip()
+
+
+def collapsed(study: Study) -> list[str]:
+    """At most one statement: which variants give every test example the same grade with some seed."""
+    found = []
+    for group in study.groups():
+        constant = [
+            cell.variant for cell in group.cells if len(np.unique(cell.of_test(group.model, group.task, "grades"))) == 1
+        ]
+        if constant:
+            found.append(f"{group.title}: {_named(tuple(dict.fromkeys(constant)), group)}")
+    if not found:
+        return []
+    return [
+        f"Not learned to grade, every test example given the same grade with at least one seed: {'; '.join(found)}."
+    ]
+
+
+def _named(variants: tuple[str, ...], group: Group) -> str:
+    """One or two variants by name, more by their number."""
+    if len(variants) > 2:
+        return (
+            f"{'all' if len(variants) == len(group.variants) else f'{len(variants)} of'} {len(group.variants)} variants"
+        )
+    return listed([quoted(variant) for variant in variants])
 
 
 def _value(measure: Measure, line: dict[str, float]) -> str:
@@ -115,7 +145,7 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
     if reference not in group.variants:
         return ""
     if not against:
-        return f"Nothing has a better mean than the reference {reference} there."
+        return f"Nothing does better than the reference {quoted(reference)} there."
     told: dict[str, list[str]] = {}
     for d in against:
         if d.excludes_zero:
@@ -124,9 +154,9 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
     untold = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
     sentences = []
     if told:
-        claims = "; ".join(f"for {variant} on {listed(values)}" for variant, values in told.items())
-        sentences.append(f"Against {reference} the interval excludes zero {claims}.")
+        claims = "; ".join(f"for {quoted(variant)} on {listed(values)}" for variant, values in told.items())
+        sentences.append(f"Against {quoted(reference)} the interval excludes zero {claims}.")
     if untold:
-        opening = "It includes zero on" if told else f"The lead over {reference} may be seed variance alone on"
+        opening = "It includes zero on" if told else f"The lead over {quoted(reference)} may be seed variance alone on"
         sentences.append(f"{opening} {listed(untold)}.")
     return " ".join(sentences)

@@ -47,6 +47,11 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(head)} and {last}" if head else last
 
 
+def quoted(name: str) -> str:
+    """A name that a sentence would not hold together gets quotation marks."""
+    return f"“{name}”" if "," in name or " " in name else name
+
+
 def extent(values: Iterable[int]) -> str:
     """One value, or the range of several."""
     low, high = min(values := list(values)), max(values)

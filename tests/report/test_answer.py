@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from ordinal_blast.report import answer
@@ -49,7 +50,7 @@ def test_a_difference_that_does_not(told):
 def test_the_reference_ahead(told):
     lead, finding = told([0.60, 0.63, 0.64], [0.50, 0.52, 0.54])
     assert "0 in favour of the other variant, 1 in favour of a" in lead
-    assert "Nothing has a better mean than the reference a there" in finding
+    assert "Nothing does better than the reference a there" in finding
 
 
 def test_equal_seeds_give_no_interval(told):
@@ -62,3 +63,15 @@ def test_one_seed(told):
     assert "One seed was run" in lead
     assert "excludes zero" not in lead + finding
     assert "±" not in finding
+
+
+def test_a_collapsed_model_is_named(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=30)
+    assert answer.collapsed(load(run)) == []
+    path = run / "cells" / "1-s1" / "predictions.npz"
+    arrays = dict(np.load(path))
+    arrays["rnn/test/icm/grades"] = np.full(30, 2)
+    np.savez(path, **arrays)
+    (note,) = answer.collapsed(load(run))
+    assert note.endswith("the same grade with at least one seed: RNN · ICM: b.")
+    assert note in answer.findings(load(run))

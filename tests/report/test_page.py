@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -264,3 +266,8 @@ def test_examples_carry_verdicts(write_run, tmp_path):
         ]
         expected = [f"{'CBA'[g]}\xa0{sign}" for g, sign in zip(grades, signs, strict=True)]
         assert [row[1] for row in found.rows if row[0][1:] == variant and len(row) == 2] == expected
+
+
+def test_a_report_needs_no_jax():
+    code = "import sys, ordinal_blast.report; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
