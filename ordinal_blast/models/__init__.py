@@ -7,7 +7,8 @@ without them); mask: bool `[B]`, False on padding rows. Parameters are float32, 
 from ordinal_blast.models.grader import Grader, count_parameters
 from ordinal_blast.models.lstm import LSTM
 from ordinal_blast.models.mlp import MLP
+from ordinal_blast.models.sequence import FrameSequence
 from ordinal_blast.models.unet import UNet
 from ordinal_blast.models.xception import Xception
 
-__all__ = ["LSTM", "MLP", "Grader", "UNet", "Xception", "count_parameters"]
+__all__ = ["LSTM", "MLP", "FrameSequence", "Grader", "UNet", "Xception", "count_parameters"]
