@@ -73,9 +73,7 @@ def get_config() -> ConfigDict:
                 training=training(batch_size=16, epochs=200),
                 augment=dict(
                     name="affine",
-                    options=dict(
-                        flip_horizontal=True, flip_vertical=False, rotation=15.0, shift=0.1, zoom=(0.8, 1.1)
-                    ),
+                    options=dict(flip_horizontal=True, flip_vertical=False, rotation=15.0, shift=0.1, zoom=(0.8, 1.1)),
                 ),
             ),
             cnn=dict(

@@ -130,7 +130,9 @@ def _run(given: Any, plan: Any, config: Any) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ordinal-blast", description="Ordinal losses compared fairly.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="ordinal-blast", description="Ordinal losses compared fairly.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 

@@ -70,4 +70,3 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
         known = ", ".join(sorted(name for name, column in dataset.columns.items() if np.ndim(column) == 1))
         raise UsageError(f"data.split.by is {split['by']}: {dataset.name} can be split by official or {known}")
     return splits.grouped(dataset.columns[split["by"]], split["fractions"], split["seed"])
-

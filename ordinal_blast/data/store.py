@@ -168,7 +168,9 @@ def open_dataset(folder: Path, large: int = 65536) -> Dataset:
         starts = tuple(np.cumsum([0, *(len(source) for source in sources)]).tolist())
         columns = _columns(builder.info.features, sources, starts, large)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"cannot read the built dataset {folder}: {error}; delete that folder to build it again") from error
+        raise UserError(
+            f"cannot read the built dataset {folder}: {error}; delete that folder to build it again"
+        ) from error
     metadata = builder.info.metadata
     tasks = tuple(Task(task["name"], tuple(task["grades"])) for task in metadata["tasks"])
     for task in tasks:
@@ -221,5 +223,9 @@ def _itemsize(dtype: Any) -> int:
 def _quiet() -> Any:
     """Silence TFDS's own banner and bars: the caller reports progress in its own words."""
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield

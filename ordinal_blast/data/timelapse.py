@@ -43,5 +43,5 @@ def sequences(features: np.ndarray, last: np.ndarray, max_frames: int) -> np.nda
 
 
 def plane_indices(recorded: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
-    """Index of the recorded focal plane nearest to each wanted one (µm): instruments with few planes repeat the last."""
+    """Index of the recorded focal plane nearest to each wanted one (µm): where planes are few, the last repeats."""
     return tuple(int(np.argmin(np.abs(np.asarray(recorded) - plane))) for plane in wanted)

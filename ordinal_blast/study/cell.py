@@ -56,8 +56,8 @@ def claim(folder: Path, config: Any) -> None:
         for key in sorted(set(theirs) | set(mine)):
             if key not in _PLACES and theirs.get(key) != mine.get(key):
                 raise UsageError(
-                    f"{folder} was begun with {key}={theirs.get(key)!r}, now it is {mine.get(key)!r}: use another --workdir, "
-                    "or delete that folder"
+                    f"{folder} was begun with {key}={theirs.get(key)!r}, now it is {mine.get(key)!r}: "
+                    "use another --workdir, or delete that folder"
                 )
         return
     write_json(path, ours)
@@ -76,14 +76,18 @@ def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path
     training = [link.training for link in links]
     outputs = {link.name: link.outputs for link in links}
     columns = {
-        link.name: {split: (examples.ids, examples.labels, examples.weights) for split, examples in link.examples.items()}
+        link.name: {
+            split: (examples.ids, examples.labels, examples.weights) for split, examples in link.examples.items()
+        }
         for link in links
     }
-    _conclude(config, variant, given, bound, outputs, columns, arrays, training, facts, folder)
+    shapes = {link.name: list(link.examples["train"].inputs(np.arange(1)).shape[1:]) for link in links}
+    shared = {"inputs": shapes, "training": training, "stages": facts}
+    _conclude(config, variant, given, bound, outputs, columns, arrays, shared, folder)
 
 
 def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, trained: Path) -> None:
-    """Write a cell that differs from the finished cell `trained` in the decision rule alone: nothing is trained again."""
+    """Write a cell that differs from the finished cell `trained` in the decision rule alone, without training."""
     before = read_json(trained / "result.json")
     with np.load(trained / "predictions.npz") as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -94,11 +98,12 @@ def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: P
         model, split, task = row["model"], row["split"], row["task"]
         place = f"{model}/{split}/{task}"
         outputs.setdefault(model, {}).setdefault(split, {})[task] = arrays[f"{place}/outputs"]
-        ids, labels, weights = columns.setdefault(model, {}).setdefault(split, (arrays[f"{place}/ids"], {}, {}))
+        _, labels, weights = columns.setdefault(model, {}).setdefault(split, (arrays[f"{place}/ids"], {}, {}))
         labels[task], weights[task] = arrays[f"{place}/labels"], arrays[f"{place}/weights"]
     kept = {name: array for name, array in arrays.items() if name.count("/") < 3}
     training = [{**line, "shared_with": before["cell"]} for line in before["training"]]
-    _conclude(config, variant, given, bound, outputs, columns, kept, training, before["stages"], folder)
+    shared = {"inputs": before["inputs"], "training": training, "stages": before["stages"]}
+    _conclude(config, variant, given, bound, outputs, columns, kept, shared, folder)
 
 
 def decide(objective: Objective, rule: str, ids: Any, labels: Any, outputs: Any) -> Predictions:
@@ -122,8 +127,7 @@ def _conclude(
     outputs: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
     columns: Mapping[str, Mapping[str, Any]],
     arrays: dict[str, np.ndarray],
-    training: list[Any],
-    facts: Mapping[str, Any],
+    shared: Mapping[str, Any],
     folder: Path,
 ) -> None:
     """Fit the decisions on the training outputs, decide, measure, write."""
@@ -143,7 +147,9 @@ def _conclude(
                 loss = objective.loss(made.outputs, made.labels, split_weights[name])
                 rows.append({"model": model, **_row(task, split, made, float(loss))})
     if any(not np.isfinite(array).all() for name, array in arrays.items() if name.endswith("/outputs")):
-        raise UserError(f"{variant['cell']}: the trained model gives outputs that are not finite; lower the learning rate")
+        raise UserError(
+            f"{variant['cell']}: the trained model gives outputs that are not finite; lower the learning rate"
+        )
     write_npz(folder / "predictions.npz", arrays)
     result = {
         "schema": SCHEMA,
@@ -151,8 +157,7 @@ def _conclude(
         "objective": {**plain(config.objective), "fitted": fitted},
         "dataset": _dataset(config, given),
         "rows": rows,
-        "training": training,
-        "stages": facts,
+        **shared,
         "provenance": provenance(config),
     }
     write_json(folder / "result.json", result)
@@ -176,7 +181,9 @@ def _row(task: Any, split: str, made: Predictions, loss: float) -> dict[str, Any
 
 def _dataset(config: Any, given: Material) -> dict[str, Any]:
     by = config.data.split.by
-    rule = "as published with the dataset" if by == "official" else f"by {by}, shares {tuple(config.data.split.fractions)}"
+    rule = (
+        "as published with the dataset" if by == "official" else f"by {by}, shares {tuple(config.data.split.fractions)}"
+    )
     return {
         "name": given.dataset.name,
         "summary": given.dataset.summary,
@@ -193,7 +200,8 @@ def provenance(config: Any) -> dict[str, Any]:
     device = jax.devices()[0]
     kind = f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.platform == "cpu" else device.device_kind
     return {
-        "versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "device": f"{len(jax.local_devices())} x {kind}" if device.platform != "cpu" else kind,
         "config_sha": config_digest(config),
     }

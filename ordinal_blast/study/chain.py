@@ -81,7 +81,7 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
     cropper = timelapse.cropper_stage(config, given.dataset, given.everything, root, session)
     crops = timelapse.crops_stage(config, given.dataset, cropper, root, session)
-    facts = {"cropper": stages.facts(cropper), "crops": stages.facts(crops.folder)}
+    facts = {folder.name.rsplit("-", 1)[0]: _facts(folder) for folder in (cropper, crops.folder)}
     views = {name: timelapse.cnn_view(config, crops, rows) for name, rows in given.splits.items()}
     if chain[-1] == "cnn":
         return [_train(config, "cnn", given, bound, views, folder, session)[0]], facts
@@ -96,12 +96,19 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
     }
     trained: list[Any] = []
     stage = stages.stage(
-        root, "cnn", key, lambda place: (trained.append(_train(config, "cnn", given, bound, views, place, session)), {})[1]
+        root,
+        "cnn",
+        key,
+        lambda place: (trained.append(_train(config, "cnn", given, bound, views, place, session)), {})[1],
     )
     cnn, problem, fitted = trained[0] if trained else _train(config, "cnn", given, bound, views, stage, session)
     sequences = timelapse.sequences_stage(config, crops, problem, fitted, stage.name, root, session)
     views = {name: _rows(sequences, rows) for name, rows in given.splits.items()}
-    return [cnn, _train(config, "rnn", given, bound, views, folder, session)[0]], facts
+    return [cnn, _train(config, "rnn", given, bound, views, folder, session)[0]], {**facts, "cnn": _facts(stage)}
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return {"folder": folder.name, **stages.facts(folder)}
 
 
 def _rows(array: Any, rows: np.ndarray) -> View:
@@ -120,7 +127,9 @@ def _examples(config: Any, given: Material, views: Mapping[str, View]) -> dict[s
     for task in given.tasks:
         train = columns[f"label/{task.name}"][given.splits["train"]]
         balanced = config.class_weights == "inverse_frequency"
-        weight[task.name] = inverse_frequency(train, task.num_classes) if balanced else np.ones(task.num_classes, np.float32)
+        weight[task.name] = (
+            inverse_frequency(train, task.num_classes) if balanced else np.ones(task.num_classes, np.float32)
+        )
     result = {}
     for name, rows in given.splits.items():
         labels = {task.name: columns[f"label/{task.name}"][rows].astype(np.int32) for task in given.tasks}

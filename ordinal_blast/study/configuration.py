@@ -86,7 +86,9 @@ def parse_overrides(arguments: list[str]) -> dict[str, str]:
     while rest:
         argument = rest.pop(0)
         if not argument.startswith("--config."):
-            raise UsageError(f"unknown argument {argument}: overrides look like --config.a.b=value, --help lists the rest")
+            raise UsageError(
+                f"unknown argument {argument}: overrides look like --config.a.b=value, --help lists the rest"
+            )
         key, equals, value = argument.removeprefix("--config.").partition("=")
         if not equals:
             if not rest:
@@ -118,7 +120,9 @@ def plain(config: Any) -> Any:
 
 def _unknown(config: ConfigDict, key: str, asked: str) -> str:
     known = list(flat(config))
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [k for k in known if k.startswith(key.split(".")[0])]
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [
+        k for k in known if k.startswith(key.split(".")[0])
+    ]
     return f"the configuration has no {asked}: did you mean {' or '.join((near or known)[:3])}?"
 
 

@@ -43,7 +43,9 @@ def ablation(path: str, config: Any, seeds: int) -> Plan:
     variants = list(module.variants())
     names = [name for name, _ in variants]
     if twice := {name for name in names if names.count(name) > 1} or (not names and {"nothing"}):
-        raise UsageError(f"{path} yields {', '.join(sorted(twice))} {'twice' if names else ''}: each variant needs its name")
+        raise UsageError(
+            f"{path} yields {', '.join(sorted(twice))} {'twice' if names else ''}: each variant needs its name"
+        )
     question = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     return _plan(config.name, question, variants, config, seeds)
 

@@ -71,7 +71,9 @@ def segmentation(section: Mapping[str, Any]) -> Problem:
 def backbone(link: str, section: Mapping[str, Any]) -> nn.Module:
     """The network of a link with the fields of its `model` section; raises UsageError for a field it lacks."""
     kind = BACKBONES[link]
-    fields = {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in section["model"].items()}
+    fields = {
+        name: tuple(value) if isinstance(value, list | tuple) else value for name, value in section["model"].items()
+    }
     known = {field.name for field in dataclasses.fields(kind)} - {"parent", "name", "axis_name"}
     if unknown := set(fields) - known:
         raise UsageError(f"{link}.model has no {', '.join(sorted(unknown))}: it takes {', '.join(sorted(known))}")

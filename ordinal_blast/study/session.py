@@ -57,7 +57,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(number - self._bar.n)
         left = ""
-        if 0 < self._worked and number < self._total:
+        if self._worked > 0 and number < self._total:
             seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - number)
             left = f", about {_duration(seconds)} left"
         self.say(f"[{number}/{self._total}] {text}{left}")

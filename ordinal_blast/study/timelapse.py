@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
 
 _CHUNK = 16  # embryos whose frames are in memory at once
+_BATCH = 128  # images in one call of a network that only looks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Crops:
     folder: Path
 
 
-def cropper_stage(config: Any, dataset: Dataset, splits: Mapping[str, np.ndarray], root: Path, session: Session) -> Path:
+def cropper_stage(
+    config: Any, dataset: Dataset, splits: Mapping[str, np.ndarray], root: Path, session: Session
+) -> Path:
     """The folder of the cropper trained on the embryo masks of the training set."""
     section = config.cropper
     key = {
@@ -69,7 +72,13 @@ def cropper_stage(config: Any, dataset: Dataset, splits: Mapping[str, np.ndarray
             report=session.progress.epoch("cropper"),
         )
         masks = parallel.predict(
-            problem, fitted.params, fitted.batch_stats, examples["val"].inputs, len(examples["val"]), 64, session.devices
+            problem,
+            fitted.params,
+            fitted.batch_stats,
+            examples["val"].inputs,
+            len(examples["val"]),
+            _BATCH,
+            session.devices,
         )["mask"]
         dice = _dice(masks > 0, examples["val"].labels["mask"] > 0)
         return {"dice_val": dice, "seconds": fitted.seconds, "best_epoch": fitted.best_epoch}
@@ -87,12 +96,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
 
     def build(folder: Path) -> Mapping[str, Any]:
         slots = _slots(config, dataset, hours)
-        model = Cropper(
-            problems.segmentation(config.cropper).model, planes, config.cropper.size, frames.crop_share, frames.size
-        )
-        problem = Problem(model=model, loss=_no_loss, learning_rate=0.0)
-        sample = jnp.zeros((1, config.cropper.size, config.cropper.size, len(planes)), jnp.uint8)
-        params, stats = loop.restore(problems.segmentation(config.cropper), sample, cropper)
+        problem, params, stats = cropping(config, recorded, cropper)
         shape = (len(dataset), slots.shape[1], frames.size, frames.size, len(recorded))
         images = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
         areas = np.zeros(slots.shape, np.float32)
@@ -101,9 +105,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
             # The grid of slots is flattened, so that every call has the same shape.
             whole = dataset.columns["frames"][rows]
             flat = whole[np.arange(len(rows))[:, None], slots[rows]].reshape(-1, *whole.shape[2:])
-            result = parallel.predict(
-                problem, {"segmenter": params}, {"segmenter": stats}, fixed_inputs(flat), len(flat), 128, session.devices
-            )
+            result = parallel.predict(problem, params, stats, fixed_inputs(flat), len(flat), _BATCH, session.devices)
             images[rows] = result["crops"].reshape(len(rows), -1, *shape[2:])
             areas[rows] = result["area"].reshape(len(rows), -1)
             session.progress.note("crops", rows[-1] + 1, len(dataset))
@@ -123,6 +125,24 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
     )
 
 
+def cropping(config: Any, recorded: Sequence[float], cropper: Path) -> tuple[Problem, Any, Any]:
+    """The problem, params and batch_stats that turn frames of these focal planes (µm) into crops."""
+    trained = problems.segmentation(config.cropper)
+    size, planes = config.cropper.size, timelapse.plane_indices(recorded, config.frames.planes)
+    params, stats = loop.restore(trained, jnp.zeros((1, size, size, len(planes)), jnp.uint8), cropper)
+    model = Cropper(trained.model, planes, size, config.frames.crop_share, config.frames.size)
+    return Problem(model=model, loss=_no_loss, learning_rate=0.0), {"segmenter": params}, {"segmenter": stats}
+
+
+def extract(
+    trained: Problem, params: Any, stats: Any, inputs: Any, count: int, devices: tuple[jax.Device, ...]
+) -> np.ndarray:
+    """Features float32 `[count, D]` that the heads of a trained grader read; inputs(indices) gives its inputs."""
+    problem = Problem(model=_Features(trained.model), loss=_no_loss, learning_rate=0.0)
+    made = parallel.predict(problem, {"grader": params}, {"grader": stats}, inputs, count, _BATCH, devices)
+    return np.asarray(made["features"], np.float32)
+
+
 def cnn_view(config: Any, crops: Crops, rows: np.ndarray) -> Any:
     """The CNN's inputs uint8 `[B, size, size, 3]` of these embryos, at its time; random focus and time in training."""
     frames, shifts = config.frames, config.cnn.views
@@ -134,7 +154,9 @@ def cnn_view(config: Any, crops: Crops, rows: np.ndarray) -> Any:
     if frames.cnn_time == "tMEB":
         slots = crops.tmeb[rows][:, None]
     else:
-        slots = np.broadcast_to(np.arange(len(crops.hours), crops.images.shape[1]), (len(rows), len(frames.time_shifts_h)))
+        slots = np.broadcast_to(
+            np.arange(len(crops.hours), crops.images.shape[1]), (len(rows), len(frames.time_shifts_h))
+        )
     middle = 0 if frames.cnn_time == "tMEB" else list(frames.time_shifts_h).index(0.0)
 
     def view(indices: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
@@ -158,7 +180,9 @@ class _Features(nn.Module):
         return {"features": self.grader.features(x)}
 
 
-def sequences_stage(config: Any, crops: Crops, problem: Problem, fitted: Any, key: Any, root: Path, session: Session) -> np.ndarray:
+def sequences_stage(
+    config: Any, crops: Crops, problem: Problem, fitted: Any, key: Any, root: Path, session: Session
+) -> np.ndarray:
     """CNN features of the up to `max_frames` hourly frames that end at tMEB, `[N, max_frames, D]`, on disk."""
 
     def build(folder: Path) -> Mapping[str, Any]:
@@ -167,16 +191,8 @@ def sequences_stage(config: Any, crops: Crops, problem: Problem, fitted: Any, ke
         def inputs(indices: np.ndarray) -> np.ndarray:
             return np.stack([crops.images[i // hours, i % hours][..., list(crops.planes)] for i in indices])
 
-        features = parallel.predict(
-            Problem(model=_Features(problem.model), loss=_no_loss, learning_rate=0.0),
-            {"grader": fitted.params},
-            {"grader": fitted.batch_stats},
-            inputs,
-            count * hours,
-            128,
-            session.devices,
-        )["features"]
-        features = np.asarray(features, np.float32).reshape(count, hours, -1)
+        features = extract(problem, fitted.params, fitted.batch_stats, inputs, count * hours, session.devices)
+        features = features.reshape(count, hours, -1)
         np.save(folder / "sequences.npy", timelapse.sequences(features, crops.tmeb, config.frames.max_frames))
         return {"frames": count * hours}
 

@@ -47,8 +47,8 @@ class Checkpoints:
             manager.wait_until_finished()
         except Exception as error:  # Orbax wraps a full disk in several types
             raise UserError(
-                f"cannot write the checkpoint of epoch {epoch} in {self._directory / name}: {_reason(error)}; free space "
-                "and run the same command again, it resumes from the last checkpoint"
+                f"cannot write the checkpoint of epoch {epoch} in {self._directory / name}: {_reason(error)}; "
+                "free space and run the same command again, it resumes from the last checkpoint"
             ) from error
 
     def restore(self, name: str, like: Any) -> Any:
@@ -59,8 +59,8 @@ class Checkpoints:
             return manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(template))
         except Exception as error:
             raise UserError(
-                f"cannot read the checkpoint in {self._directory / name}: {_reason(error)}; delete {self._directory} to "
-                "train again"
+                f"cannot read the checkpoint in {self._directory / name}: {_reason(error)}; "
+                f"delete {self._directory} to train again"
             ) from error
 
     def close(self) -> None:

@@ -92,9 +92,7 @@ def fit(
     saved = best_epoch
     run = parallel.train_steps(problem, devices)
     evaluate = jax.jit(problem.loss)
-    stream = batches.epochs(
-        train, size=size, first=done, last=schedule.epochs, seed=seed, threads=schedule.threads
-    )
+    stream = batches.epochs(train, size=size, first=done, last=schedule.epochs, seed=seed, threads=schedule.threads)
     started = time.perf_counter()
     for epoch, steps in stream:
         losses = []
@@ -144,8 +142,9 @@ def restore(problem: Problem, inputs: Any, directory: Path) -> tuple[Any, Any]:
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.epoch("best") is None:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")
-    shapes = jax.eval_shape(lambda x: step.create(problem, x, 0), inputs)
-    best = checkpoints.restore("best", jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), _variables(shapes)))
+    shapes = jax.eval_shape(lambda x: problem.model.init(jax.random.key(0), x, train=False), inputs)
+    like = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+    best = checkpoints.restore("best", like)
     checkpoints.close()
     return best["params"], best["batch_stats"]
 

@@ -71,7 +71,9 @@ def _pad(batch: Batch, rows: int) -> Batch:
     size = len(batch.index)
     wide = jax.tree.map(lambda x: np.concatenate([x, np.repeat(x[:1], rows, axis=0)]), batch)
     weights = jax.tree.map(lambda x: np.concatenate([x[:size], np.zeros(rows, x.dtype)]), wide.weights)
-    return wide._replace(weights=weights, index=np.arange(size + rows, dtype=np.int32), mask=np.arange(size + rows) < size)
+    return wide._replace(
+        weights=weights, index=np.arange(size + rows, dtype=np.int32), mask=np.arange(size + rows) < size
+    )
 
 
 def predict(

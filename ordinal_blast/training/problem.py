@@ -52,7 +52,7 @@ class GradingLoss:
 
 @dataclasses.dataclass(frozen=True)
 class DiceLoss:
-    """1 − (2 Σ p m + 1) / (Σ p + Σ m + 1) per image, weighted mean over images (Milletari et al. 2016, with smoothing)."""
+    """1 − (2 Σ p m + 1) / (Σ p + Σ m + 1) per image, weighted mean over images (Milletari et al. 2016)."""
 
     def __call__(self, outputs: Outputs, labels: Outputs, weights: Outputs) -> jax.Array:
         """Mask logits `[B, H, W]`, masks `[B, H, W]` in {0, 1} and weights `[B]`, all under "mask", to one scalar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ class TrainState:
 def create(problem: Problem, inputs: Any, seed: int) -> TrainState:
     """The state before the first step; `inputs` gives the shapes, `[B, ...]`."""
     init_key, key = jax.random.split(jax.random.key(seed))
-    variables = jax.jit(lambda k, x: problem.model.init(k, x, train=False))(init_key, inputs)
+    variables = _initialiser(problem)(init_key, inputs)
     params = variables["params"]
     return TrainState(
         step=jnp.int32(0),
@@ -40,6 +41,13 @@ def create(problem: Problem, inputs: Any, seed: int) -> TrainState:
         plateau=plateau.start(),
         key=key,
     )
+
+
+@functools.lru_cache(maxsize=32)
+def _initialiser(problem: Problem) -> Callable[[jax.Array, Any], Any]:
+    """The model's `init`, compiled without optimisation: it runs once, and optimising it took most of its time."""
+    init = functools.partial(problem.model.init, train=False)
+    return jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def _identity(tree: Any) -> Any:

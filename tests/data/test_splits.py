@@ -16,7 +16,9 @@ def test_groups_are_never_divided_and_shares_hold():
     assert not kinds["train"] & kinds["val"]
     assert not kinds["train"] & kinds["test"]
     assert not kinds["val"] & kinds["test"]
-    np.testing.assert_allclose([len(parts[name]) / 4000 for name in ("train", "val", "test")], [0.8, 0.1, 0.1], atol=0.005)
+    np.testing.assert_allclose(
+        [len(parts[name]) / 4000 for name in ("train", "val", "test")], [0.8, 0.1, 0.1], atol=0.005
+    )
 
 
 def test_the_seed_decides():

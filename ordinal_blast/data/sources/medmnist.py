@@ -28,14 +28,17 @@ def source(root: Path, *, name: str, task: str, grades: tuple[str, ...], licence
     path = root / f"{name}.npz"
     if not path.exists():
         raise SourceMissingError(
-            name, f"{path.absolute()} does not exist: download {name}.npz and name its folder with --config.data.root=FOLDER"
+            name,
+            f"{path.absolute()} does not exist: download {name}.npz and name its folder with --config.data.root=FOLDER",
         )
     arrays = _read(path)
     graded = Task(task, tuple(grades))
     for split in _SPLITS:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != len(labels):
-            raise UserError(f"{path}: {split}_images must be uint8 [N, H, W(, 3)] with one label each, not {images.shape}")
+            raise UserError(
+                f"{path}: {split}_images must be uint8 [N, H, W(, 3)] with one label each, not {images.shape}"
+            )
         if not np.issubdtype(labels.dtype, np.integer) or labels.size != len(labels):
             raise UserError(f"{path}: {split}_labels must be one integer per image, not {labels.dtype} {labels.shape}")
         check_labels(labels.astype(np.int64).reshape(-1), graded, f"{split}_labels of {path}")

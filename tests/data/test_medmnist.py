@@ -1,0 +1,114 @@
+"""The MedMNIST source and the store: a round trip, and every kind of bad file."""
+
+import numpy as np
+import pytest
+
+from ordinal_blast.data import catalog, store
+from ordinal_blast.data.sources import medmnist
+from ordinal_blast.errors import UsageError, UserError
+
+OPTIONS = {"name": "eyes", "task": "grade", "grades": ("0", "1", "2"), "licence": "CC BY 4.0", "citation": "nobody"}
+
+
+def arrays(size=(9, 3, 4)):
+    rng = np.random.default_rng(0)
+    made = {}
+    for split, count in zip(("train", "val", "test"), size, strict=True):
+        made[f"{split}_images"] = rng.integers(0, 256, (count, 5, 6, 3), dtype=np.uint8)
+        made[f"{split}_labels"] = (np.arange(count) % 3).astype(np.uint8)[:, None]
+    return made
+
+
+def data(tmp_path, **changes):
+    return {"source": "medmnist", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "options": OPTIONS | changes}
+
+
+def test_a_round_trip_keeps_every_pixel_label_and_split(tmp_path):
+    made = arrays()
+    np.savez(tmp_path / "eyes.npz", **made)
+    dataset = store.open_dataset(catalog.prepare(data(tmp_path)))
+    splits = catalog.divide(dataset, {"by": "official"})
+    for split, rows in splits.items():
+        np.testing.assert_array_equal(dataset.columns["image"][rows], made[f"{split}_images"])
+        np.testing.assert_array_equal(dataset.columns["label/grade"][rows], made[f"{split}_labels"][:, 0])
+    assert (dataset.name, dataset.licence, dataset.tasks[0].grades) == ("eyes", "CC BY 4.0", ("0", "1", "2"))
+    assert dataset.columns["id"][splits["test"][0]] == "test-00000"
+
+
+def test_large_fields_are_decoded_when_indexed(tmp_path):
+    made = arrays()
+    np.savez(tmp_path / "eyes.npz", **made)
+    dataset = store.open_dataset(catalog.prepare(data(tmp_path)), large=10)
+    images = dataset.columns["image"]
+    assert isinstance(images, store.Records)
+    assert len(images) == 16
+    together = np.concatenate([made[f"{split}_images"] for split in ("train", "val", "test")])
+    wanted = np.asarray([15, 0, 9, 8, 12])
+    np.testing.assert_array_equal(images[wanted], together[wanted])
+
+
+def test_the_built_copy_serves_when_the_file_is_gone_and_a_changed_file_is_built_anew(tmp_path):
+    path = tmp_path / "eyes.npz"
+    np.savez(path, **arrays())
+    first = catalog.prepare(data(tmp_path))
+    path.rename(tmp_path / "elsewhere.npz")
+    assert catalog.prepare(data(tmp_path)) == first
+    np.savez(path, **arrays((12, 3, 4)))
+    assert catalog.prepare(data(tmp_path)) != first
+
+
+def broken(tmp_path, kind):
+    path, made = tmp_path / "eyes.npz", arrays()
+    if kind == "label":
+        made["val_labels"][2] = 3
+    if kind == "shape":
+        made["test_images"] = made["test_images"].astype(np.float32)
+    if kind == "lacks":
+        del made["test_labels"]
+    if kind == "pickle":
+        made["train_labels"] = np.asarray([{"a": 1}] * 9, dtype=object)
+    if kind != "missing":
+        np.savez(path, **made)
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:700])
+    if kind == "text":
+        path.write_text("not an archive")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("label", r"label 3 of example 2 for task grade in val_labels of .*eyes.npz is outside 0 ... 2"),
+        ("shape", r"eyes.npz: test_images must be uint8"),
+        ("lacks", r"eyes.npz lacks the arrays test_labels"),
+        ("pickle", r"cannot read .*eyes.npz: it holds pickled Python objects, which are never loaded"),
+        ("truncated", r"cannot read .*eyes.npz: it is damaged"),
+        ("text", r"cannot read .*eyes.npz: it"),
+        ("missing", r"eyes.npz does not exist: download eyes.npz and name its folder"),
+    ],
+)
+def test_a_bad_file_gives_one_clear_line(tmp_path, kind, message):
+    broken(tmp_path, kind)
+    with pytest.raises(UserError, match=message) as caught:
+        catalog.prepare(data(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("cache/**/*.array_record*"))
+
+
+def test_unknown_options_sources_and_splits_are_refused(tmp_path):
+    np.savez(tmp_path / "eyes.npz", **arrays())
+    with pytest.raises(UsageError, match="there are medmnist, simulated"):
+        catalog.prepare(data(tmp_path) | {"source": "imagenet"})
+    with pytest.raises(UsageError, match="unexpected keyword argument 'colour'"):
+        catalog.prepare(data(tmp_path, colour=1))
+    with pytest.raises(UsageError, match="nowhere"):
+        catalog.prepare(data(tmp_path) | {"source": "nowhere.at_all:source"})
+    dataset = store.open_dataset(catalog.prepare(data(tmp_path)))
+    with pytest.raises(UsageError, match="can be split by official or group, id, label/grade"):
+        catalog.divide(dataset, {"by": "hospital"})
+
+
+def test_grey_images_get_a_channel(tmp_path):
+    made = {name: value[..., 0] if name.endswith("images") else value for name, value in arrays().items()}
+    np.savez(tmp_path / "eyes.npz", **made)
+    assert medmnist.source(tmp_path, **OPTIONS).features["image"].shape == (5, 6, 1)

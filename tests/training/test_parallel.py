@@ -1,0 +1,96 @@
+"""One device and four give the same training, losses that couple the batch included."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from ordinal_blast import objectives
+from ordinal_blast.models.grader import Grader
+from ordinal_blast.models.mlp import MLP
+from ordinal_blast.training import parallel, step
+from ordinal_blast.training.parallel import AXIS
+from ordinal_blast.training.problem import GradingLoss, Problem
+from ordinal_blast.types import Batch
+
+STEPS, SIZE, K = 20, 22, 4  # 22 examples on 4 devices: two rows of padding
+
+
+def problem(name, model=None):
+    objective = objectives.get(name, num_classes=K)
+    backbone = MLP(widths=(16, 8), dropout=0.3, batch_norm=True, axis_name=AXIS)
+    grader = model or Grader(backbone, (("grade", objective.head, objective.num_outputs),))
+    return Problem(model=grader, loss=GradingLoss((("grade", objective),)), learning_rate=1e-2)
+
+
+def batches(seed=0):
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(STEPS):
+        x = rng.normal(size=(SIZE, 6)).astype(np.float32)
+        labels = np.clip(np.round(1.5 + x[:, 0] + rng.normal(size=SIZE) / 2), 0, K - 1).astype(np.int32)
+        weights = rng.uniform(0.2, 2.0, SIZE).astype(np.float32)
+        labels[0], weights[0] = -1, 0.0  # a missing label
+        made.append(Batch(x, {"grade": labels}, {"grade": weights}, np.arange(SIZE, dtype=np.int32)))
+    return made
+
+
+def train(made, devices, name, block=1):
+    task = problem(name)
+    state = step.create(task, made[0].inputs, seed=7)
+    run = parallel.train_steps(task, tuple(jax.devices()[:devices]))
+    losses = []
+    for start in range(0, STEPS, block):
+        state, values = run(state, parallel.stack(made[start : start + block], devices))
+        losses.append(np.asarray(values))
+    return state, np.concatenate(losses)
+
+
+@pytest.mark.parametrize("name", ["ordinal_cross_entropy", "soft_qwk"])
+def test_four_devices_train_as_one_does(name):
+    made = batches()
+    one_state, one = train(made, 1, name)
+    four_state, four = train(made, 4, name)
+    assert one[-1] < 0.9 * one[0]  # it does learn
+    np.testing.assert_allclose(four, one, rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(one_state.params), jax.tree.leaves(four_state.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+    for a, b in zip(jax.tree.leaves(one_state.batch_stats), jax.tree.leaves(four_state.batch_stats), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_many_steps_in_one_dispatch_are_the_same_steps():
+    made = batches(1)
+    _, single = train(made, 4, "cross_entropy")
+    _, blocks = train(made, 4, "cross_entropy", block=5)
+    np.testing.assert_allclose(blocks, single, rtol=1e-5)
+
+
+def test_predictions_do_not_depend_on_devices_or_batch_size():
+    task = problem("cross_entropy")
+    x = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
+    state = step.create(task, x, seed=0)
+    direct = step.eval_step(state.params, state.batch_stats, x, task)["grade"]
+    for devices, size in ((1, 5), (4, 8), (4, 100)):
+        got = parallel.predict(
+            task, state.params, state.batch_stats, lambda i: x[i], 23, size, tuple(jax.devices()[:devices])
+        )
+        np.testing.assert_allclose(got["grade"], direct, rtol=1e-5, atol=1e-6)
+
+
+class _Sum(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train, keys=None, mask=None):
+        return {"grade": nn.Dense(K)(x)}
+
+
+def test_padding_rows_change_neither_loss_nor_gradient():
+    task = problem("cross_entropy", _Sum())
+    made = batches(2)[0]
+    state = step.create(task, made.inputs, seed=0)
+    plain_state, plain = step.train_step(state, made, task)
+    padded = jax.tree.map(lambda x: x[0, 0], parallel.stack([parallel._pad(made, 3)], 1))
+    padded_state, loss = step.train_step(state, padded, task)
+    np.testing.assert_allclose(loss, plain, rtol=1e-6)
+    for a, b in zip(jax.tree.leaves(plain_state.params), jax.tree.leaves(padded_state.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
