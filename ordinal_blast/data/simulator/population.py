@@ -140,7 +140,8 @@ def _keyed_normals(key: jax.Array, ids: jax.Array) -> jax.Array:
 
 def _normals(key: jax.Array, ids: np.ndarray) -> np.ndarray:
     """Standard normal draws float64 `[len(ids), DRAWS]`; a row depends on its id alone."""
-    return np.asarray(_keyed_normals(key, ids), np.float64)
+    padded = np.resize(ids, -(-len(ids) // 1024) * 1024)  # few shapes, few compilations
+    return np.asarray(_keyed_normals(key, padded), np.float64)[: len(ids)]
 
 
 def _category(uniform: np.ndarray, shares: Sequence[float]) -> np.ndarray:

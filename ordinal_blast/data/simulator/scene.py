@@ -5,16 +5,19 @@ Latent quality decides number, size and cohesion of the cells; the hour decides 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
+from jax.typing import ArrayLike
 
 TROPHECTODERM_CELLS = 64
 INNER_CELLS = 16
 SPECKS = 10
 EMBRYO_DRAWS, CLINIC_DRAWS = (6, TROPHECTODERM_CELLS, 3), (4,)
+ROW = ("empty", "instrument", "latent_icm", "latent_te", "tmeb_true")
 FIRST_HOUR = 90.0
 
 
@@ -117,12 +120,12 @@ def scene(
     morula_radius = cells * (0.36 + 0.05 * draws[4, :INNER_CELLS, 0])
     loose = jnp.clip(0.95 - 0.25 * icm, 0.6, 1.6)
     icm_radius = (11.0 + 1.5 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
-    icm_size = 9.0 * jnp.cbrt(active.sum()) * loose
+    icm_size = 13.0 * jnp.cbrt(active.sum()) * loose
     azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.33 * normal[6], -0.8, 0.8)
     level = jnp.sqrt(1.0 - height**2)
     outwards = jnp.stack([level * jnp.cos(azimuth), level * jnp.sin(azimuth), height])
-    icm_centre = outwards * (cells - 0.75 * icm_size - 4.0)
-    icm_cells = icm_centre + spread * shell * icm_size
+    icm_centre = outwards * (cells - 0.6 * icm_size - 6.0)
+    icm_cells = icm_centre[None] + spread * shell * icm_size
     morula = morula + 0.08 * jnp.sin(0.5 * hour + 3.0 * draws[4, :INNER_CELLS])
     centres = (1 - blastulation) * morula * (cells - morula_radius)[:, None] + blastulation * icm_cells
     radii = (1 - blastulation) * morula_radius + blastulation * icm_radius
@@ -179,3 +182,37 @@ def scene(
         grain=jnp.exp(0.15 * clinic[3] + 0.25 * normal[20]),
         texture_key=texture_key,
     )
+
+
+class _Draws(NamedTuple):
+    """The random numbers of n scenes, each `[n, ...]`."""
+
+    embryo: jax.Array
+    clinic: jax.Array
+    texture: jax.Array
+    noise: jax.Array
+
+
+@jax.jit
+def _draws(key: jax.Array, ids: jax.Array, clinics: jax.Array, hours: jax.Array) -> _Draws:
+    embryo_key, clinic_key, noise_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+
+    def one(i: jax.Array, clinic: jax.Array, hour: jax.Array) -> _Draws:
+        own = jax.random.fold_in(embryo_key, i)
+        return _Draws(
+            jax.random.normal(own, EMBRYO_DRAWS),
+            jax.random.normal(jax.random.fold_in(clinic_key, clinic), CLINIC_DRAWS),
+            jax.random.fold_in(own, 1),
+            jax.random.fold_in(jax.random.fold_in(noise_key, i), (hour * 1000).astype(jnp.int32)),
+        )
+
+    return jax.vmap(one)(ids, clinics, hours)
+
+
+_scenes = jax.jit(jax.vmap(scene))
+
+
+def scenes(key: jax.Array, rows: Mapping[str, ArrayLike], hours: ArrayLike) -> tuple[Scene, jax.Array]:
+    """Scenes of n population rows, each at its hour (hpi), and n keys of camera noise, which alone is new each hour."""
+    draws = _draws(key, rows["id"], rows["clinic"], hours)
+    return _scenes(draws.embryo, draws.clinic, {name: rows[name] for name in ROW}, hours, draws.texture), draws.noise
