@@ -220,7 +220,7 @@ def _embryo_path(
         (0.5 + 0.7 * scene.blastulation) * fill * granules + 0.5 * band * (fine * sharp / flat + 0.6 * coarse)
     )
     path = path + 0.12 * _step(scene.radius - r, flat) * _step(r - scene.cells, flat) * fine * sharp / flat
-    return path, 0.32 * fill + 0.12 * band
+    return path, 0.45 * fill + 0.1 * band
 
 
 def _background(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:

@@ -86,7 +86,7 @@ def scene(
 ) -> Scene:
     """The embryo of a population row at an hour (hpi), from its own and its clinic's standard normal draws."""
     normal, uniform = draws[0].ravel()[:96], ndtr(draws[0].ravel()[96:])
-    icm = embryo["latent_icm"] + 0.2 * normal[0]
+    icm = embryo["latent_icm"] + 0.1 * normal[0]
     te = embryo["latent_te"] + 0.3 * normal[1]
     quality = (icm + te) / 2
 
@@ -119,7 +119,7 @@ def scene(
     morula = _sphere(INNER_CELLS, 0.6 * draws[3, :INNER_CELLS], normal[28:32])
     morula_radius = cells * (0.36 + 0.05 * draws[4, :INNER_CELLS, 0])
     loose = jnp.clip(0.95 - 0.25 * icm, 0.6, 1.6)
-    icm_radius = (11.0 + 1.5 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
+    icm_radius = (10.5 + 2.2 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
     icm_size = 13.0 * jnp.cbrt(active.sum()) * loose
     azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.33 * normal[6], -0.8, 0.8)
     level = jnp.sqrt(1.0 - height**2)
