@@ -84,7 +84,9 @@ def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[floa
 def _code_distances(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """(s(t_k) - b_k)^2, `[B, K-1]`."""
     targets = exceedance(labels, logits.shape[1] + 1, logits.dtype)
-    return (jax.nn.sigmoid(logits) * (1 - targets) - jax.nn.sigmoid(-logits) * targets) ** 2
+    # exp(log s) has the gradient s (1 - s) without rounding 1 - s to 0.
+    above, below = jnp.exp(jax.nn.log_sigmoid(logits)), jnp.exp(jax.nn.log_sigmoid(-logits))
+    return (above * (1 - targets) - below * targets) ** 2
 
 
 @objective(CodeWords, soft_labels=True, estimates="distribution", proper=True, citation="Barbero-Gomez et al. 2023")

@@ -56,14 +56,15 @@ def log_intervals(cuts: jax.Array) -> jax.Array:
     """Log-probabilities `[B, K]` of the intervals that increasing cuts `[B, K-1]` make of a standard normal."""
     gap = gaps(cuts)
     # In the upper tail both ends of an interval are close to 1: reflect it to the lower tail, where digits are kept.
-    lower = jnp.where(cuts[:, :-1] + cuts[:, 1:] > 0, -cuts[:, 1:], cuts[:, :-1])
-    inner = _log_interval(lower, gap)
+    reflect = cuts[:, :-1] + cuts[:, 1:] > 0
+    lower, upper = jnp.where(reflect, -cuts[:, 1:], cuts[:, :-1]), jnp.where(reflect, -cuts[:, :-1], cuts[:, 1:])
+    inner = _log_interval(lower, upper, gap)
     return jnp.concatenate([log_cdf(cuts[:, :1]), inner, log_cdf(-cuts[:, -1:])], axis=-1)
 
 
-def _log_interval(lower: jax.Array, gap: jax.Array) -> jax.Array:
-    """log(Phi(lower + gap) - Phi(lower)) for an interval whose middle is not positive."""
-    upper, middle = lower + gap, lower + gap / 2
+def _log_interval(lower: jax.Array, upper: jax.Array, gap: jax.Array) -> jax.Array:
+    """log(Phi(upper) - Phi(lower)) for intervals whose middle is not positive; gap = upper - lower > 0."""
+    middle = (lower + upper) / 2
     narrow = gap * (1 - middle) < 0.1
     h, m = jnp.where(narrow, gap, 0.1) ** 2, jnp.where(narrow, middle, 0) ** 2
     # The density around the middle, integrated term by term.

@@ -51,9 +51,10 @@ def log_logistic_intervals(cuts: jax.Array) -> jax.Array:
 
 
 class _Odds(NamedTuple):
-    """A softmax seen from its largest entry: odds = p / p_top, exactly 0 at the top itself; rest = their sum."""
+    """A softmax seen from its largest logit: odds = p / p_top, 1 at the top itself; rest = sum of the others."""
 
     top: jax.Array  # bool [B, K]
+    largest: jax.Array  # [B, 1]
     shifted: jax.Array  # logits - largest logit, [B, K]
     odds: jax.Array  # [B, K]
     rest: jax.Array  # [B, 1]
@@ -63,49 +64,47 @@ def _odds(logits: jax.Array) -> _Odds:
     classes = jnp.arange(logits.shape[-1])[None, :]
     top = classes == jnp.argmax(logits, axis=-1, keepdims=True)
     largest = jnp.sum(jnp.where(top, logits, 0), axis=-1, keepdims=True)
-    shifted = logits - largest
+    # At the top the difference is 0 whatever the logits: without a gradient there, +1 - 1 cannot drown what is small.
+    shifted = jnp.where(top, 0, logits - largest)
     # The digits that the subtraction rounded away (Knuth's two-sum): exp would magnify them by the size of the gap.
     back = shifted - logits
     lost = (logits - (shifted - back)) - (largest + back)
     power = jnp.exp(shifted)
-    odds = jnp.where(top, 0, power + power * lost)
-    return _Odds(top, shifted, odds, jnp.sum(odds, axis=-1, keepdims=True))
+    odds = jnp.where(top, 1, power + power * lost)
+    return _Odds(top, largest, shifted, odds, jnp.sum(jnp.where(top, 0, odds), axis=-1, keepdims=True))
+
+
+def softmax(logits: jax.Array) -> jax.Array:
+    """p `[B, K]` of logits `[B, K]`, relatively accurate in the tail."""
+    top, _, _, odds, rest = _odds(logits)
+    probs = odds / (1 + rest)
+    others = jnp.sum(jnp.where(top, 0, probs), axis=-1, keepdims=True)
+    # The top's gradient is minus that of the others, so that what all classes have in common cancels exactly.
+    certain = jax.lax.stop_gradient(probs + others) - others
+    return jnp.where(top, certain, probs)
 
 
 def log_softmax(logits: jax.Array) -> jax.Array:
     """log p `[B, K]` of logits `[B, K]`; unlike the usual one it keeps log p of a near-certain class (-1e-9, not 0)."""
-    _, shifted, _, rest = _odds(logits)
+    _, _, shifted, _, rest = _odds(logits)
     return shifted - jnp.log1p(rest)
 
 
 def log_one_minus_softmax(logits: jax.Array) -> jax.Array:
     """log(1 - p) `[B, K]` of logits `[B, K]`: only the top class can pass 1/2, and its rest is a logsumexp. O(K)."""
-    top, shifted, odds, rest = _odds(logits)
-    others = jnp.where(top, -jnp.inf, shifted)
-    second = jax.lax.stop_gradient(jnp.max(others, axis=-1, keepdims=True))
-    log_rest = second + jnp.log(jnp.sum(jnp.exp(others - second), axis=-1, keepdims=True))
-    return jnp.where(top, -jax.nn.softplus(-log_rest), jnp.log1p(-odds / (1 + rest)))
-
-
-def softmax(logits: jax.Array) -> jax.Array:
-    """p `[B, K]` of logits `[B, K]`, relatively accurate in the tail."""
-    top, _, odds, rest = _odds(logits)
-    return jnp.where(top, 1, odds) / (1 + rest)
+    top, largest, _, odds, rest = _odds(logits)
+    gap = largest - jax.nn.logsumexp(jnp.where(top, -jnp.inf, logits), axis=-1, keepdims=True)
+    return jnp.where(top, -jax.nn.softplus(gap), jnp.log1p(-jnp.where(top, 0, odds) / (1 + rest)))
 
 
 def log_subset(logits: jax.Array, subsets: jax.Array) -> jax.Array:
     """Log-probabilities `[B, M]` that softmax gives to non-empty sets of classes, bool `[B, M, K]`."""
-    top, shifted, odds, rest = _odds(logits)
-    odds = jnp.where(top, 1, odds)[:, None, :]
-    inside = jnp.sum(jnp.where(subsets, odds, 0), axis=-1)
-    outside = jnp.sum(jnp.where(subsets, 0, odds), axis=-1)
+    top, largest, _, odds, rest = _odds(logits)
+    inside = jnp.sum(jnp.where(subsets, odds[:, None, :], 0), axis=-1)
+    outside = jnp.sum(jnp.where(subsets, 0, odds[:, None, :]), axis=-1)
     has_top = jnp.any(subsets & top[:, None, :], axis=-1)
-    shifted = jnp.where(subsets, shifted[:, None, :], -jnp.inf)
-    return jnp.where(
-        has_top,
-        -jnp.log1p(outside / jnp.where(has_top, inside, 1)),
-        jax.nn.logsumexp(shifted, axis=-1) - jnp.log1p(rest),
-    )
+    without_top = jax.nn.logsumexp(jnp.where(subsets, logits[:, None, :], -jnp.inf), axis=-1) - largest
+    return jnp.where(has_top, -jnp.log1p(outside / jnp.where(has_top, inside, 1)), without_top - jnp.log1p(rest))
 
 
 def log_softplus(x: jax.Array) -> jax.Array:

@@ -10,11 +10,15 @@ from ordinal_blast.objectives.objective import objective
 
 
 def _cumulative_differences(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """P(c <= k) - Q(c <= k) `[B, K-1]` of predictions P and labels Q, written without cancellation for certain ones."""
+    """P(c <= k) - Q(c <= k) `[B, K-1]` of predictions P and labels Q.
+
+    Each is summed over the side without the most probable grade, where small probabilities keep their digits.
+    """
     probs, truth = softmax(logits), one_hot(labels, logits.shape[1], logits.dtype)
     below, below_truth = jnp.cumsum(probs, axis=-1)[:, :-1], jnp.cumsum(truth, axis=-1)[:, :-1]
     above = jnp.flip(jnp.cumsum(jnp.flip(probs, axis=1), axis=1), axis=1)[:, 1:]
-    return below * (1 - below_truth) - above * below_truth
+    has_top = jnp.arange(logits.shape[1] - 1)[None, :] >= jnp.argmax(logits, axis=-1, keepdims=True)
+    return jnp.where(has_top, (1 - below_truth) - above, below - below_truth)
 
 
 @objective(soft_labels=True, estimates="distribution", proper=True, citation="Epstein 1969; Hou, Yu & Samaras 2016")

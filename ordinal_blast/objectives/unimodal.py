@@ -13,14 +13,26 @@ from ordinal_blast.objectives.numerics import log_softmax, negative_log_likeliho
 from ordinal_blast.objectives.objective import objective
 
 
-def _from_adjacent(steps: jax.Array) -> jax.Array:
-    """Log-probabilities `[B, K]` of log p_{k+1} / p_k, `[B, K-1]`."""
-    return log_softmax(jnp.pad(jnp.cumsum(steps, axis=-1), ((0, 0), (1, 0))))
+def _from_steps(steps: jax.Array) -> jax.Array:
+    """Log-probabilities `[B, K]` of log p_{k+1} / p_k, `[B, K-1]`.
+
+    Steps are summed outwards from the peak: sums from one end would round by the size of what they pass.
+    """
+    peak = jnp.argmax(jnp.pad(jnp.cumsum(steps, axis=-1), ((0, 0), (1, 0))), axis=-1, keepdims=True)
+    above = jnp.arange(steps.shape[1])[None, :] >= peak
+    upwards = jnp.cumsum(jnp.where(above, steps, 0), axis=-1)
+    downwards = jnp.flip(jnp.cumsum(jnp.flip(jnp.where(above, 0, -steps), axis=1), axis=1), axis=1)
+    return log_softmax(jnp.pad(upwards, ((0, 0), (1, 0))) + jnp.pad(downwards, ((0, 0), (0, 1))))
 
 
-def _ordered(outputs: jax.Array, increments: jax.Array) -> jax.Array:
-    """First output, then that plus the increments of the others, summed: `[B, n]`, not decreasing."""
-    return jnp.cumsum(jnp.concatenate([outputs[:, :1], increments[:, 1:]], axis=-1), axis=-1)
+def _from_v(first: jax.Array, increments: jax.Array, shape: str) -> jax.Array:
+    """Log-probabilities `[B, K]`, -g^2 or -|g| + constant, of g = first `[B, 1]` plus summed increments `[B, K-1]`."""
+    g = jnp.cumsum(jnp.concatenate([first, increments], axis=-1), axis=-1)
+    both = g[:, :-1] + g[:, 1:]
+    if shape == "square":
+        return _from_steps(-increments * both)
+    crosses = (g[:, :-1] < 0) & (g[:, 1:] > 0)
+    return _from_steps(-jnp.where(crosses, both, jnp.where(g[:, 1:] > 0, increments, -increments)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +43,7 @@ class AdjacentCategory(Head):
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
-        return _from_adjacent(outputs)
+        return _from_steps(outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +54,9 @@ class OrderedAdjacentCategory(Head):
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
-        return _from_adjacent(-_ordered(outputs, jax.nn.softplus(outputs)))
+        return _from_steps(
+            -jnp.cumsum(jnp.concatenate([outputs[:, :1], jax.nn.softplus(outputs[:, 1:])], axis=-1), axis=-1)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +71,7 @@ class VShaped(Head):
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
-        ordered = _ordered(outputs, jax.nn.softplus(outputs))
-        return log_softmax(-(ordered**2) if self.shape == "square" else -jnp.abs(ordered))
+        return _from_v(outputs[:, :1], jax.nn.softplus(outputs[:, 1:]), self.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +80,7 @@ class Copoc(Head):
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
-        return log_softmax(-jnp.abs(_ordered(outputs, jnp.abs(outputs))))
+        return _from_v(outputs[:, :1], jnp.abs(outputs[:, 1:]), "absolute")
 
 
 @dataclasses.dataclass(frozen=True)
