@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shlex
 import sys
@@ -99,7 +100,7 @@ def bench(given: Any) -> int:
     from ordinal_blast import bench as benchmark
 
     rows = benchmark.bench()
-    print(json.dumps(rows, indent=1) if given.json else benchmark.text(rows))
+    print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) if given.json else benchmark.table(rows))
     return 0
 
 

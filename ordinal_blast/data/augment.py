@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.ndimage import map_coordinates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +43,28 @@ class Affine:
         y, x = sign[0] * y, sign[1] * x
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
         y, x = (cosine * y - sine * x) / zoom - shift[0], (sine * y + cosine * x) / zoom - shift[1]
-        coordinates = jnp.stack([(y + 0.5) * height - 0.5, (x + 0.5) * width - 0.5])
-        planes = jnp.moveaxis(image.astype(jnp.float32), -1, 0)
-        sample = jax.vmap(lambda plane: map_coordinates(plane, list(coordinates), order=1, mode="nearest"))
-        moved = jnp.moveaxis(sample(planes), 0, -1)
+        moved = _bilinear(image.astype(jnp.float32), (y + 0.5) * height - 0.5, (x + 0.5) * width - 0.5)
         return jnp.round(moved).astype(image.dtype) if jnp.issubdtype(image.dtype, jnp.integer) else moved
+
+
+def _bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """The image `[H, W, F]` at real positions `[H', W']` (pixel centres are integers), edges repeated: `[H', W', F]`.
+
+    All planes of a pixel are fetched at once, which is several times faster than `map_coordinates` for each plane.
+    """
+    height, width, planes = image.shape
+    pixels = image.reshape(-1, planes)
+    rows, columns = jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1)
+    top, left = jnp.floor(rows), jnp.floor(columns)
+    down, right = (rows - top)[..., None], (columns - left)[..., None]
+
+    def at(row: jax.Array, column: jax.Array) -> jax.Array:
+        row, column = jnp.minimum(row, height - 1), jnp.minimum(column, width - 1)
+        return pixels.at[(row * width + column).astype(jnp.int32)].get(mode="promise_in_bounds")
+
+    above = (1 - right) * at(top, left) + right * at(top, left + 1)
+    below = (1 - right) * at(top + 1, left) + right * at(top + 1, left + 1)
+    return (1 - down) * above + down * below
 
 
 @dataclasses.dataclass(frozen=True)

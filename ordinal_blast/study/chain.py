@@ -102,7 +102,7 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         lambda place: (trained.append(_train(config, "cnn", given, bound, views, place, session)), {})[1],
     )
     cnn, problem, fitted = trained[0] if trained else _train(config, "cnn", given, bound, views, stage, session)
-    sequences = timelapse.sequences_stage(config, crops, problem, fitted, stage.name, root, session)
+    sequences = timelapse.sequences_stage(config, crops, problem, fitted.variables, stage.name, root, session)
     views = {name: _rows(sequences, rows) for name, rows in given.splits.items()}
     return [cnn, _train(config, "rnn", given, bound, views, folder, session)[0]], {**facts, "cnn": _facts(stage)}
 
@@ -172,8 +172,7 @@ def _train(
     outputs = {
         name: parallel.predict(
             problem,
-            fitted.params,
-            fitted.batch_stats,
+            fitted.variables,
             split.inputs,
             len(split),
             section.training.batch_size,
@@ -185,7 +184,7 @@ def _train(
         "model": link,
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
-        "parameters": count_parameters({"params": fitted.params})[0],
+        "parameters": count_parameters(fitted.variables)[0],
         "seconds": round(fitted.seconds, 3),
         "history": list(fitted.history),
     }

@@ -67,13 +67,13 @@ def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     for key, value in changes.items():
         *parents, leaf = key.split(".")
         section = config
-        for depth, parent in enumerate(parents):
+        for parent in parents:
             if parent not in section or not isinstance(section[parent], ConfigDict):
-                raise UsageError(_unknown(config, ".".join(parents[: depth + 1]), key))
+                raise UsageError(_unknown(config, key))
             section = section[parent]
         free = ".".join(parents) in _FREE
         if leaf not in section and not free:
-            raise UsageError(_unknown(config, key, key))
+            raise UsageError(_unknown(config, key))
         with section.unlocked():
             section[leaf] = _read(value) if leaf not in section else _convert(key, value, section[leaf])
     config.lock()
@@ -118,12 +118,12 @@ def plain(config: Any) -> Any:
     return config
 
 
-def _unknown(config: ConfigDict, key: str, asked: str) -> str:
+def _unknown(config: ConfigDict, key: str) -> str:
     known = list(flat(config))
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [
         k for k in known if k.startswith(key.split(".")[0])
     ]
-    return f"the configuration has no {asked}: did you mean {' or '.join((near or known)[:3])}?"
+    return f"the configuration has no {key}: did you mean {' or '.join((near or known)[:3])}?"
 
 
 def _convert(key: str, value: Any, current: Any) -> Any:

@@ -66,7 +66,7 @@ def _grade_one(cell: Path, config: Any, result: Mapping[str, Any], path: Path) -
                 raise UserError(f"{path} has no frame between {hours[0]:g} and {hours[-1]:g} hpi: nothing to grade")
             features = extract(
                 _problem(config, result, "cnn"),
-                *_restore(cell, config, result, "cnn"),
+                _restore(cell, config, result, "cnn"),
                 fixed_inputs(middle[slots]),
                 len(slots),
                 _device(),
@@ -81,7 +81,7 @@ def _grade_one(cell: Path, config: Any, result: Mapping[str, Any], path: Path) -
         image = np.asarray(resize(_channels(_image(path), shape[-1])[None], shape[0]).round(), np.uint8)
         model, x = config.chain[-1], image
     problem = _problem(config, result, model)
-    outputs = parallel.predict(problem, *_restore(cell, config, result, model), fixed_inputs(x), len(x), 1, _device())
+    outputs = parallel.predict(problem, _restore(cell, config, result, model), fixed_inputs(x), len(x), 1, _device())
     return [_line(path, model, task, objective, config, outputs) for task, objective in _bound(config, result, model)]
 
 
@@ -119,7 +119,7 @@ def _problem(config: Any, result: Mapping[str, Any], model: str) -> Problem:
     return problems.grading(model, config[model], {task.name: bound for task, bound in _bound(config, result, model)})
 
 
-def _restore(cell: Path, config: Any, result: Mapping[str, Any], model: str) -> tuple[Any, Any]:
+def _restore(cell: Path, config: Any, result: Mapping[str, Any], model: str) -> Any:
     last = model == config.chain[-1]
     folder = cell if last else cell.parents[1] / "stages" / result["stages"][model]["folder"]
     like = np.zeros((1, *result["inputs"][model]), np.float32 if model in ("rnn", "mlp") else np.uint8)
@@ -131,15 +131,15 @@ def _crop(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Area `[T]` of the embryo in each frame, and crops `[T, size, size, 3]` in the planes that the CNN reads."""
     folder = cell.parents[1] / "stages" / result["stages"]["cropper"]["folder"]
-    problem, params, stats = cropping(config, planes, folder)
-    made = parallel.predict(problem, params, stats, fixed_inputs(frames), len(frames), _CHUNK, _device())
+    problem, variables = cropping(config, planes, folder)
+    made = parallel.predict(problem, variables, fixed_inputs(frames), len(frames), _CHUNK, _device())
     chosen = list(timelapse.plane_indices(planes, config.frames.planes))
     return made["area"], made["crops"][..., chosen]
 
 
 def _recording(path: Path) -> tuple[np.ndarray, np.ndarray, Sequence[float]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             frames, hpi, planes = (archive[name] for name in ("frames", "hpi", "planes"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read {path}: {error}; a recording is an npz with frames, hpi and planes") from error

@@ -73,8 +73,7 @@ def cropper_stage(
         )
         masks = parallel.predict(
             problem,
-            fitted.params,
-            fitted.batch_stats,
+            fitted.variables,
             examples["val"].inputs,
             len(examples["val"]),
             _BATCH,
@@ -96,7 +95,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
 
     def build(folder: Path) -> Mapping[str, Any]:
         slots = _slots(config, dataset, hours)
-        problem, params, stats = cropping(config, recorded, cropper)
+        problem, variables = cropping(config, recorded, cropper)
         shape = (len(dataset), slots.shape[1], frames.size, frames.size, len(recorded))
         images = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
         areas = np.zeros(slots.shape, np.float32)
@@ -105,7 +104,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
             # The grid of slots is flattened, so that every call has the same shape.
             whole = dataset.columns["frames"][rows]
             flat = whole[np.arange(len(rows))[:, None], slots[rows]].reshape(-1, *whole.shape[2:])
-            result = parallel.predict(problem, params, stats, fixed_inputs(flat), len(flat), _BATCH, session.devices)
+            result = parallel.predict(problem, variables, fixed_inputs(flat), len(flat), _BATCH, session.devices)
             images[rows] = result["crops"].reshape(len(rows), -1, *shape[2:])
             areas[rows] = result["area"].reshape(len(rows), -1)
             session.progress.note("crops", rows[-1] + 1, len(dataset))
@@ -125,21 +124,19 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
     )
 
 
-def cropping(config: Any, recorded: Sequence[float], cropper: Path) -> tuple[Problem, Any, Any]:
-    """The problem, params and batch_stats that turn frames of these focal planes (µm) into crops."""
+def cropping(config: Any, recorded: Sequence[float], cropper: Path) -> tuple[Problem, Any]:
+    """The problem and the variables that turn frames of these focal planes (µm) into crops."""
     trained = problems.segmentation(config.cropper)
     size, planes = config.cropper.size, timelapse.plane_indices(recorded, config.frames.planes)
-    params, stats = loop.restore(trained, jnp.zeros((1, size, size, len(planes)), jnp.uint8), cropper)
+    variables = loop.restore(trained, jnp.zeros((1, size, size, len(planes)), jnp.uint8), cropper)
     model = Cropper(trained.model, planes, size, config.frames.crop_share, config.frames.size)
-    return Problem(model=model, loss=_no_loss, learning_rate=0.0), {"segmenter": params}, {"segmenter": stats}
+    return Problem(model=model, loss=_no_loss, learning_rate=0.0), _under("segmenter", variables)
 
 
-def extract(
-    trained: Problem, params: Any, stats: Any, inputs: Any, count: int, devices: tuple[jax.Device, ...]
-) -> np.ndarray:
+def extract(trained: Problem, variables: Any, inputs: Any, count: int, devices: tuple[jax.Device, ...]) -> np.ndarray:
     """Features float32 `[count, D]` that the heads of a trained grader read; inputs(indices) gives its inputs."""
     problem = Problem(model=_Features(trained.model), loss=_no_loss, learning_rate=0.0)
-    made = parallel.predict(problem, {"grader": params}, {"grader": stats}, inputs, count, _BATCH, devices)
+    made = parallel.predict(problem, _under("grader", variables), inputs, count, _BATCH, devices)
     return np.asarray(made["features"], np.float32)
 
 
@@ -181,7 +178,7 @@ class _Features(nn.Module):
 
 
 def sequences_stage(
-    config: Any, crops: Crops, problem: Problem, fitted: Any, key: Any, root: Path, session: Session
+    config: Any, crops: Crops, problem: Problem, variables: Any, key: Any, root: Path, session: Session
 ) -> np.ndarray:
     """CNN features of the up to `max_frames` hourly frames that end at tMEB, `[N, max_frames, D]`, on disk."""
 
@@ -191,7 +188,7 @@ def sequences_stage(
         def inputs(indices: np.ndarray) -> np.ndarray:
             return np.stack([crops.images[i // hours, i % hours][..., list(crops.planes)] for i in indices])
 
-        features = extract(problem, fitted.params, fitted.batch_stats, inputs, count * hours, session.devices)
+        features = extract(problem, variables, inputs, count * hours, session.devices)
         features = features.reshape(count, hours, -1)
         np.save(folder / "sequences.npy", timelapse.sequences(features, crops.tmeb, config.frames.max_frames))
         return {"frames": count * hours}
@@ -203,6 +200,11 @@ def sequences_stage(
 def fixed_inputs(array: np.ndarray) -> Any:
     """Inputs of examples that lie in one array, by their indices."""
     return lambda indices: array[indices]
+
+
+def _under(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a model as those of one that holds it as `name`."""
+    return {collection: {name: values} for collection, values in variables.items()}
 
 
 def _no_loss(outputs: Any, labels: Any, weights: Any) -> jax.Array:

@@ -44,11 +44,11 @@ class Schedule:
 class Fitted:
     """The model of the epoch with the smallest validation loss, and how training went.
 
-    history: one mapping an epoch (epoch from 1, train_loss, val_loss, learning_rate, seconds, and `monitor`'s values).
+    variables: `params` and `batch_stats`. history: one mapping an epoch (epoch from 1, train_loss, val_loss,
+    learning_rate, seconds, and `monitor`'s values).
     """
 
-    params: Any
-    batch_stats: Any
+    variables: Any
     best_epoch: int
     history: Sequence[Mapping[str, float]]
 
@@ -101,9 +101,7 @@ def fit(
             losses.append(values)
         losses = np.concatenate([np.asarray(values) for values in losses])
         _check(losses, name, epoch + 1, done, directory)
-        outputs = parallel.predict(
-            problem, state.params, state.batch_stats, val.inputs, len(val), schedule.batch_size, devices
-        )
+        outputs = parallel.predict(problem, _variables(state), val.inputs, len(val), schedule.batch_size, devices)
         val_loss = float(evaluate(outputs, val.labels, val.weights))
         _check(np.asarray([val_loss]), f"{name} (validation)", epoch + 1, done, directory)
         improved = val_loss < float(state.plateau.best)
@@ -134,11 +132,11 @@ def fit(
             done = epoch + 1
         report(epoch + 1, schedule.epochs, line)
     checkpoints.close()
-    return Fitted(best["params"], best["batch_stats"], best_epoch, history)
+    return Fitted(best, best_epoch, history)
 
 
-def restore(problem: Problem, inputs: Any, directory: Path) -> tuple[Any, Any]:
-    """The best params and batch_stats of a finished run in `directory`; `inputs` `[B, ...]` gives the shapes."""
+def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
+    """The best variables of a finished run in `directory`; `inputs` `[B, ...]` gives the shapes."""
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.epoch("best") is None:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")
@@ -146,7 +144,7 @@ def restore(problem: Problem, inputs: Any, directory: Path) -> tuple[Any, Any]:
     like = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
     best = checkpoints.restore("best", like)
     checkpoints.close()
-    return best["params"], best["batch_stats"]
+    return best
 
 
 def _variables(state: step.TrainState) -> dict[str, Any]:

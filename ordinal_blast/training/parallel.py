@@ -49,7 +49,7 @@ def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[
 @functools.lru_cache(maxsize=32)
 def _eval_step(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[..., Any]:
     step = functools.partial(eval_step, problem=problem)
-    return jax.pmap(step, axis_name=AXIS, in_axes=(None, None, 0), devices=devices)
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=devices)
 
 
 def stack(batches: Sequence[Batch], devices: int) -> Batch:
@@ -78,8 +78,7 @@ def _pad(batch: Batch, rows: int) -> Batch:
 
 def predict(
     problem: Problem,
-    params: Any,
-    batch_stats: Any,
+    variables: Any,
     inputs: Callable[[np.ndarray], Any],
     count: int,
     batch_size: int,
@@ -95,6 +94,6 @@ def predict(
     for start in range(0, count, size):
         indices = np.arange(start, start + size).clip(max=count - 1)
         shards = jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), inputs(indices))
-        parts.append(step(params, batch_stats, shards))
+        parts.append(step(variables, shards))
     parts = [jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), part) for part in parts]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)

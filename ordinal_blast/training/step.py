@@ -98,6 +98,6 @@ def train_step(
     return new_state, loss
 
 
-def eval_step(params: Any, batch_stats: Any, inputs: Any, problem: Problem) -> Outputs:
-    """Raw outputs of the model in evaluation mode, `[B, ...]` per task."""
-    return problem.model.apply({"params": params, "batch_stats": batch_stats}, inputs, train=False)
+def eval_step(variables: Any, inputs: Any, problem: Problem) -> Outputs:
+    """Raw outputs of the model in evaluation mode, `[B, ...]` per task; variables: `params` and `batch_stats`."""
+    return problem.model.apply(variables, inputs, train=False)

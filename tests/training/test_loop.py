@@ -71,7 +71,7 @@ def same(a, b):
     without = [{k: v for k, v in line.items() if k != "seconds"} for line in a.history]
     assert without == [{k: v for k, v in line.items() if k != "seconds"} for line in b.history]
     assert a.best_epoch == b.best_epoch
-    jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
+    jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
 
 
 class Stopped(Exception):
@@ -155,11 +155,11 @@ def test_the_best_epoch_is_that_of_the_smallest_validation_loss(tmp_path):
     losses = [line["val_loss"] for line in fitted.history]
     assert fitted.best_epoch == 1 + int(np.argmin(losses))
     task = problem()
-    outputs = task.model.apply({"params": fitted.params}, examples(1).inputs(np.arange(50)), train=False)
+    outputs = task.model.apply(fitted.variables, examples(1).inputs(np.arange(50)), train=False)
     loss = task.loss(outputs, examples(1).labels, examples(1).weights)
     np.testing.assert_allclose(loss, min(losses), rtol=1e-6)
-    params, _ = loop.restore(task, np.zeros((1, 4), np.float32), tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, params, fitted.params)
+    restored = loop.restore(task, np.zeros((1, 4), np.float32), tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, restored, fitted.variables)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_finished(tmp_path):

@@ -71,7 +71,7 @@ def _records(arrays: Mapping[str, np.ndarray], split: str, task: str) -> Iterato
 def _read(path: Path) -> dict[str, np.ndarray]:
     wanted = [f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")]
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             missing = [name for name in wanted if name not in archive]
             if missing:
                 raise UserError(f"{path} lacks the arrays {', '.join(missing)}: it is not in the MedMNIST format")
