@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
     config.data.split.fractions = (0.6, 0.15, 0.25)
     config.frames.update(start_hpi=96.0, step_h=4.0, max_frames=8, time_shifts_h=(0.0,), size=48)
     config.cropper.update(
+        size=32,
         model=dict(widths=(8, 16, 32), momentum=0.9, epsilon=1e-3, dtype="float32"),
         training=training(batch_size=32, epochs=8, learning_rate=3e-3),
     )

@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
                     entry=(48, 96),
                     middle=1,
                     exit=(96, 128, 128, 128),
-                    stem_stride=1,
+                    stem_stride=2,
                     depthwise="auto",
                     momentum=0.9,
                     epsilon=1e-3,
