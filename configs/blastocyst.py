@@ -21,6 +21,7 @@ def training(**changes):
         weight_decay=0.0,
         plateau_factor=0.5,
         plateau_patience=5,
+        select="val_loss",
         steps_per_dispatch=1,
         checkpoint_every=1,
         threads=2,
@@ -34,6 +35,7 @@ def get_config() -> ConfigDict:
         dict(
             name="blastocyst",
             seed=0,
+            seed_also_sets=(),  # keys that take the cell's seed too, such as data.options.seed for new embryos each
             devices=0,  # 0: all there are
             tasks=("icm", "te"),
             chain=("cropper", "cnn", "rnn"),

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
         dict(
             name="retinamnist",
             seed=0,
+            seed_also_sets=(),  # keys that take the cell's seed too
             devices=0,  # 0: all there are
             tasks=("grade",),
             chain=("cnn",),
@@ -56,6 +57,7 @@ def get_config() -> ConfigDict:
                     weight_decay=1e-4,
                     plateau_factor=0.5,
                     plateau_patience=5,
+                    select="val_loss",
                     steps_per_dispatch=1,
                     checkpoint_every=5,
                     threads=2,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ordinal_blast.data import catalog, store
@@ -154,8 +156,8 @@ def _train(
     val = examples["val"]
 
     def monitor(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
-        kappas = [_qwk(bound[task], outputs[task], val.labels[task]) for task in bound]
-        return {"val_qwk": float(np.mean(kappas))}
+        measured = [_agreement(bound[task], outputs[task], val.labels[task]) for task in bound]
+        return {key: float(np.mean([each[key] for each in measured])) for key in measured[0]}
 
     fitted = loop.fit(
         problem,
@@ -191,7 +193,17 @@ def _train(
     return Link(link, examples, outputs, training), problem, fitted
 
 
-def _qwk(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> float:
-    """QWK of the mode of the class probabilities on what has a label; the decision itself may not be fitted yet."""
-    kept = labels >= 0
-    return metrics.qwk(labels[kept], np.asarray(objective.predict(outputs[kept], rule="mode")), objective.num_classes)
+def _agreement(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """QWK, MAE and RMSE of the objective's own decision, before anything is fitted, on what has a label."""
+    kept, classes = labels >= 0, objective.num_classes
+    pair = labels[kept], np.asarray(_decision(objective)(outputs[kept]))
+    return {
+        "val_qwk": metrics.qwk(*pair, classes),
+        "val_mae": metrics.mae(*pair, classes),
+        "val_rmse": metrics.rmse(*pair, classes),
+    }
+
+
+@functools.lru_cache(maxsize=32)
+def _decision(objective: Objective) -> Any:
+    return jax.jit(objective.predict)

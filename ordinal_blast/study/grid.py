@@ -55,6 +55,10 @@ def single(config: Any) -> Plan:
     return _plan(config.name, "", [(config.objective.name, {})], config, 1)
 
 
+def _with_seed(config: Any, seed: int) -> Any:
+    return configuration.override(config, dict.fromkeys(("seed", *config.seed_also_sets), seed))
+
+
 def _plan(experiment: str, question: str, variants: list[Any], config: Any, seeds: int) -> Plan:
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}: it is at least 1")
@@ -64,7 +68,7 @@ def _plan(experiment: str, question: str, variants: list[Any], config: Any, seed
             name=f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', name)}-s{seed}",
             variant=name,
             seed=seed,
-            config=configuration.override(config, {**changes, "seed": seed}),
+            config=_with_seed(configuration.override(config, changes), seed),
         )
         for seed in numbers
         for name, changes in variants

@@ -17,7 +17,7 @@ import numpy as np
 
 from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.training import parallel, plateau, step
 from ordinal_blast.training.checkpoints import Checkpoints
 from ordinal_blast.training.problem import Problem
@@ -27,14 +27,16 @@ from ordinal_blast.training.problem import Problem
 class Schedule:
     """How long and how: the `training` section of a configuration, less what the optimiser takes.
 
-    batch_size: the global batch. plateau_factor and plateau_patience: see `plateau.update`. steps_per_dispatch: how
-    many steps one call to the device takes. checkpoint_every: epochs. threads: that read ahead.
+    batch_size: the global batch. plateau_factor and plateau_patience: see `plateau.update`. select: what is smallest in
+    the epoch that is kept, "val_loss" or a key of `monitor`. steps_per_dispatch: how many steps one call to the device
+    takes. checkpoint_every: epochs. threads: that read ahead.
     """
 
     batch_size: int
     epochs: int
     plateau_factor: float
     plateau_patience: int
+    select: str
     steps_per_dispatch: int
     checkpoint_every: int
     threads: int
@@ -42,7 +44,7 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """The model of the epoch with the smallest validation loss, and how training went.
+    """The model of the epoch that was selected on the validation set, and how training went.
 
     variables: `params` and `batch_stats`. history: one mapping an epoch (epoch from 1, train_loss, val_loss,
     learning_rate, seconds, and `monitor`'s values).
@@ -88,7 +90,7 @@ def fit(
         state = checkpoints.restore("latest", state)
         best = checkpoints.restore("best", best)
     history = _read_log(log, done)
-    best_epoch = min(history, key=lambda line: line["val_loss"])["epoch"] if history else 0
+    best_epoch = _best(history, schedule.select)
     saved = best_epoch
     run = parallel.train_steps(problem, devices)
     evaluate = jax.jit(problem.loss)
@@ -104,15 +106,12 @@ def fit(
         outputs = parallel.predict(problem, _variables(state), val.inputs, len(val), schedule.batch_size, devices)
         val_loss = float(evaluate(outputs, val.labels, val.weights))
         _check(np.asarray([val_loss]), f"{name} (validation)", epoch + 1, done, directory)
-        improved = val_loss < float(state.plateau.best)
         rate = problem.learning_rate * float(state.plateau.scale)
         state = state.replace(
             plateau=plateau.update(
                 state.plateau, jnp.float32(val_loss), factor=schedule.plateau_factor, patience=schedule.plateau_patience
             )
         )
-        if improved:
-            best, best_epoch = _variables(state), epoch + 1
         line = {
             "epoch": epoch + 1,
             "train_loss": float(losses.mean(dtype=np.float64)),
@@ -123,6 +122,8 @@ def fit(
         }
         started = time.perf_counter()
         history.append(line)
+        if _best(history, schedule.select) == epoch + 1:
+            best, best_epoch = _variables(state), epoch + 1
         _append_log(log, line)
         if (epoch + 1) % schedule.checkpoint_every == 0 or epoch + 1 == schedule.epochs:
             if best_epoch != saved:  # the best first: a run killed in between repeats this epoch and saves it again
@@ -145,6 +146,13 @@ def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
     best = checkpoints.restore("best", like)
     checkpoints.close()
     return best
+
+
+def _best(history: Sequence[Mapping[str, float]], select: str) -> int:
+    """The first epoch with the smallest `select`; 0 before any. Raises UsageError for what is not monitored."""
+    if history and select not in history[0]:
+        raise UsageError(f"training.select is {select}: choose from {', '.join(k for k in history[0] if k != 'epoch')}")
+    return min(history, key=lambda line: line[select])["epoch"] if history else 0
 
 
 def _variables(state: step.TrainState) -> dict[str, Any]:

@@ -25,6 +25,7 @@ SCHEDULE = loop.Schedule(
     epochs=6,
     plateau_factor=0.5,
     plateau_patience=1,
+    select="val_loss",
     steps_per_dispatch=2,
     checkpoint_every=2,
     threads=1,
