@@ -1,0 +1,168 @@
+"""The command line as its user meets it: exit codes, one clear line for bad input, and light imports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordinal_blast import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The work directory of a tiny finished run, made by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 60), ("val", 24), ("test", 30)):
+        labels = rng.integers(0, 3, count)
+        light = 70 + 60 * labels[:, None, None, None] + rng.normal(0, 20, (count, 16, 16, 3))
+        arrays[f"{split}_images"] = np.clip(light, 0, 255).astype(np.uint8)
+        arrays[f"{split}_labels"] = labels.astype(np.uint8)
+    np.savez(folder / "tiny.npz", **arrays)
+    assert cli.main(["train", *settings(folder), "--workdir", str(folder / "run")]) == 0
+    return folder
+
+
+def settings(folder: Path) -> list[str]:
+    changes = {
+        "devices": 1,
+        "data.root": folder,
+        "data.cache": folder / "cache",
+        "data.options.name": "tiny",
+        "data.options.grades": ("C", "B", "A"),
+        "cnn.model.stem": (4, 8),
+        "cnn.model.entry": (8,),
+        "cnn.model.middle": 0,
+        "cnn.model.exit": (8, 8, 8, 8),
+        "cnn.training.epochs": 6,
+        "cnn.training.learning_rate": 0.02,
+        "cnn.augment.name": "none",
+        "objective.name": "thresholded_regression",
+    }
+    return ["--config", "configs/retinamnist.py", *(f"--config.{key}={value}" for key, value in changes.items())]
+
+
+def test_train_prints_a_table_and_the_page(trained, capsys):
+    assert cli.main(["report", str(trained / "run"), "--out", str(trained / "report")]) == 0
+    printed = capsys.readouterr().out
+    assert "thresholded_regression" in printed
+    assert f"Report: {trained / 'report' / 'report.html'}" in printed
+    assert {path.name for path in (trained / "report").iterdir()} >= {"report.html", "report.md", "rows.csv", "figures"}
+
+
+def test_grade_gives_the_grades_that_the_run_predicted(trained, capsys):
+    cell = trained / "run" / "cells" / "thresholded_regression-s0"
+    images = np.load(trained / "tiny.npz")["test_images"][:5]
+    files = [trained / f"{number}.png" for number in range(5)]
+    for file, image in zip(files, images, strict=True):
+        Image.fromarray(image).save(file)
+    assert cli.main(["grade", "--run", str(cell), *map(str, files), "--json"]) == 0
+    graded = json.loads(capsys.readouterr().out)
+    with np.load(cell / "predictions.npz") as saved:
+        expected = [("C", "B", "A")[grade] for grade in saved["cnn/test/grade/grades"][:5]]
+        probs = saved["cnn/test/grade/probs"][:5]
+    assert [line["grade"] for line in graded] == expected
+    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-4, atol=1e-6)
+
+
+def test_inspect_counts_every_example(trained, capsys):
+    arguments = [value for value in settings(trained)[2:] if ".data." in value]
+    assert cli.main(["data", "inspect", "retinamnist", "--json", *arguments]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["examples"] == {"train": 60, "val": 24, "test": 30}
+    labels = np.load(trained / "tiny.npz")["test_labels"]
+    assert list(facts["grades"]["grade"]["test"].values()) == np.bincount(labels, minlength=3).tolist()
+    assert set(facts["groups_in_two_splits"].values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "--config", "configs/nothing.py", "--workdir", "W"], 2, "there is no file configs/nothing.py"),
+        (["train", "--config", "configs/demo.py", "--workdir", "W", "--config.cnn.x=1"], 2, "has no cnn.x"),
+        (["train", "--config", "configs/demo.py", "--workdir", "W", "--epochs=3"], 2, "unknown argument --epochs=3"),
+        (["report", "W", "--out", "O"], 2, "W holds no run"),
+        (["report", "W", "--out", "O", "--fast"], 2, "unknown argument --fast"),
+        (["grade", "--run", "W", "a.png"], 2, "W is no finished cell"),
+        (
+            ["ablate", "ablations/losses.py", "--config", "configs/demo.py", "--workdir", "W", "--seeds=0"],
+            2,
+            "--seeds is 0",
+        ),
+    ],
+)
+def test_bad_usage_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith("ordinal-blast: ")
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_objective_lists_the_right_ones(trained, capsys):
+    arguments = [*settings(trained), "--config.objective.name=ordinal_crossentropy"]
+    assert cli.main(["train", *arguments, "--workdir", str(trained / "other")]) == 2
+    assert "ordinal_cross_entropy" in capsys.readouterr().err
+
+
+def test_a_truncated_image_is_one_clear_line_and_exit_code_one(trained, capsys):
+    file = trained / "torn.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+    assert cli.main(["grade", "--run", str(trained / "run" / "cells" / "thresholded_regression-s0"), str(file)]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"ordinal-blast: cannot read the image {file}")
+    assert printed.count("\n") == 1
+
+
+def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, capsys, monkeypatch):
+    import errno
+
+    import orbax.checkpoint as ocp
+
+    save = ocp.CheckpointManager.save
+
+    def full(self, *args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
+    arguments = ["train", *settings(trained), "--config.seed=1", "--workdir", str(trained / "full")]
+    assert cli.main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    monkeypatch.setattr(ocp.CheckpointManager, "save", save)
+    assert cli.main(arguments) == 0
+
+
+@pytest.mark.parametrize("verb", ["demo", "data", "train", "ablate", "report", "grade", "bench"])
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([verb, "--help"])
+    assert stopped.value.code == 0
+    assert "example: ordinal-blast" in capsys.readouterr().out
+
+
+def test_nothing_imports_tensorflow_or_torch_and_evaluation_imports_no_jax():
+    code = (
+        "import sys, pkgutil, importlib, ordinal_blast\n"
+        "import ordinal_blast.evaluation.metrics, ordinal_blast.report\n"
+        "assert 'jax' not in sys.modules, 'jax'\n"
+        "import ordinal_blast.objectives\n"
+        "assert not {'flax', 'optax', 'scipy', 'pandas'} & (set(sys.modules) - before), 'objectives'\n"
+        "for module in pkgutil.walk_packages(ordinal_blast.__path__, 'ordinal_blast.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "assert not {'tensorflow', 'torch'} & set(sys.modules)\n"
+    )
+    code = code.replace(
+        "import ordinal_blast.objectives\n", "before = set(sys.modules)\nimport ordinal_blast.objectives\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
