@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from ordinal_blast.errors import UsageError, UserError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0 (fine), 1 (failed) or 2 (bad usage), and says why in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if os.getcwd() not in sys.path:  # a loss or dataset of the user's own may lie in this folder
+        sys.path.append(os.getcwd())
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     known.command = shlex.join(["ordinal-blast", *arguments])

@@ -20,6 +20,8 @@ def functions() -> dict[str, Callable[..., jax.Array]]:
     """Losses of this package by name, in alphabetical order."""
     found = {}
     for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__):
+        if info.name == "__main__":
+            continue
         module = importlib.import_module(f"{_PACKAGE}.{info.name}")
         found |= {k: f for k, f in vars(module).items() if is_objective(f) and f.__module__ == module.__name__}
     return dict(sorted(found.items()))

@@ -35,7 +35,7 @@ def bind(objective: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, objec
     try:
         options = dict(objective["options"])
         return {task.name: objectives.get(objective["name"], num_classes=task.num_classes, **options) for task in tasks}
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise UsageError(f"objective: {error}") from error
 
 

@@ -1,0 +1,57 @@
+"""The documents tell the truth: code runs as pasted, files that they name exist, generated pages are up to date."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ordinal_blast import cli, objectives
+from ordinal_blast.objectives.__main__ import page
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_losses_in_an_own_loop_run_as_pasted():
+    own_loop, _ = blocks("python")
+    names: dict = {}
+    exec(own_loop, names)
+    assert names["losses"].shape == (2,)
+    assert names["corn"].num_outputs == 2
+
+
+def test_the_ten_line_loss_trains_as_pasted(tmp_path, monkeypatch, capsys):
+    _, loss = blocks("python")
+    assert len(loss.strip().splitlines()) <= 10
+    (tmp_path / "my_losses.py").write_text(loss)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    objective = objectives.get("my_losses:squared_distance", num_classes=3, scale=2.0)
+    assert objective.loss([[0.0, 0.0, 50.0]], [0]) == pytest.approx(2 * 4)
+
+
+def test_every_command_of_the_readme_names_a_verb_and_files_that_exist():
+    commands = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("ordinal-blast")]
+    assert len(commands) > 6
+    for command in commands:
+        words = command.split("#")[0].split()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([words[1], "--help"])
+        assert stopped.value.code == 0
+        for word in words:
+            if word.startswith(("configs/", "ablations/")):
+                assert (ROOT / word).is_file(), word
+
+
+def test_links_and_pictures_of_the_documents_exist():
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
+            assert (ROOT / target).exists(), f"{document}: {target}"
+
+
+def test_the_page_of_objectives_is_up_to_date():
+    assert (ROOT / "docs/objectives.md").read_text() == page()
