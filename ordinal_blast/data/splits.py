@@ -31,3 +31,17 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
         if not len(indices):
             raise UsageError(f"data.split leaves the {name} set empty: {len(names)} groups are too few, use more data")
     return result
+
+
+def split_off(strata: np.ndarray, share: float, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Split rows into those kept and a random `share` chosen, of every stratum alike to within one row.
+
+    strata: `[N]`, the stratum of each row. Rows are shuffled, put in order of their strata, and taken at even steps.
+    Returns sorted indices; raises UsageError for a share that chooses no row, or all.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(strata))
+    ordered = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    taken = np.diff(np.floor(np.arange(len(strata) + 1) * share + 0.5)) > 0
+    if taken.all() or not taken.any():
+        raise UsageError(f"a share of {share} of {len(strata)} rows leaves a set empty: choose another share")
+    return np.sort(ordered[~taken]), np.sort(ordered[taken])

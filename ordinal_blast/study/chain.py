@@ -76,9 +76,11 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         column = {"cnn": "image", "mlp": "features"}[chain[0]]
         if column not in given.dataset.columns:
             raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
-        inputs = given.dataset.columns[column]
+        inputs, facts = given.dataset.columns[column], {}
+        if chain == ("mlp",) and config.mlp.standardize:
+            inputs, facts = _standardized(inputs, given.splits["train"])
         views = {name: _rows(inputs, rows) for name, rows in given.splits.items()}
-        return [_train(config, chain[0], given, bound, views, folder, session)[0]], {}
+        return [_train(config, chain[0], given, bound, views, folder, session)[0]], facts
     if "frames" not in given.dataset.columns:
         raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
     cropper = timelapse.cropper_stage(config, given.dataset, given.everything, root, session)
@@ -111,6 +113,17 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
 
 def _facts(folder: Path) -> dict[str, Any]:
     return {"folder": folder.name, **stages.facts(folder)}
+
+
+def _standardized(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    """Features `[N, D]` less the mean of the training rows, over their s.d. (1 for a constant column, which becomes 0).
+
+    The mean and s.d. are returned as facts too: they are part of the model.
+    """
+    mean, spread = features[train].mean(axis=0, dtype=np.float64), features[train].std(axis=0, dtype=np.float64)
+    spread = np.where(spread > 0, spread, 1.0)
+    facts = {"standardized": {"mean": mean.tolist(), "sd": spread.tolist()}}
+    return ((features - mean) / spread).astype(np.float32), facts
 
 
 def _rows(array: Any, rows: np.ndarray) -> View:

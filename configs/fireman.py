@@ -1,0 +1,79 @@
+"""Fireman, 16 grades from 10 numbers, published splits (30,922 / 1,628 / 8,138): the tabular study of the CORN paper.
+
+Network and protocol of Shi, Cao & Raschka 2023: 10-300-300, LeakyReLU, dropout 0.2, batch normalisation of torch,
+features as they are (in 0 ... 1), 200 epochs, tested at the epoch with the smallest validation RMSE. The paper says
+Adam; the authors' code is AdamW with weight decay 0.2, which is used here.
+
+Data      train.csv, valid.csv and test.csv (columns response, V1 ... V10) in $ORDINAL_BLAST_DATA/fireman or
+          ./data/fireman, or --config.data.root=FOLDER: the balanced version in the CORN repository (MIT)
+Command   ordinal-blast ablate ablations/corn_paper.py --config configs/fireman.py --workdir runs/fireman --seeds 5
+Hardware  2 CPU cores
+Score     published test MAE .798 (cross-entropy), .756 (Niu), .820 (CORAL), .764 (CORN), five seeds
+"""
+
+import os
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Every setting of the study."""
+    return ConfigDict(
+        dict(
+            name="fireman",
+            seed=0,
+            seed_also_sets=(),  # keys that take the cell's seed too
+            devices=0,  # 0: all there are
+            tasks=("response",),
+            chain=("mlp",),
+            class_weights="none",
+            objective=dict(name="corn", options=dict(), rule="native"),
+            data=dict(
+                source="table",
+                root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "fireman"),
+                cache=os.environ.get("ORDINAL_BLAST_CACHE", "~/.cache/ordinal_blast"),
+                options=dict(
+                    name="fireman",
+                    task="response",
+                    grades=tuple(map(str, range(16))),
+                    train="train.csv",
+                    val="valid.csv",
+                    test="test.csv",
+                    label="response",
+                    lowest=0,
+                    holdout=0,
+                    val_share=0.0,
+                    val_stratified=False,
+                    val_seed=0,
+                    licence="MIT",
+                    citation="Shi, Cao & Raschka 2023, doi:10.1007/s10044-023-01181-9",
+                ),
+                split=dict(by="official", fractions=(0.8, 0.1, 0.1), seed=0),
+            ),
+            mlp=dict(
+                standardize=False,  # as the authors
+                model=dict(
+                    widths=(300, 300),
+                    activation="leaky_relu",
+                    dropout=0.2,
+                    batch_norm=True,
+                    momentum=0.9,
+                    epsilon=1e-5,
+                    dtype="float32",
+                ),
+                training=dict(
+                    batch_size=128,
+                    epochs=200,
+                    learning_rate=1e-3,
+                    weight_decay=0.2,
+                    plateau_factor=1.0,
+                    plateau_patience=200,
+                    select="val_rmse",
+                    steps_per_dispatch=1000,  # an epoch in one call
+                    checkpoint_every=20,
+                    threads=1,
+                ),
+            ),
+            report=dict(examples=0),
+        )
+    )
