@@ -11,7 +11,7 @@ from typing import Any
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
     yield "cross_entropy", {"objective.name": "cross_entropy"}
-    yield "cross_entropy, median", {"objective.name": "cross_entropy", "objective.rule": "median"}
+    yield "cross_entropy median", {"objective.name": "cross_entropy", "objective.rule": "median"}
     yield "ordinal_cross_entropy", {"objective.name": "ordinal_cross_entropy"}
     yield "binary_decomposition", {"objective.name": "binary_decomposition"}
     yield "thresholded_regression", {"objective.name": "thresholded_regression"}

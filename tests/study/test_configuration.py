@@ -82,7 +82,7 @@ def test_where_files_lie_does_not_change_the_hash_but_everything_else_does():
 
 def test_a_plan_is_every_variant_of_a_seed_before_the_next_seed():
     plan = grid.ablation("ablations/losses.py", configuration.load("configs/retinamnist.py"), 2)
-    assert plan.variants[:2] == ("cross_entropy", "cross_entropy, median")
+    assert plan.variants[:2] == ("cross_entropy", "cross_entropy median")
     assert [each.name for each in plan.cells[:2]] == ["cross_entropy-s0", "cross_entropy_median-s0"]
     assert [each.seed for each in plan.cells] == [0] * 5 + [1] * 5
     assert plan.cells[6].config.objective.rule == "median"
