@@ -15,7 +15,7 @@ def get_config() -> ConfigDict:
     config.name = "demo"
     config.data.options = ConfigDict(
         dict(
-            embryos=700,
+            embryos=800,
             size=64,
             hours=tuple(float(hour) for hour in range(96, 129, 4)),
             planes=(-45.0, 0.0, 45.0),
@@ -30,9 +30,9 @@ def get_config() -> ConfigDict:
         model=dict(widths=(8, 16, 32), momentum=0.9, epsilon=1e-3, dtype="float32"),
         training=training(batch_size=32, epochs=8, learning_rate=3e-3),
     )
-    config.cnn.model.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
+    config.cnn.model.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), stem_stride=2, momentum=0.9)
     config.cnn.views.focal_planes = 0
     config.cnn.augment = ConfigDict(dict(name="quarter", options=dict()))
-    config.cnn.training.update(batch_size=32, epochs=16, learning_rate=3e-3)
+    config.cnn.training.update(batch_size=32, epochs=15, learning_rate=3e-3)
     config.rnn.training.update(batch_size=32, epochs=20, learning_rate=3e-3, checkpoint_every=5)
     return config
