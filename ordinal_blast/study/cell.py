@@ -45,13 +45,13 @@ def finished(folder: Path) -> bool:
 
 
 def claim(folder: Path, config: Any) -> None:
-    """Write the cell's configuration, or check that it is the one written before.
+    """Write the cell's configuration, or where its training has begun, check that it is the one written before.
 
     Raises UsageError that names the first differing key, so that no directory mixes two configurations.
     """
     path = folder / "config.json"
     ours = plain(config)
-    if path.exists():
+    if path.exists() and (finished(folder) or (folder / "checkpoints").exists()):
         theirs, mine = flat(read_json(path)), flat(ours)
         for key in sorted(set(theirs) | set(mine)):
             if key not in _PLACES and theirs.get(key) != mine.get(key):

@@ -41,12 +41,24 @@ class Material:
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """One trained model of the chain: raw outputs per split and task, and how training went."""
+    """One trained model of the chain, with its raw outputs per split and task."""
 
     name: str
     examples: Mapping[str, Examples]
     outputs: Mapping[str, Mapping[str, np.ndarray]]
-    training: Mapping[str, Any]
+    fitted: loop.Fitted
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How training went, ready for JSON."""
+        return {
+            "model": self.name,
+            "epochs": len(self.fitted.history),
+            "best_epoch": self.fitted.best_epoch,
+            "parameters": count_parameters(self.fitted.variables)[0],
+            "seconds": round(self.fitted.seconds, 3),
+            "history": list(self.fitted.history),
+        }
 
 
 def material(config: Any) -> Material:
@@ -71,24 +83,18 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
     chain = tuple(config.chain)
     if chain not in CHAINS:
         raise UsageError(f"chain is {chain}: choose from {', '.join(map(str, CHAINS))}")
-    bound = problems.bind(config.objective, given.tasks)
+    trainer = _Trainer(config, given, problems.bind(config.objective, given.tasks), session)
     if "cropper" not in chain:
-        column = {"cnn": "image", "mlp": "features"}[chain[0]]
-        if column not in given.dataset.columns:
-            raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
-        inputs, facts = given.dataset.columns[column], {}
-        if chain == ("mlp",) and config.mlp.standardize:
-            inputs, facts = _standardized(inputs, given.splits["train"])
-        views = {name: _rows(inputs, rows) for name, rows in given.splits.items()}
-        return [_train(config, chain[0], given, bound, views, folder, session)[0]], facts
+        inputs, facts = _inputs(config, chain, given)
+        return [trainer.train(chain[0], _views(given, inputs), folder)], facts
     if "frames" not in given.dataset.columns:
         raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
     cropper = timelapse.cropper_stage(config, given.dataset, given.everything, root, session)
     crops = timelapse.crops_stage(config, given.dataset, cropper, root, session)
-    facts = {folder.name.rsplit("-", 1)[0]: _facts(folder) for folder in (cropper, crops.folder)}
+    facts = {"cropper": _facts(cropper), "crops": _facts(crops.folder)}
     views = {name: timelapse.cnn_view(config, crops, rows) for name, rows in given.splits.items()}
     if chain[-1] == "cnn":
-        return [_train(config, "cnn", given, bound, views, folder, session)[0]], facts
+        return [trainer.train("cnn", views, folder)], facts
     key = {
         "crops": crops.folder.name,
         "split": plain(config.data.split),
@@ -98,21 +104,99 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         "cnn": plain(config.cnn),
         "seed": config.seed,
     }
-    trained: list[Any] = []
-    stage = stages.stage(
-        root,
-        "cnn",
-        key,
-        lambda place: (trained.append(_train(config, "cnn", given, bound, views, place, session)), {})[1],
+    shared = stages.stage(root, "cnn", key, lambda place: {"seconds": trainer.fit("cnn", views, place).seconds})
+    cnn = trainer.train("cnn", views, shared)  # trained just now or in an earlier cell: it is read
+    sequences = timelapse.sequences_stage(
+        config, crops, trainer.problem("cnn"), cnn.fitted.variables, shared.name, root, session
     )
-    cnn, problem, fitted = trained[0] if trained else _train(config, "cnn", given, bound, views, stage, session)
-    sequences = timelapse.sequences_stage(config, crops, problem, fitted.variables, stage.name, root, session)
-    views = {name: _rows(sequences, rows) for name, rows in given.splits.items()}
-    return [cnn, _train(config, "rnn", given, bound, views, folder, session)[0]], {**facts, "cnn": _facts(stage)}
+    return [cnn, trainer.train("rnn", _views(given, sequences), folder)], {**facts, "cnn": _facts(shared)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trainer:
+    """Trains any link of the chain in the same way."""
+
+    config: Any
+    given: Material
+    bound: Mapping[str, Objective]
+    session: Session
+
+    def problem(self, link: str) -> Problem:
+        return problems.grading(link, self.config[link], self.bound)
+
+    def fit(self, link: str, views: Mapping[str, View], folder: Path) -> loop.Fitted:
+        """Train in `folder`, or read what was trained there."""
+        examples = self.examples(views)
+        val = examples["val"]
+
+        def monitor(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+            measured = [_agreement(self.bound[task], outputs[task], val.labels[task]) for task in self.bound]
+            return {key: float(np.mean([each[key] for each in measured])) for key in measured[0]}
+
+        return loop.fit(
+            self.problem(link),
+            examples["train"],
+            val,
+            problems.schedule(self.config[link].training),
+            seed=self.config.seed,
+            directory=folder,
+            devices=self.session.devices,
+            name=f"{self.config.objective.name}, seed {self.config.seed}, {link}",
+            monitor=monitor,
+            report=self.session.progress.epoch(link),
+        )
+
+    def train(self, link: str, views: Mapping[str, View], folder: Path) -> Link:
+        """Train in `folder`, then look at every split with the model that was kept."""
+        fitted, problem, examples = self.fit(link, views, folder), self.problem(link), self.examples(views)
+        size, devices = self.config[link].training.batch_size, self.session.devices
+        outputs = {
+            name: parallel.predict(problem, fitted.variables, split.inputs, len(split), size, devices)
+            for name, split in examples.items()
+        }
+        return Link(link, examples, outputs, fitted)
+
+    def examples(self, views: Mapping[str, View]) -> dict[str, Examples]:
+        """Inputs, labels and weights of each split; class weights come from the training set alone."""
+        columns, splits = self.given.dataset.columns, self.given.splits
+        weight = {task.name: self.class_weights(task) for task in self.given.tasks}
+        result = {}
+        for name, rows in splits.items():
+            labels = {task: columns[f"label/{task}"][rows].astype(np.int32) for task in weight}
+            weights = {task: weight[task][values.clip(0)] * (values >= 0) for task, values in labels.items()}
+            extras = {extra: columns[extra][rows] for extra in _EXTRAS if extra in columns}
+            result[name] = Examples(columns["id"][rows], views[name], labels, weights, extras)
+        return result
+
+    def class_weights(self, task: Task) -> np.ndarray:
+        """Float32 `[K]`."""
+        kind = self.config.class_weights
+        if kind not in ("inverse_frequency", "none"):
+            raise UsageError(f"class_weights is {kind}: choose inverse_frequency or none")
+        if kind == "none":
+            return np.ones(task.num_classes, np.float32)
+        train = self.given.dataset.columns[f"label/{task.name}"][self.given.splits["train"]]
+        return inverse_frequency(train, task.num_classes)
 
 
 def _facts(folder: Path) -> dict[str, Any]:
     return {"folder": folder.name, **stages.facts(folder)}
+
+
+def _inputs(config: Any, chain: tuple[str, ...], given: Material) -> tuple[Any, dict[str, Any]]:
+    """The column that a model alone reads, and facts about what was done to it."""
+    column = {"cnn": "image", "mlp": "features"}[chain[0]]
+    if column not in given.dataset.columns:
+        raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
+    inputs = given.dataset.columns[column]
+    if column == "features" and config.mlp.standardize:
+        return _standardized(inputs, given.splits["train"])
+    return inputs, {}
+
+
+def _views(given: Material, inputs: Any) -> dict[str, View]:
+    """The view of each split's rows of one array."""
+    return {name: _rows(inputs, rows) for name, rows in given.splits.items()}
 
 
 def _standardized(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
@@ -131,79 +215,6 @@ def _rows(array: Any, rows: np.ndarray) -> View:
     if isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         return fixed(array[rows])
     return lambda indices, rng: array[rows[indices]]
-
-
-def _examples(config: Any, given: Material, views: Mapping[str, View]) -> dict[str, Examples]:
-    """Inputs, labels and weights of each split; class weights come from the training set alone."""
-    columns = given.dataset.columns
-    if config.class_weights not in ("inverse_frequency", "none"):
-        raise UsageError(f"class_weights is {config.class_weights}: choose inverse_frequency or none")
-    weight = {}
-    for task in given.tasks:
-        train = columns[f"label/{task.name}"][given.splits["train"]]
-        balanced = config.class_weights == "inverse_frequency"
-        weight[task.name] = (
-            inverse_frequency(train, task.num_classes) if balanced else np.ones(task.num_classes, np.float32)
-        )
-    result = {}
-    for name, rows in given.splits.items():
-        labels = {task.name: columns[f"label/{task.name}"][rows].astype(np.int32) for task in given.tasks}
-        weights = {t: (weight[t][values.clip(0)] * (values >= 0)).astype(np.float32) for t, values in labels.items()}
-        extras = {extra: columns[extra][rows] for extra in _EXTRAS if extra in columns}
-        result[name] = Examples(columns["id"][rows], views[name], labels, weights, extras)
-    return result
-
-
-def _train(
-    config: Any,
-    link: str,
-    given: Material,
-    bound: Mapping[str, Objective],
-    views: Mapping[str, View],
-    folder: Path,
-    session: Session,
-) -> tuple[Link, Problem, loop.Fitted]:
-    section = config[link]
-    problem = problems.grading(link, section, bound)
-    examples = _examples(config, given, views)
-    val = examples["val"]
-
-    def monitor(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
-        measured = [_agreement(bound[task], outputs[task], val.labels[task]) for task in bound]
-        return {key: float(np.mean([each[key] for each in measured])) for key in measured[0]}
-
-    fitted = loop.fit(
-        problem,
-        examples["train"],
-        val,
-        problems.schedule(section.training),
-        seed=config.seed,
-        directory=folder,
-        devices=session.devices,
-        name=f"{config.objective.name}, seed {config.seed}, {link}",
-        monitor=monitor,
-        report=session.progress.epoch(link),
-    )
-    outputs = {
-        name: parallel.predict(
-            problem,
-            fitted.variables,
-            split.inputs,
-            len(split),
-            section.training.batch_size,
-            session.devices,
-        )
-        for name, split in examples.items()
-    }
-    training = {
-        "model": link,
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "parameters": count_parameters(fitted.variables)[0],
-        "seconds": round(fitted.seconds, 3),
-        "history": list(fitted.history),
-    }
-    return Link(link, examples, outputs, training), problem, fitted
 
 
 def _agreement(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:

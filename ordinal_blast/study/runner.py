@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,13 +70,13 @@ class _Materials:
     """Each dataset of a plan is opened once."""
 
     def __init__(self) -> None:
-        self._open = functools.cache(lambda key: chain.material(self._configs[key]))
-        self._configs: dict[str, Any] = {}
+        self._opened: dict[str, chain.Material] = {}
 
     def of(self, config: Any) -> chain.Material:
         key = digest({"data": plain(config.data), "tasks": list(config.tasks)})
-        self._configs.setdefault(key, config)
-        return self._open(key)
+        if key not in self._opened:
+            self._opened[key] = chain.material(config)
+        return self._opened[key]
 
 
 def _describe(plan: Plan, command: str) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""The whole time-lapse chain on a few simulated wells: stages shared by content, and recordings graded."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ordinal_blast.data import catalog, store, timelapse
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.study import configuration, grading, grid, runner, session
+
+HOURS = (96.0, 104.0, 112.0, 118.0)
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory):
+    one_epoch = {f"{link}.training.epochs": 1 for link in ("cropper", "cnn", "rnn")}
+    return one_epoch | {
+        "devices": 1,
+        "data.cache": str(tmp_path_factory.mktemp("cache")),
+        "data.options.embryos": 48,
+        "data.options.size": 32,
+        "data.options.hours": HOURS,
+        "data.options.empty_share": 0.2,
+        "frames.start_hpi": 96.0,
+        "frames.stop_hpi": 118.0,
+        "frames.step_h": 11.0,
+        "frames.max_frames": 2,
+        "frames.size": 16,
+        "cropper.size": 16,
+        "cropper.model.widths": (4, 4),
+        "cnn.model.stem": (4, 4),
+        "cnn.model.entry": (4,),
+        "cnn.model.middle": 0,
+        "cnn.model.exit": (4, 4, 4, 6),
+        "cnn.model.stem_stride": 1,
+        "rnn.model.units": 4,
+        "report.examples": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, overrides):
+    folder = tmp_path_factory.mktemp("chain")
+    file = folder / "question.py"
+    file.write_text(
+        '"""A question?"""\ndef variants():\n'
+        '    yield "a", {"objective.name": "ordinal_cross_entropy"}\n'
+        '    yield "b", {"objective.name": "ordinal_cross_entropy", "rnn.model.masking": True}\n'
+    )
+    plan = grid.ablation(str(file), configuration.load("configs/demo.py", overrides), 1)
+    assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
+    return folder / "run"
+
+
+def result(root, name):
+    return json.loads((root / "cells" / name / "result.json").read_text())
+
+
+def test_every_link_is_graded_and_the_shared_stages_are_made_once(root):
+    kinds = sorted(path.name.rsplit("-", 1)[0] for path in (root / "stages").iterdir())
+    assert kinds == ["cnn", "cropper", "crops", "features"]
+    a, b = result(root, "a-s0"), result(root, "b-s0")
+    assert {(row["model"], row["task"]) for row in a["rows"]} == {
+        (model, task) for model in ("cnn", "rnn") for task in ("icm", "te")
+    }
+    assert a["stages"] == b["stages"]
+    assert 0 <= a["stages"]["cropper"]["dice_val"] <= 1
+    cnn = [[row for row in cell["rows"] if row["model"] == "cnn"] for cell in (a, b)]
+    assert cnn[0] == cnn[1]
+
+
+def test_sequences_end_at_tmeb_and_empty_wells_are_not_graded(root, overrides):
+    config = configuration.load("configs/demo.py", overrides)
+    dataset = store.open_dataset(catalog.prepare(config.data))
+    labels = dataset.columns["label/icm"]
+    assert 0 < np.sum(labels < 0) < 24
+    sizes = result(root, "a-s0")["dataset"]["sizes"]
+    assert sum(sizes.values()) == np.sum(labels >= 0)
+    crops, features = (next((root / "stages").glob(f"{kind}-*")) for kind in ("crops", "features"))
+    hours = timelapse.hours(96.0, 118.0, 11.0)
+    tmeb = timelapse.maximum_expansion(np.load(crops / "areas.npy")[:, : len(hours)], hours, 96.0)
+    sequences = np.load(features / "sequences.npy")
+    assert sequences.shape == (48, 2, 6)
+    np.testing.assert_array_equal((sequences[:, 1] == 0).all(axis=1), tmeb == 0)
+
+
+def test_no_treatment_is_in_two_splits_and_the_outcome_travels_with_the_predictions(root):
+    with np.load(root / "cells/a-s0/predictions.npz") as saved:
+        groups = {split: set(saved[f"rnn/{split}/groups"]) for split in ("train", "val", "test")}
+        outcome = saved["rnn/test/fetal_heartbeat"]
+        assert saved["examples/frames"].shape == (2, 16, 16, 1)
+    assert not groups["train"] & groups["test"]
+    assert not groups["train"] & groups["val"]
+    assert not groups["val"] & groups["test"]
+    assert set(outcome) <= {-1, 0, 1}
+
+
+def test_a_recording_is_graded_as_the_run_graded_it(root, overrides, tmp_path):
+    config = configuration.load("configs/demo.py", overrides)
+    dataset = store.open_dataset(catalog.prepare(config.data))
+    with np.load(root / "cells/a-s0/predictions.npz") as saved:
+        name, probs = saved["rnn/test/icm/ids"][0], saved["rnn/test/icm/probs"][0]
+    row = int(np.flatnonzero(dataset.columns["id"] == name)[0])
+    frames = dataset.columns["frames"][np.asarray([row])][0]
+    wanted = [int(timelapse.nearest(np.asarray(HOURS), np.asarray(hour))) for hour in (96.0, 107.0, 118.0)]
+    file = tmp_path / "embryo.npz"
+    np.savez(file, frames=frames[wanted], hpi=np.asarray([96.0, 107.0, 118.0]), planes=dataset.extras["planes"])
+    graded = {line["task"]: line for line in grading.grade(root / "cells/a-s0", [file])}
+    assert graded["icm"]["model"] == "rnn"
+    np.testing.assert_allclose(list(graded["icm"]["probs"].values()), probs, rtol=1e-3, atol=1e-5)
+
+
+def test_bad_recordings_are_refused(root, tmp_path):
+    file = tmp_path / "embryo.npz"
+    np.savez(file, frames=np.zeros((2, 32, 32, 3), np.uint8), hpi=np.zeros(2))
+    with pytest.raises(UserError, match="a recording is an npz with frames, hpi and planes"):
+        grading.grade(root / "cells/a-s0", [file])
+    np.savez(file, frames=np.zeros((2, 32, 32, 3), np.uint8), hpi=np.zeros(3), planes=[0.0, 1.0, 2.0])
+    with pytest.raises(UserError, match=r"frames must be uint8 \[T, H, W, F\]"):
+        grading.grade(root / "cells/a-s0", [file])
+
+
+def test_a_chain_that_the_data_cannot_feed_is_refused(overrides, tmp_path):
+    for chain, message in ((("rnn",), "choose from"), (("cnn",), "has no image column")):
+        plan = grid.single(configuration.load("configs/demo.py", overrides | {"chain": chain}))
+        with pytest.raises(UsageError, match=message):
+            runner.run(plan, tmp_path / "run", "the command", session.begin(1))
