@@ -1,4 +1,4 @@
-"""Four simulated CPU devices and strict rank promotion for the whole suite."""
+"""Four simulated CPU devices, strict rank promotion, and a tiny graded image set with a tiny network to study it."""
 
 import os
 
@@ -6,5 +6,43 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import numpy as np
+import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory):
+    """The folder of `tiny.npz`: 16 x 16 images whose brightness is the grade, with noise; K = 3."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 60), ("val", 24), ("test", 30)):
+        labels = rng.integers(0, 3, count)
+        light = 70 + 60 * labels[:, None, None, None] + rng.normal(0, 25, (count, 16, 16, 3))
+        arrays[f"{split}_images"] = np.clip(light, 0, 255).astype(np.uint8)
+        arrays[f"{split}_labels"] = labels.astype(np.uint8)
+    root = tmp_path_factory.mktemp("tiny")
+    np.savez(root / "tiny.npz", **arrays)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_overrides(tiny_root):
+    """Overrides that turn configs/retinamnist.py into a study of seconds."""
+    return {
+        "name": "tiny",
+        "devices": 1,
+        "data.root": str(tiny_root),
+        "data.cache": str(tiny_root / "cache"),
+        "data.options.name": "tiny",
+        "data.options.grades": ("C", "B", "A"),
+        "cnn.model.stem": (4, 8),
+        "cnn.model.entry": (8,),
+        "cnn.model.middle": 0,
+        "cnn.model.exit": (8, 8, 8, 8),
+        "cnn.training.epochs": 3,
+        "cnn.training.learning_rate": 0.01,
+        "cnn.augment.name": "none",
+        "report.examples": 2,
+    }

@@ -15,38 +15,18 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The work directory of a tiny finished run, made by the command itself."""
-    folder = tmp_path_factory.mktemp("cli")
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 60), ("val", 24), ("test", 30)):
-        labels = rng.integers(0, 3, count)
-        light = 70 + 60 * labels[:, None, None, None] + rng.normal(0, 20, (count, 16, 16, 3))
-        arrays[f"{split}_images"] = np.clip(light, 0, 255).astype(np.uint8)
-        arrays[f"{split}_labels"] = labels.astype(np.uint8)
-    np.savez(folder / "tiny.npz", **arrays)
-    assert cli.main(["train", *settings(folder), "--workdir", str(folder / "run")]) == 0
-    return folder
-
-
-def settings(folder: Path) -> list[str]:
-    changes = {
-        "devices": 1,
-        "data.root": folder,
-        "data.cache": folder / "cache",
-        "data.options.name": "tiny",
-        "data.options.grades": ("C", "B", "A"),
-        "cnn.model.stem": (4, 8),
-        "cnn.model.entry": (8,),
-        "cnn.model.middle": 0,
-        "cnn.model.exit": (8, 8, 8, 8),
-        "cnn.training.epochs": 6,
-        "cnn.training.learning_rate": 0.02,
-        "cnn.augment.name": "none",
-        "objective.name": "thresholded_regression",
-    }
+def settings(tiny_overrides):
+    """The command-line form of the tiny study."""
+    changes = tiny_overrides | {"objective.name": "thresholded_regression"}
     return ["--config", "configs/retinamnist.py", *(f"--config.{key}={value}" for key, value in changes.items())]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, settings):
+    """The folder that holds `run`, the work directory of a tiny finished run, made by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    assert cli.main(["train", *settings, "--workdir", str(folder / "run")]) == 0
+    return folder
 
 
 def test_train_prints_a_table_and_the_page(trained, capsys):
@@ -57,9 +37,9 @@ def test_train_prints_a_table_and_the_page(trained, capsys):
     assert {path.name for path in (trained / "report").iterdir()} >= {"report.html", "report.md", "rows.csv", "figures"}
 
 
-def test_grade_gives_the_grades_that_the_run_predicted(trained, capsys):
+def test_grade_gives_the_grades_that_the_run_predicted(trained, tiny_root, capsys):
     cell = trained / "run" / "cells" / "thresholded_regression-s0"
-    images = np.load(trained / "tiny.npz")["test_images"][:5]
+    images = np.load(tiny_root / "tiny.npz")["test_images"][:5]
     files = [trained / f"{number}.png" for number in range(5)]
     for file, image in zip(files, images, strict=True):
         Image.fromarray(image).save(file)
@@ -72,12 +52,12 @@ def test_grade_gives_the_grades_that_the_run_predicted(trained, capsys):
     np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-4, atol=1e-6)
 
 
-def test_inspect_counts_every_example(trained, capsys):
-    arguments = [value for value in settings(trained)[2:] if ".data." in value]
+def test_inspect_counts_every_example(settings, tiny_root, capsys):
+    arguments = [value for value in settings if ".data." in value]
     assert cli.main(["data", "inspect", "retinamnist", "--json", *arguments]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["examples"] == {"train": 60, "val": 24, "test": 30}
-    labels = np.load(trained / "tiny.npz")["test_labels"]
+    labels = np.load(tiny_root / "tiny.npz")["test_labels"]
     assert list(facts["grades"]["grade"]["test"].values()) == np.bincount(labels, minlength=3).tolist()
     assert set(facts["groups_in_two_splits"].values()) == {0}
 
@@ -108,8 +88,8 @@ def test_bad_usage_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, c
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_objective_lists_the_right_ones(trained, capsys):
-    arguments = [*settings(trained), "--config.objective.name=ordinal_crossentropy"]
+def test_an_unknown_objective_lists_the_right_ones(trained, settings, capsys):
+    arguments = [*settings, "--config.objective.name=ordinal_crossentropy"]
     assert cli.main(["train", *arguments, "--workdir", str(trained / "other")]) == 2
     assert "ordinal_cross_entropy" in capsys.readouterr().err
 
@@ -124,7 +104,7 @@ def test_a_truncated_image_is_one_clear_line_and_exit_code_one(trained, capsys):
     assert printed.count("\n") == 1
 
 
-def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, capsys, monkeypatch):
+def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, settings, capsys, monkeypatch):
     import errno
 
     import orbax.checkpoint as ocp
@@ -135,7 +115,7 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, cap
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
-    arguments = ["train", *settings(trained), "--config.seed=1", "--workdir", str(trained / "full")]
+    arguments = ["train", *settings, "--config.seed=1", "--workdir", str(trained / "full")]
     assert cli.main(arguments) == 1
     assert "No space left on device" in capsys.readouterr().err
     monkeypatch.setattr(ocp.CheckpointManager, "save", save)

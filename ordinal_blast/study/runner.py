@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,8 @@ def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
                 message = str(reason) if isinstance(reason, UserError) else f"{type(reason).__name__}: {reason}"
                 failed.append(each.name)
                 told = f"FAILED: {message}"
-                error.write_text(message + "\n\n" + traceback.format_exc())
+                with contextlib.suppress(OSError):  # the disk may be what failed; it is told all the same
+                    error.write_text(message + "\n\n" + traceback.format_exc())
         if cell.finished(folder):
             trained.setdefault(cell.training_digest(each.config), folder)
         session.progress.finish(number, f"{each.name}: {told}")
