@@ -45,16 +45,17 @@ def fixed(array: Any) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class _Batches:
-    """Random access to all batches of a run: batch i is a pure function of (examples, size, seed, i)."""
+    """Random access to all batches of a run: batch i is a pure function of (examples, size, seed, balance, i)."""
 
     examples: Examples
     size: int
     epochs: int
     seed: int
+    balance: str
 
     @property
     def steps_per_epoch(self) -> int:
-        return len(self.examples) // self.size
+        return len(self._order(0)) // self.size
 
     def __len__(self) -> int:
         return self.epochs * self.steps_per_epoch
@@ -72,8 +73,14 @@ class _Batches:
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - one object lives as long as its run
     def _order(self, epoch: int) -> np.ndarray:
-        """The epoch's permutation; the examples that do not fill a batch rest in this epoch."""
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.examples))
+        """The epoch's examples in order; those that do not fill a batch rest in this epoch."""
+        rng = np.random.default_rng((self.seed, epoch))
+        if not self.balance:
+            return rng.permutation(len(self.examples))
+        labels = self.examples.labels[self.balance]
+        grades = [np.flatnonzero(labels == grade) for grade in np.unique(labels[labels >= 0])]
+        most = max(map(len, grades))
+        return np.stack([np.resize(rng.permutation(rows), most) for rows in grades], axis=1).reshape(-1)
 
     def __hash__(self) -> int:
         return id(self)
@@ -85,13 +92,15 @@ def batch_size(examples: Examples, wanted: int) -> int:
 
 
 def epochs(
-    examples: Examples, *, size: int, first: int, last: int, seed: int, threads: int
+    examples: Examples, *, size: int, first: int, last: int, seed: int, threads: int, balance: str = ""
 ) -> Iterator[tuple[int, Iterator[Batch]]]:
     """Yield (epoch, its batches) for epochs first ... last − 1; a run that starts later sees the same batches.
 
-    size: the global batch; threads: how many read ahead. Every example appears at most once an epoch.
+    size: the global batch; threads: how many read ahead. Every example appears at most once an epoch, unless `balance`
+    names a task: then its grades are dealt in turn, so that every batch has as many of each as it can, and examples of
+    rarer grades are repeated until each grade appears as often as the commonest.
     """
-    source = _Batches(examples, batch_size(examples, size), last, seed)
+    source = _Batches(examples, batch_size(examples, size), last, seed, balance)
     steps = source.steps_per_epoch
     data = grain.MapDataset.source(source)[first * steps :]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * threads, 1))

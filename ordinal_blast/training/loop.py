@@ -29,7 +29,8 @@ class Schedule:
 
     batch_size: the global batch. plateau_factor and plateau_patience: see `plateau.update`. select: what is smallest in
     the epoch that is kept, "val_loss" or a key of `monitor`. steps_per_dispatch: how many steps one call to the device
-    takes. checkpoint_every: epochs. threads: that read ahead.
+    takes. checkpoint_every: epochs. threads: that read ahead. balance: the task whose grades every batch has in equal
+    numbers (see `batches.epochs`), or "".
     """
 
     batch_size: int
@@ -40,6 +41,7 @@ class Schedule:
     steps_per_dispatch: int
     checkpoint_every: int
     threads: int
+    balance: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +91,21 @@ def fit(
     if done:
         state = checkpoints.restore("latest", state)
         best = checkpoints.restore("best", best)
+    state = parallel.replicate(state, devices)
     history = _read_log(log, done)
     best_epoch = _best(history, schedule.select)
     saved = best_epoch
     run = parallel.train_steps(problem, devices)
     evaluate = jax.jit(problem.loss)
-    stream = batches.epochs(train, size=size, first=done, last=schedule.epochs, seed=seed, threads=schedule.threads)
+    stream = batches.epochs(
+        train,
+        size=size,
+        first=done,
+        last=schedule.epochs,
+        seed=seed,
+        threads=schedule.threads,
+        balance=schedule.balance,
+    )
     started = time.perf_counter()
     for epoch, steps in stream:
         losses = []

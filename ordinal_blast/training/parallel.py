@@ -27,6 +27,12 @@ def _mean(tree: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.pmean(x, AXIS), tree)
 
 
+def replicate(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
+    """The tree placed as `train_steps` returns it; a state placed otherwise would compile its first step twice."""
+    mesh = jax.sharding.Mesh(np.asarray(devices), (AXIS,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
 @functools.lru_cache(maxsize=32)
 def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
     """The compiled function (state, batches) -> (state, losses `[S]`) that takes S steps in one dispatch.

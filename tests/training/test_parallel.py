@@ -93,3 +93,15 @@ def test_padding_rows_change_neither_loss_nor_gradient():
     np.testing.assert_allclose(loss, plain, rtol=1e-6)
     for a, b in zip(jax.tree.leaves(plain_state.params), jax.tree.leaves(padded_state.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_a_replicated_state_compiles_its_step_once(devices, caplog):
+    made, task = batches(), problem("oll")
+    chosen = tuple(jax.devices()[:devices])
+    state = parallel.replicate(step.create(task, made[0].inputs, seed=7), chosen)
+    with jax.log_compiles():
+        for batch in made[:3]:
+            state, _ = parallel.train_steps(task, chosen)(state, parallel.stack([batch], devices))
+    compiled = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Compiling")]
+    assert len(compiled) == 1
