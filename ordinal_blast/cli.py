@@ -61,14 +61,10 @@ def ablate(given: Any) -> int:
 
 def report(given: Any) -> int:
     """Write the report of finished runs."""
-    from ordinal_blast import report as reports
-
     for folder in given.runs:
         if not (folder / "plan.json").exists():
             raise UsageError(f"{folder} holds no run (no plan.json): give the --workdir of train, ablate or demo")
-    page = reports.write(given.runs, given.out, given.command)
-    print(reports.table(given.runs))
-    print(f"Report: {page}")
+    _report(given.runs, given.out, given.command)
     return 0
 
 
@@ -114,15 +110,12 @@ def _config(given: Any) -> Any:
 
 
 def _run(given: Any, plan: Any, config: Any) -> int:
-    from ordinal_blast import report as reports
     from ordinal_blast.study import runner, session
 
     failed = runner.run(plan, given.workdir, given.command, session.begin(config.devices))
     if len(failed) < len(plan.cells):
         command = shlex.join(["ordinal-blast", "report", str(given.workdir), "--out", str(given.workdir / "report")])
-        page = reports.write([given.workdir], given.workdir / "report", command)
-        print(reports.table([given.workdir]))
-        print(f"Report: {page}")
+        _report([given.workdir], given.workdir / "report", command)
     if failed:
         names = ", ".join(failed)
         print(
@@ -131,6 +124,17 @@ def _run(given: Any, plan: Any, config: Any) -> int:
             file=sys.stderr,
         )
     return 1 if failed else 0
+
+
+def _report(runs: Sequence[Path], out: Path, command: str) -> None:
+    from ordinal_blast import report as reports
+
+    try:
+        page = reports.write(runs, out, command)
+        print(reports.table(runs))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot write the report of {', '.join(map(str, runs))}: {error}") from error
+    print(f"Report: {page}")
 
 
 def _parser() -> argparse.ArgumentParser:

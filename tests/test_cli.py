@@ -1,6 +1,7 @@
 """The command line as its user meets it: exit codes, one clear line for bad input, and light imports."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_train_prints_a_table_and_the_page(trained, capsys):
     assert "thresholded_regression" in printed
     assert f"Report: {trained / 'report' / 'report.html'}" in printed
     assert {path.name for path in (trained / "report").iterdir()} >= {"report.html", "report.md", "rows.csv", "figures"}
+
+
+def test_a_damaged_result_is_one_clear_line(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained / "run", run)
+    (run / "cells" / "thresholded_regression-s0" / "result.json").write_text('{"schema": 1, "rows"')
+    assert cli.main(["report", str(run), "--out", str(tmp_path / "report")]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"ordinal-blast: cannot write the report of {run}: ")
+    assert "result.json" in printed
+    assert printed.count("\n") == 1
 
 
 def test_grade_gives_the_grades_that_the_run_predicted(trained, tiny_root, capsys):

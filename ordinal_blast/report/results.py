@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ordinal_blast.storage import read_json
 
 SCHEMA = 1
 
@@ -178,7 +179,7 @@ def rows(study: Study) -> pd.DataFrame:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if content.get("schema") != SCHEMA:
         raise ValueError(f"{path} has schema {content.get('schema')}, this version reads {SCHEMA}: run the cell again")
     return content
