@@ -44,8 +44,7 @@ def test_a_damaged_result_is_one_clear_line(trained, tmp_path, capsys):
     (run / "cells" / "thresholded_regression-s0" / "result.json").write_text('{"schema": 1, "rows"')
     assert cli.main(["report", str(run), "--out", str(tmp_path / "report")]) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith(f"ordinal-blast: cannot write the report of {run}: ")
-    assert "result.json" in printed
+    assert printed.startswith(f"ordinal-blast: cannot read {run}/cells/thresholded_regression-s0/result.json: ")
     assert printed.count("\n") == 1
 
 
