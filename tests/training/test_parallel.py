@@ -96,12 +96,11 @@ def test_padding_rows_change_neither_loss_nor_gradient():
 
 
 @pytest.mark.parametrize("devices", [1, 4])
-def test_a_replicated_state_compiles_its_step_once(devices, caplog):
+def test_a_replicated_state_lies_where_a_step_leaves_it(devices):
+    """Otherwise the second step would compile again."""
     made, task = batches(), problem("oll")
     chosen = tuple(jax.devices()[:devices])
-    state = parallel.replicate(step.create(task, made[0].inputs, seed=7), chosen)
-    with jax.log_compiles():
-        for batch in made[:3]:
-            state, _ = parallel.train_steps(task, chosen)(state, parallel.stack([batch], devices))
-    compiled = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Compiling")]
-    assert len(compiled) == 1
+    before = parallel.replicate(step.create(task, made[0].inputs, seed=7), chosen)
+    after, _ = parallel.train_steps(task, chosen)(before, parallel.stack([made[0]], devices))
+    same = jax.tree.map(lambda a, b: a.sharding.is_equivalent_to(b.sharding, a.ndim), before, after)
+    assert all(jax.tree.leaves(same))
