@@ -67,8 +67,10 @@ def caveats(study: Study) -> list[str]:
         varies = f"{seeds} seeds: the seed and the test examples vary together, so ± mixes both."
     notes = [varies]
     if seeds > 1:
-        covers = "the spread over seeds" + (
-            "; not which examples happen to be in the test set" if same else " and splits"
+        covers = (
+            "the spread over seeds; not which examples happen to be in the test set"
+            if same
+            else "the spread over seeds and splits, corrected for training sets that overlap (Nadeau & Bengio 2003)"
         )
         notes.append(f"Intervals are Student’s t over the seeds of the paired difference and cover {covers}.")
     if len(study.variants) > 1:

@@ -17,6 +17,7 @@ from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
 
 LONGEST_NAME = 24
+MOST_LINES = 6
 
 
 def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> str:
@@ -100,16 +101,28 @@ def curves(ranking: Ranking, looks: Mapping[str, Look]) -> str:
 
 
 def training(runs: Sequence[Mapping[str, Any]], look: Look, title: str) -> str:
-    """Training (dashed) and validation loss per epoch, one line per seed; a dot marks the epoch that was tested."""
+    """Training (dashed) and validation loss per epoch: a line per seed with a dot at the epoch that was tested.
+
+    Above `MOST_LINES` seeds, the mean over seeds and, for the validation, the range.
+    """
+    dashed = {"color": look.colour, "linewidth": 0.9, "linestyle": (0, (2, 1.5)), "alpha": 0.7}
     with theme.rc():
         figure = theme.new(2.9, 2.1)
         axes = figure.subplots()
-        for run in runs:
-            epochs, train, validation = _columns(run["history"], "epoch", "train_loss", "val_loss")
-            axes.plot(epochs, train, color=look.colour, linewidth=0.9, linestyle=(0, (2, 1.5)), alpha=0.7)
-            axes.plot(epochs, validation, color=look.colour, linewidth=1.3)
-            best = np.flatnonzero(epochs == run["best_epoch"])
-            axes.plot(epochs[best], validation[best], marker="o", color=look.colour, linestyle="none")
+        curves = [_columns(run["history"], "epoch", "train_loss", "val_loss") for run in runs]
+        if len(runs) > MOST_LINES:
+            shortest = min(len(epochs) for epochs, _, _ in curves)
+            epochs, train, validation = (np.stack([each[i][:shortest] for each in curves]) for i in range(3))
+            axes.plot(epochs[0], train.mean(axis=0), **dashed)
+            axes.plot(epochs[0], validation.mean(axis=0), color=look.colour, linewidth=1.3)
+            band = validation.min(axis=0), validation.max(axis=0)
+            axes.fill_between(epochs[0], *band, color=look.colour, alpha=0.2, linewidth=0)
+        else:
+            for run, (epochs, train, validation) in zip(runs, curves, strict=True):
+                axes.plot(epochs, train, **dashed)
+                axes.plot(epochs, validation, color=look.colour, linewidth=1.3)
+                best = np.flatnonzero(epochs == run["best_epoch"])
+                axes.plot(epochs[best], validation[best], marker="o", color=look.colour, linestyle="none")
         _epochs(axes)
         axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
         axes.set_ylabel("loss")
@@ -149,3 +162,49 @@ def _epochs(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y")
     axes.set_xlabel("epoch")
+
+
+def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapping[str, Look], title: str) -> str:
+    """Mean ranks on a line, best left; bars join runs of variants that lie within `distance` (Demšar, 2006)."""
+    order = sorted(ranks, key=lambda variant: (ranks[variant], variant))
+    left, right = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :][::-1]
+    low, high = 1, len(order)
+    bars = cliques([ranks[variant] for variant in order], distance)
+    with theme.rc():
+        figure = theme.new(5.6, 0.9 + 0.2 * len(left) + 0.1 * len(bars))
+        axes = figure.subplots()
+        reach = 0.42 * (high - low)
+        top = 0.9 + 0.55 * len(bars)
+        axes.plot([low, high], [0, 0], color=theme.MUTED, linewidth=1)
+        for tick in range(low, high + 1):
+            axes.plot([tick, tick], [0, -0.25], color=theme.MUTED, linewidth=1)
+            axes.text(tick, -0.4, str(tick), ha="center", va="bottom", fontsize=7, color=theme.MUTED)
+        for side, variants, end in (("right", left, low - 0.1), ("left", right, high + 0.1)):
+            for row, variant in enumerate(variants):
+                look, rank, y = looks[variant], ranks[variant], top + row
+                axes.plot([rank, rank, end], [0, y, y], color=look.colour, linewidth=0.9)
+                axes.plot(rank, 0, marker=look.marker, color=look.colour, markersize=4)
+                label = f"{shorten(variant)}  {rank:.2f}" if side == "right" else f"{rank:.2f}  {shorten(variant)}"
+                gap = -0.05 if side == "right" else 0.05
+                axes.text(end + gap, y, label, ha=side, va="center", fontsize=7.5)
+        for row, (first, last) in enumerate(bars):
+            y = 0.55 + 0.5 * row
+            ends = [ranks[order[first]] - 0.05, ranks[order[last]] + 0.05]
+            axes.plot(ends, [y, y], color=theme.INK, linewidth=2.5, solid_capstyle="butt")
+        axes.plot([low, low + distance], [-1.9, -1.9], color=theme.INK, linewidth=1.5, marker="|")
+        axes.text(low + distance + 0.15, -1.9, f"critical difference {distance:.2f}", va="center", fontsize=7.5)
+        axes.set_xlim(low - reach, high + reach)
+        axes.set_ylim(top + len(left) - 0.4, -2.5)
+        axes.axis("off")
+        axes.set_title(title)
+        return theme.svg(figure)
+
+
+def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
+    """The longest runs (first, last) of ascending mean ranks that span less than `distance`, of two or more each."""
+    found: list[tuple[int, int]] = []
+    for first, rank in enumerate(ranks):
+        last = max(i for i, other in enumerate(ranks) if other - rank < distance)
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found

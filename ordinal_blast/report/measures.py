@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group
 
 LEVEL = 0.95
@@ -91,16 +92,30 @@ def present(group: Group, measures: tuple[Measure, ...]) -> list[Measure]:
     return [measure for measure in measures if measure.key in group.rows and group.rows[measure.key].notna().any()]
 
 
-def paired_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Student's t interval of the mean: mean ± t(level, n − 1) · sd / √n. NaN for one value or without any spread."""
+def paired_interval(values: np.ndarray, level: float = LEVEL, shared: float = 0.0) -> tuple[float, float]:
+    """Student's t interval of the mean: mean ± t(level, n − 1) · sd · √(1/n + shared). NaN for one value or no spread.
+
+    shared: n_test / n_train where the values come from hold-outs of one data set (Nadeau & Bengio, 2003), else 0.
+    """
     if len(values) < 2 or np.ptp(values) < 1e-12:
         return math.nan, math.nan
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    error = np.std(values, ddof=1) * math.sqrt(1 / len(values) + shared)
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
+def tested_share(group: Group) -> tuple[int, int]:
+    """Rows that one hold-out trains and validates on, and rows that it tests."""
+    sizes = group.cells[0].result["dataset"]["sizes"]
+    return sizes["train"] + sizes["val"], sizes["test"]
+
+
 def differences(group: Group, reference: str, measure: Measure) -> list[Difference]:
-    """Every other variant minus the reference over the seeds that both finished; empty without the reference."""
+    """Every other variant minus the reference over the seeds that both finished; empty without the reference.
+
+    Where every seed is another hold-out, the interval allows for training sets that overlap.
+    """
+    train, test = (1, 0) if same_examples(group) else tested_share(group)
     values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
     if reference not in values:
         return []
@@ -108,7 +123,7 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
     for variant in group.rows["variant"].unique():
         paired = (values[variant] - values[reference]).dropna().to_numpy()
         if variant != reference and len(paired):
-            low, high = paired_interval(paired)
+            low, high = paired_interval(paired, shared=test / train)
             found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))
     return found
 

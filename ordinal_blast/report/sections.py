@@ -130,9 +130,15 @@ def _training(study: Study, key: str, studio: Studio) -> Section:
             for variant, histories in found.items()
         ]
         if pictures:
+            many = max(map(len, found.values())) > figures.MOST_LINES
+            lines = (
+                "mean over seeds; dashed training, solid validation with its range."
+                if many
+                else "one line per seed; dashed training, solid validation, the dot is the epoch that was tested."
+            )
             caption = (
-                f"{model.upper()}: loss per epoch, one line per seed; dashed training, solid validation, the dot is "
-                "the epoch that was tested. Losses of different objectives are in different units: compare shapes only."
+                f"{model.upper()}: loss per epoch, {lines} Losses of different objectives are in different units: "
+                "compare shapes only."
             )
             blocks.append(Gallery(caption, pictures))
     return Section(f"{key}-training", "Training", blocks or [Text("No training history was stored.")])
@@ -175,7 +181,10 @@ def _provenance(study: Study, key: str, command: str) -> Section:
 
 
 def _dataset(study: Study) -> Table:
-    described = {repr(cell.result["dataset"]): cell.result["dataset"] for cell in study.cells}
+    described = {}
+    for cell in study.cells:  # hold-outs of one data set differ in their identity alone
+        dataset = cell.result["dataset"]
+        described[repr({**dataset, "identity": ""})] = dataset
     lines = []
     for dataset in described.values():
         sizes = ", ".join(f"{split} {size:,}" for split, size in dataset["sizes"].items())
