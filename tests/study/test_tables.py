@@ -1,0 +1,98 @@
+"""Studies of tables: hold-outs by seed, standardised features, published values carried along."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ordinal_blast.errors import UsageError
+from ordinal_blast.study import chain, configuration, grid, runner, session
+
+QUESTION = '''"""A question?"""
+def variants():
+    yield "cross_entropy", {"objective.name": "cross_entropy"}
+    yield "corn", {"objective.name": "corn"}
+'''
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory):
+    """Overrides that turn configs/era.py into a study of seconds: three grades of x0, x1 a constant, two hold-outs."""
+    root = tmp_path_factory.mktemp("table")
+    for holdout in (0, 1):
+        rng = np.random.default_rng(holdout)
+        for kind, count in (("train", 60), ("test", 20)):
+            x = rng.normal(5, 3, count)
+            labels = 1 + np.digitize(x, [4, 6])
+            table = np.column_stack([x, np.full(count, 7.0), labels])
+            np.savetxt(root / f"{kind}_ERA_{holdout}.csv", table, delimiter=",", fmt="%.9g")
+    return {
+        "devices": 1,
+        "data.root": str(root),
+        "data.cache": str(root / "cache"),
+        "data.options.grades": ("a", "b", "c"),
+        "mlp.model.widths": (8,),
+        "mlp.training.epochs": 12,
+        "mlp.training.batch_size": 16,
+        "mlp.training.learning_rate": 0.03,
+    }
+
+
+@pytest.fixture(scope="module")
+def study(overrides, tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    (root / "question.py").write_text(QUESTION)
+    published = {"source": "a paper", "values": {"corn": {"mae": (0.5, 0.1)}}}
+    config = configuration.load("configs/era.py", overrides)
+    with config.unlocked():
+        config.report.published = published
+    plan = grid.ablation(str(root / "question.py"), config, 2)
+    assert runner.run(plan, root / "run", "the command", session.begin(1)) == []
+    return plan, root / "run"
+
+
+def result(root, name):
+    return json.loads((root / "cells" / name / "result.json").read_text())
+
+
+def test_seed_i_is_holdout_i(study):
+    plan, root = study
+    assert [each.config.data.options.holdout for each in plan.cells] == [0, 0, 1, 1]
+    tested = {}
+    for cell in plan.cells:
+        with np.load(root / "cells" / cell.name / "predictions.npz") as saved:
+            tested[cell.name] = saved["mlp/test/grade/labels"]
+        expected = np.loadtxt(f"{cell.config.data.root}/test_ERA_{cell.seed}.csv", delimiter=",")[:, -1] - 1
+        np.testing.assert_array_equal(tested[cell.name], expected)
+    assert not np.array_equal(tested["corn-s0"], tested["corn-s1"])
+
+
+def test_features_are_standardised_by_the_training_rows_alone(study):
+    plan, root = study
+    config = plan.cells[0].config
+    given = chain.material(config)
+    raw, train = given.dataset.columns["features"], given.splits["train"]
+    found = result(root, "corn-s0")["stages"]["standardized"]
+    np.testing.assert_allclose(found["mean"], raw[train].mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(found["sd"], [raw[train, 0].std(dtype=np.float64), 1.0], rtol=1e-12)
+    inputs, _ = chain._inputs(config, ("mlp",), given)
+    np.testing.assert_allclose(inputs[train, 0].std(), 1, rtol=1e-5)
+    assert (inputs[:, 1] == 0).all()
+    plain, facts = chain._inputs(configuration.override(config, {"mlp.standardize": False}), ("mlp",), given)
+    assert facts == {}
+    np.testing.assert_array_equal(plain, raw)
+
+
+def test_the_network_learns_and_published_values_are_kept(study):
+    _, root = study
+    for name in ("cross_entropy-s0", "corn-s0", "cross_entropy-s1", "corn-s1"):
+        found = result(root, name)
+        row = next(row for row in found["rows"] if row["split"] == "test")
+        assert row["metrics"]["mae"] < 0.3
+        assert found["published"]["values"]["corn"]["mae"] == [0.5, 0.1]
+
+
+def test_a_chain_that_the_table_cannot_feed_is_refused(overrides):
+    config = configuration.load("configs/era.py", overrides)
+    with pytest.raises(UsageError, match="no image column"):
+        chain._inputs(config, ("cnn",), chain.material(config))
