@@ -29,7 +29,7 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
         blocks.append(Details("More measures", [scores_table(group, SECONDARY, studio)]))
     blocks += _published(group, studio)
     blocks += _differences(study, group, studio)
-    blocks.append(_confusions(group, studio))
+    blocks.append(_confusions(study, group, studio))
     name = f"roc-{group.model}-{group.task}"
     if rankings := thresholds(group):
         found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
@@ -145,9 +145,10 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
     return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures, "wide"), table])]
 
 
-def _confusions(group: Group, studio: Studio) -> Part:
+def _confusions(study: Study, group: Group, studio: Studio) -> Part:
     pictures = []
-    for variant in group.variants:
+    shown = _foremost(study, group)
+    for variant in shown:
         counts = _counts(group, variant)
         recalls = np.diagonal(counts) / np.maximum(counts.sum(axis=1), 1)
         pictures.append(
@@ -159,7 +160,18 @@ def _confusions(group: Group, studio: Studio) -> Part:
             )
         )
     caption = "Share of each true grade (row) that is given each grade (column); below it the count, summed over seeds."
+    if len(shown) < len(group.variants):
+        caption += " Of many variants, the reference and the best of each measure are shown."
     return Part("Confusion", [Gallery(caption, pictures, "small" if len(group.grades) < 4 else "medium")])
+
+
+def _foremost(study: Study, group: Group) -> list[str]:
+    """All variants; of more than eight, the reference and those with the best mean of a primary measure."""
+    if len(group.variants) <= 8:
+        return list(group.variants)
+    means = {measure: over_seeds(group, measure)["mean"] for measure in present(group, PRIMARY)}
+    best = {variant for measure, mean in means.items() for variant in mean.index[measure.best(mean)]}
+    return [variant for variant in group.variants if variant == study.reference or variant in best]
 
 
 def _counts(group: Group, variant: str) -> np.ndarray:

@@ -17,11 +17,11 @@ from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
 
 LONGEST_NAME = 24
-MOST_LINES = 6
+MOST_LINES = 6  # seeds that are drawn one by one
 
 
 def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> str:
-    """Dot plot of one measure's differences to the reference: mean, 95 % interval, and each seed as a small dot."""
+    """Dot plot of one measure's differences to the reference: mean, 95 % interval, and few seeds as small dots."""
     measure = differences[0].measure
     with theme.rc():
         figure = theme.new(4.0, 0.85 + 0.34 * len(differences))
@@ -29,8 +29,9 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
         axes.axvline(0, color=looks[reference].colour, linestyle=looks[reference].dash, linewidth=1)
         for row, difference in enumerate(differences):
             look = looks[difference.variant]
-            spread = row - 0.3 + np.zeros(len(difference.values))
-            axes.scatter(difference.values, spread, s=10, color=look.colour, alpha=0.55, linewidths=0)
+            if len(difference.values) <= MOST_LINES:
+                spread = row - 0.3 + np.zeros(len(difference.values))
+                axes.scatter(difference.values, spread, s=10, color=look.colour, alpha=0.55, linewidths=0)
             if np.isfinite(difference.low):
                 axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
             face = look.colour if difference.excludes_zero else theme.PAPER
@@ -171,9 +172,9 @@ def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapp
     low, high = 1, len(order)
     bars = cliques([ranks[variant] for variant in order], distance)
     with theme.rc():
-        figure = theme.new(5.6, 0.9 + 0.2 * len(left) + 0.1 * len(bars))
+        figure = theme.new(4.8, 0.9 + 0.2 * len(left) + 0.1 * len(bars))
         axes = figure.subplots()
-        reach = 0.42 * (high - low)
+        reach = 0.55 * (high - low)
         top = 0.9 + 0.55 * len(bars)
         axes.plot([low, high], [0, 0], color=theme.MUTED, linewidth=1)
         for tick in range(low, high + 1):

@@ -86,15 +86,15 @@ def facts(grid: Grid) -> list[tuple[str, str]]:
 
 def _independence(grid: Grid) -> str:
     """What the blocks are, and how independent."""
-    parts = [f"A block is one of {count(grid.blocks, 'row')} of scores, in which all variants are ranked"]
-    if grid.holdouts:
-        parts.append(
-            f"{grid.blocks - len(grid.groups) + len(grid.holdouts)} are hold-outs of "
-            f"{count(len(grid.holdouts), 'data set')}. Hold-outs of one data set share most of their training examples "
-            "and are not independent, as these tests assume: their p values are too small, and they speak of these "
-            "data sets, not of others"
-        )
-    return ". ".join(parts) + "."
+    opening = f"All variants are ranked in each of {count(grid.blocks, 'block')}"
+    if not grid.holdouts:
+        return f"{opening}: a data set, its scores averaged over seeds."
+    splits = grid.blocks - len(grid.groups) + len(grid.holdouts)
+    return (
+        f"{opening}; {splits} of them are hold-outs of {count(len(grid.holdouts), 'data set')}. Hold-outs of one data "
+        "set share most of their training examples and are not independent, as the tests over blocks assume: their p "
+        "values are too small, and they speak of these data sets, not of others."
+    )
 
 
 def _ranks(grid: Grid, studio: Studio) -> list[Block]:
@@ -193,7 +193,7 @@ def _against(grid: Grid, studio: Studio) -> list[Block]:
         ],
     )
     assumes = next(iter(pairs.values()))[0].assumes
-    blocks: list[Block] = [Text(_independence(grid)), wilcoxon, Text(f"Wilcoxon: {assumes}", note=True)]
+    blocks: list[Block] = [wilcoxon, Text(f"Wilcoxon: {assumes} {_independence(grid)}", note=True)]
     return blocks + [_corrected(grid, group, studio) for group in grid.holdouts]
 
 
