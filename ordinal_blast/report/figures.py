@@ -177,7 +177,7 @@ def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapp
         reach = 0.55 * (high - low)
         top = 0.9 + 0.55 * len(bars)
         axes.plot([low, high], [0, 0], color=theme.MUTED, linewidth=1)
-        for tick in range(low, high + 1):
+        for tick in range(low, high + 1, 1 + high // 10):
             axes.plot([tick, tick], [0, -0.25], color=theme.MUTED, linewidth=1)
             axes.text(tick, -0.4, str(tick), ha="center", va="bottom", fontsize=7, color=theme.MUTED)
         for side, variants, end in (("right", left, low - 0.1), ("left", right, high + 0.1)):

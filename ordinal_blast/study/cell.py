@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -201,11 +202,16 @@ def provenance(config: Any) -> dict[str, Any]:
     device = jax.devices()[0]
     kind = f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.platform == "cpu" else device.device_kind
     return {
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": _versions(),
         "device": f"{len(jax.local_devices())} x {kind}" if device.platform != "cpu" else kind,
         "config_sha": config_digest(config),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Reading them from disk would take a twentieth of a small cell."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def _example_frames(link: Link, count: int) -> dict[str, np.ndarray]:

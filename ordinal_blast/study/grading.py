@@ -38,6 +38,8 @@ def grade(cell: Path, inputs: Sequence[Path]) -> list[dict[str, Any]]:
         raise UsageError(f"{cell} is no finished cell (no result.json): give a folder such as runs/demo/cells/NAME")
     result = read_json(cell / "result.json")
     config = ConfigDict(read_json(cell / "config.json"))
+    if "mlp" in config.chain:
+        raise UsageError(f"{cell} grades rows of a table, and grade takes images and recordings: give another --run")
     return [line for path in inputs for line in _grade_one(cell, config, result, path)]
 
 

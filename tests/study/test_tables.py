@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import chain, configuration, grid, runner, session
+from ordinal_blast.study import chain, configuration, grading, grid, runner, session
 
 QUESTION = '''"""A question?"""
 def variants():
@@ -96,3 +96,9 @@ def test_a_chain_that_the_table_cannot_feed_is_refused(overrides):
     config = configuration.load("configs/era.py", overrides)
     with pytest.raises(UsageError, match="no image column"):
         chain._inputs(config, ("cnn",), chain.material(config))
+
+
+def test_a_model_of_tables_grades_no_images(study):
+    _, root = study
+    with pytest.raises(UsageError, match="grades rows of a table"):
+        grading.grade(root / "cells" / "corn-s0", [root / "picture.png"])
