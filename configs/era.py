@@ -70,6 +70,7 @@ def get_config() -> ConfigDict:
                     steps_per_dispatch=100,  # an epoch in one call
                     checkpoint_every=60,
                     threads=0,
+                    balance="",  # a task: batches with equal numbers of its grades
                 ),
             ),
             report=dict(examples=0),

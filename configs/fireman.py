@@ -75,7 +75,7 @@ def get_config() -> ConfigDict:
                     steps_per_dispatch=1000,  # an epoch in one call
                     checkpoint_every=20,
                     threads=1,
-                    balance="response",
+                    balance="response",  # batches with equal numbers of every grade
                 ),
             ),
             report=dict(
