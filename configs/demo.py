@@ -33,6 +33,6 @@ def get_config() -> ConfigDict:
     config.cnn.model.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), stem_stride=2, momentum=0.9)
     config.cnn.views.focal_planes = 0
     config.cnn.augment = ConfigDict(dict(name="quarter", options=dict()))
-    config.cnn.training.update(batch_size=32, epochs=15, learning_rate=3e-3)
+    config.cnn.training.update(batch_size=32, epochs=10, learning_rate=2e-3, plateau_patience=2)
     config.rnn.training.update(batch_size=32, epochs=20, learning_rate=3e-3, checkpoint_every=5)
     return config
