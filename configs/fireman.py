@@ -2,9 +2,9 @@
 
 Network and protocol of Shi, Cao & Raschka 2023: 10-300-300, LeakyReLU, dropout 0.2, batch normalisation of torch,
 features as they are (in 0 ... 1), 200 epochs, tested at the epoch with the smallest validation RMSE. The paper says
-Adam; the authors' code is AdamW with weight decay 0.2, and their logged training losses are those of weight decay (CORAL
-2.5 at the end, 1.9 here without). As in that code, every batch has equal numbers of every grade, so that batch
-normalisation sees the same mix at every step: drawn at random, cross-entropy ends at a training loss of 1.64, not 1.54.
+Adam; the authors' code is AdamW with weight decay 0.2, and so are its logs: CORAL's training loss there ends at 2.5,
+here without decay at 1.9. As in that code, every batch has equal numbers of every grade, so that batch normalisation
+sees the same mix at every step: on batches drawn at random, cross-entropy ended at a training loss of 1.64, not 1.54.
 Unlike that code: 300 units in every second layer (200 there for cross-entropy and CORAL), and other batches in every
 epoch.
 
