@@ -58,6 +58,17 @@ def extent(values: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def runs_of(values: Iterable[int]) -> str:
+    """Integers in order, with each run of three or more as its ends: 0–4, 7, 9."""
+    runs: list[list[int]] = []
+    for value in sorted(values):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(str(value) for value in run) for run in runs)
+
+
 def slug(name: str) -> str:
     """Lower-case letters, digits and dashes only: safe as a file name and an anchor."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"

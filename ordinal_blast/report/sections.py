@@ -10,7 +10,7 @@ from ordinal_blast.report import answer, figures
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.comparison import group_section, ranking_blocks
 from ordinal_blast.report.examples import strip
-from ordinal_blast.report.formats import count, extent, listed, number, seconds
+from ordinal_blast.report.formats import count, extent, listed, number, runs_of, seconds
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import outcome
 from ordinal_blast.report.results import Study
@@ -81,7 +81,7 @@ def _variants(study: Study, studio: Studio) -> Table:
                 Entry(objective["name"]),
                 Entry(options or "defaults"),
                 Entry(objective["rule"]),
-                Entry(", ".join(str(cell.seed) for cell in cells)),
+                Entry(runs_of([cell.seed for cell in cells])),
             ],
             studio.mark(variant),
         )
