@@ -104,7 +104,9 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         "cnn": plain(config.cnn),
         "seed": config.seed,
     }
-    shared = stages.stage(root, "cnn", key, lambda place: {"seconds": trainer.fit("cnn", views, place).seconds})
+    shared = stages.stage(
+        root, "cnn", key, lambda place: {"seconds": trainer.fit("cnn", trainer.examples(views), place).seconds}
+    )
     cnn = trainer.train("cnn", views, shared)  # trained just now or in an earlier cell: it is read
     sequences = timelapse.sequences_stage(
         config, crops, trainer.problem("cnn"), cnn.fitted.variables, shared.name, root, session
@@ -124,9 +126,8 @@ class _Trainer:
     def problem(self, link: str) -> Problem:
         return problems.grading(link, self.config[link], self.bound)
 
-    def fit(self, link: str, views: Mapping[str, View], folder: Path) -> loop.Fitted:
+    def fit(self, link: str, examples: Mapping[str, Examples], folder: Path) -> loop.Fitted:
         """Train in `folder`, or read what was trained there."""
-        examples = self.examples(views)
         val = examples["val"]
 
         def monitor(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -148,7 +149,8 @@ class _Trainer:
 
     def train(self, link: str, views: Mapping[str, View], folder: Path) -> Link:
         """Train in `folder`, then look at every split with the model that was kept."""
-        fitted, problem, examples = self.fit(link, views, folder), self.problem(link), self.examples(views)
+        problem, examples = self.problem(link), self.examples(views)
+        fitted = self.fit(link, examples, folder)
         size, devices = self.config[link].training.batch_size, self.session.devices
         outputs = {
             name: parallel.predict(problem, fitted.variables, split.inputs, len(split), size, devices)

@@ -19,7 +19,7 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import read_json
 from ordinal_blast.study import problems
 from ordinal_blast.study.cell import decide
-from ordinal_blast.study.timelapse import cropping, extract, fixed_inputs
+from ordinal_blast.study.timelapse import cropping, extract
 from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.types import Task
@@ -69,7 +69,7 @@ def _grade_one(cell: Path, config: Any, result: Mapping[str, Any], path: Path) -
             features = extract(
                 _problem(config, result, "cnn"),
                 _restore(cell, config, result, "cnn"),
-                fixed_inputs(middle[slots]),
+                middle[slots].__getitem__,
                 len(slots),
                 _device(),
             )
@@ -83,7 +83,7 @@ def _grade_one(cell: Path, config: Any, result: Mapping[str, Any], path: Path) -
         image = np.asarray(resize(_channels(_image(path), shape[-1])[None], shape[0]).round(), np.uint8)
         model, x = config.chain[-1], image
     problem = _problem(config, result, model)
-    outputs = parallel.predict(problem, _restore(cell, config, result, model), fixed_inputs(x), len(x), 1, _device())
+    outputs = parallel.predict(problem, _restore(cell, config, result, model), x.__getitem__, len(x), 1, _device())
     return [_line(path, model, task, objective, config, outputs) for task, objective in _bound(config, result, model)]
 
 
@@ -134,7 +134,7 @@ def _crop(
     """Area `[T]` of the embryo in each frame, and crops `[T, size, size, 3]` in the planes that the CNN reads."""
     folder = cell.parents[1] / "stages" / result["stages"]["cropper"]["folder"]
     problem, variables = cropping(config, planes, folder)
-    made = parallel.predict(problem, variables, fixed_inputs(frames), len(frames), _CHUNK, _device())
+    made = parallel.predict(problem, variables, frames.__getitem__, len(frames), _CHUNK, _device())
     chosen = list(timelapse.plane_indices(planes, config.frames.planes))
     return made["area"], made["crops"][..., chosen]
 

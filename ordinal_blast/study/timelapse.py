@@ -104,7 +104,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
             # The grid of slots is flattened, so that every call has the same shape.
             whole = dataset.columns["frames"][rows]
             flat = whole[np.arange(len(rows))[:, None], slots[rows]].reshape(-1, *whole.shape[2:])
-            result = parallel.predict(problem, variables, fixed_inputs(flat), len(flat), _BATCH, session.devices)
+            result = parallel.predict(problem, variables, flat.__getitem__, len(flat), _BATCH, session.devices)
             images[rows] = result["crops"].reshape(len(rows), -1, *shape[2:])
             areas[rows] = result["area"].reshape(len(rows), -1)
             session.progress.note("crops", rows[-1] + 1, len(dataset))
@@ -195,11 +195,6 @@ def sequences_stage(
 
     folder = stage(root, "features", {"cnn": key, "crops": crops.folder.name}, build)
     return np.load(folder / "sequences.npy", mmap_mode="r")
-
-
-def fixed_inputs(array: np.ndarray) -> Any:
-    """Inputs of examples that lie in one array, by their indices."""
-    return lambda indices: array[indices]
 
 
 def _under(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
