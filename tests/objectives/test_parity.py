@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
-from objective_references import CASES
+from objective_cases import CASES
 
 from ordinal_blast import objectives
 from ordinal_blast.objectives import soft_labels

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from objective_references import BOTH, CASES, FLIP, NEGATE, SHIFT
+from objective_cases import BOTH, CASES, FLIP, NEGATE, SHIFT
 
 from ordinal_blast import objectives
 
@@ -31,6 +31,12 @@ def jitted(objective):
     return jax.jit(objective.loss)
 
 
+@functools.cache
+def sloped(objective):
+    """Loss and its gradient, compiled once."""
+    return jax.jit(jax.value_and_grad(objective.loss))
+
+
 def draw(objective, count=24, seed=3, scale=2.0):
     """Outputs `[count, width]` a head of the objective could make, and labels `[count]` of every grade."""
     rng = np.random.default_rng(seed)
@@ -50,7 +56,7 @@ def test_weights_masks_and_compilation(name):
     hidden_outputs[weights == 0], hidden_labels[weights == 0] = np.nan, -1
     counts = weights.astype(int)
 
-    compiled = jax.jit(jax.value_and_grad(objective.loss))
+    compiled = sloped(objective)
     value, slope = compiled(outputs, labels, weights)
     hidden_value, hidden_slope = compiled(hidden_outputs, hidden_labels, weights)
     assert value == hidden_value
@@ -100,7 +106,7 @@ def test_four_devices_are_one(name):
     objective = objectives.get(name, num_classes=K)
     outputs, labels = draw(objective)
     weights = np.linspace(0, 2, len(labels), dtype=np.float32)
-    expected, slope = jax.jit(jax.value_and_grad(objective.loss))(outputs, labels, weights)
+    expected, slope = sloped(objective)(outputs, labels, weights)
 
     def shard(outputs, labels, weights):
         def loss(outputs):
