@@ -44,5 +44,6 @@ def tiny_overrides(tiny_root):
         "cnn.training.epochs": 3,
         "cnn.training.learning_rate": 0.01,
         "cnn.augment.name": "none",
+        "cnn.augment.options": {},
         "report.examples": 2,
     }

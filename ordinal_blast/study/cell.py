@@ -157,7 +157,7 @@ def _conclude(
         **variant,
         "objective": {**plain(config.objective), "fitted": fitted},
         "dataset": _dataset(config, given),
-        "published": plain(config.report).get("published"),
+        "published": plain(config.report.get("published")),
         "rows": rows,
         **shared,
         "provenance": provenance(config),

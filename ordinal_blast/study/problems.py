@@ -41,8 +41,8 @@ def bind(objective: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, objec
 
 def schedule(training: Mapping[str, Any]) -> Schedule:
     """The part of a `training` section that the loop reads."""
-    fields = {field.name for field in dataclasses.fields(Schedule)}
-    return Schedule(**{name: value for name, value in training.items() if name in fields})
+    names = (field.name for field in dataclasses.fields(Schedule))
+    return Schedule(**{name: training[name] for name in names if name in training})
 
 
 def grading(link: str, section: Mapping[str, Any], bound: Mapping[str, objectives.Objective]) -> Problem:

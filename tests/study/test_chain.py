@@ -40,7 +40,7 @@ def overrides(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory, overrides):
+def study(tmp_path_factory, overrides, reading):
     folder = tmp_path_factory.mktemp("chain")
     file = folder / "question.py"
     file.write_text(
@@ -48,13 +48,23 @@ def root(tmp_path_factory, overrides):
         '    yield "a", {"objective.name": "ordinal_cross_entropy"}\n'
         '    yield "b", {"objective.name": "ordinal_cross_entropy", "rnn.model.masking": True}\n'
     )
-    plan = grid.ablation(str(file), configuration.load("configs/demo.py", overrides), 1)
-    assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
-    return folder / "run"
+    with reading() as unread:
+        plan = grid.ablation(str(file), configuration.load("configs/demo.py", overrides), 1)
+        assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
+        return folder / "run", unread([each.config for each in plan.cells])
+
+
+@pytest.fixture(scope="module")
+def root(study):
+    return study[0]
 
 
 def result(root, name):
     return json.loads((root / "cells" / name / "result.json").read_text())
+
+
+def test_every_setting_is_read(study):
+    assert study[1] == set()
 
 
 def test_every_link_is_graded_and_the_shared_stages_are_made_once(root):

@@ -36,10 +36,12 @@ def result(root, name):
     return json.loads((root / "cells" / name / "result.json").read_text())
 
 
-def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, tiny_overrides, capsys):
-    made = plan(study, tiny_overrides)
+def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, tiny_overrides, reading, capsys):
     root = study / "run"
-    assert go(made, root) == []
+    with reading() as unread:
+        made = plan(study, tiny_overrides)
+        assert go(made, root) == []
+        assert unread([each.config for each in made.cells]) == set()
     described = json.loads((root / "plan.json").read_text())
     assert described["reference"] == "cross_entropy"
     assert described["cells"] == ["cross_entropy-s0", "median-s0", "regression-s0"]

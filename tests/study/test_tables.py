@@ -39,15 +39,17 @@ def overrides(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(overrides, tmp_path_factory):
+def study(overrides, tmp_path_factory, reading):
     root = tmp_path_factory.mktemp("study")
     (root / "question.py").write_text(QUESTION)
     published = {"source": "a paper", "values": {"corn": {"mae": (0.5, 0.1)}}}
     config = configuration.load("configs/era.py", overrides)
     with config.unlocked():
         config.report.published = published
-    plan = grid.ablation(str(root / "question.py"), config, 2)
-    assert runner.run(plan, root / "run", "the command", session.begin(1)) == []
+    with reading() as unread:
+        plan = grid.ablation(str(root / "question.py"), config, 2)
+        assert runner.run(plan, root / "run", "the command", session.begin(1)) == []
+        assert unread([each.config for each in plan.cells]) == set()
     return plan, root / "run"
 
 
