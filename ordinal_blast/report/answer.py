@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ordinal_blast.report import published
 from ordinal_blast.report.formats import count, interval, listed, number, quoted
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
 from ordinal_blast.report.rankings import same_examples, thresholds
@@ -48,8 +49,9 @@ def lead(study: Study) -> str:
 
 
 def findings(study: Study) -> list[str]:
-    """Per model and task, which variant is best on which measure, and whether its interval excludes zero."""
-    return [*(_finding(study, group) for group in study.groups()), *collapsed(study)]
+    """Per model and task: published values reached, the best variant by measure, whether its interval excludes zero."""
+    reached = [sentence for group in study.groups() for sentence in published.verdict(group)]
+    return [*reached, *(_finding(study, group) for group in study.groups()), *collapsed(study)]
 
 
 def caveats(study: Study) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import figures
+from ordinal_blast.report import figures, published
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.formats import MISSING, count, extent, interval, number, p_value
 from ordinal_blast.report.measures import (
@@ -27,7 +27,7 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
     blocks: list[Block] = [scores_table(group, PRIMARY, studio)]
     if present(group, SECONDARY):
         blocks.append(Details("More measures", [scores_table(group, SECONDARY, studio)]))
-    blocks += _published(group, studio)
+    blocks += published.blocks(group, studio)
     blocks += _differences(study, group, studio)
     blocks.append(_confusions(study, group, studio))
     name = f"roc-{group.model}-{group.task}"
@@ -68,37 +68,6 @@ def _caption(group: Group) -> str:
         f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}. "
         "Bold: best of its column."
     )
-
-
-def _published(group: Group, studio: Studio) -> list[Block]:
-    """Published results that a configuration carried, beside those found here."""
-    stored = next((given for cell in group.cells if (given := cell.result.get("published"))), None)
-    if not stored:
-        return []
-    values = {variant: stored["values"][variant] for variant in group.variants if variant in stored["values"]}
-    measures = [m for m in present(group, (*PRIMARY, *SECONDARY)) if any(m.key in each for each in values.values())]
-    tables = {measure: over_seeds(group, measure) for measure in measures}
-
-    def entries(variant: str, measure: Measure) -> list[Entry]:
-        if measure.key not in values[variant]:
-            return [Entry(MISSING)] * 3
-        mean, sd = values[variant][measure.key]
-        here = tables[measure].loc[variant]
-        spread = f"± {number(here['sd'])}" if here["seeds"] > 1 else ""
-        distance = (here["mean"] - mean) / sd
-        return [
-            Entry(number(mean), f"± {number(sd)}"),
-            Entry(number(here["mean"]), spread),
-            Entry(number(distance, 1, sign=True), best=abs(distance) <= 2 or (distance > 0) == measure.higher),
-        ]
-
-    header = ["Variant", *(f"{m.heading} {what}" for m in measures for what in ("published", "here", "in s.d."))]
-    lines = [Line(v, [entry for m in measures for entry in entries(v, m)], studio.mark(v)) for v in values]
-    caption = (
-        f"{stored['source']}. The last column of each measure is here minus published, in published s.d.; bold where "
-        "it is within two, or better."
-    )
-    return [Part("Published and here", [Table(caption, header, lines)])]
 
 
 def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:

@@ -121,6 +121,11 @@ def test_published_results_stand_beside_ours_in_their_own_sd(write_run, tmp_path
     assert f"{ours.mean():.3f} ± {ours.std(ddof=1):.3f}" in line
     assert f"{(ours.mean() - mean) / sd:+.1f}" in line
     assert "<b>" not in line  # 2.5 published s.d. worse
+    missed = f"{variant} on MAE ({(ours.mean() - mean) / sd:+.1f} s.d.)"
+    assert (
+        f"0 of 1 published means are reached, which is within 2 published s.d. or better. Not reached: {missed}."
+        in text
+    )
     assert "Someone 2020" in text
 
 
