@@ -14,7 +14,8 @@ from ordinal_blast import objectives
 K = 4
 NAMES = objectives.names()
 TABLE = {row["name"]: row for row in objectives.table()}
-everywhere = pytest.mark.parametrize("name", NAMES)
+# Of module scope: all tests of one objective run in a row and share what they compiled.
+everywhere = pytest.mark.parametrize("name", NAMES, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,10 +52,11 @@ def test_weights_masks_and_compilation(name):
     """Weights repeat, zero weights remove whatever the row holds, and jit and half precision change nothing."""
     objective = objectives.get(name, num_classes=K)
     outputs, labels = draw(objective)
-    weights = np.random.default_rng(5).integers(0, 4, len(labels)).astype(np.float32)
+    count = len(labels)
+    counts = np.random.default_rng(5).multinomial(count, np.full(count, 1 / count))
+    weights = counts.astype(np.float32)
     hidden_outputs, hidden_labels = outputs.copy(), labels.copy()
     hidden_outputs[weights == 0], hidden_labels[weights == 0] = np.nan, -1
-    counts = weights.astype(int)
 
     compiled = sloped(objective)
     value, slope = compiled(outputs, labels, weights)
@@ -63,13 +65,13 @@ def test_weights_masks_and_compilation(name):
     np.testing.assert_array_equal(slope, hidden_slope)
     assert not np.any(slope[weights == 0])
 
-    repeated = jitted(objective)(np.repeat(outputs, counts, axis=0), np.repeat(labels, counts))
+    ones = np.ones_like(weights)
+    repeated = compiled(np.repeat(outputs, counts, axis=0), np.repeat(labels, counts), ones)[0]
     np.testing.assert_allclose(value, repeated, rtol=2e-6)
     np.testing.assert_allclose(value, compiled(outputs, labels, 3 * weights)[0], rtol=2e-6)
 
     assert compiled(outputs, labels, 0 * weights)[0] == 0
     assert not np.any(compiled(hidden_outputs, hidden_labels, 0 * weights)[1])
-    ones = np.ones_like(weights)
     assert np.isnan(compiled(outputs, np.full_like(labels, -1), ones)[0])
     assert np.isnan(compiled(outputs, np.full_like(labels, K), ones)[0])
 
@@ -211,15 +213,15 @@ def test_two_grades(name):
 def test_certain_and_right(name):
     """A certain, right prediction costs nothing, unless the target itself is spread."""
     objective = objectives.get(name, num_classes=K)
-    grades = np.arange(K)
+    grades = np.arange(24) % K
     certain = {
-        "Softmax": 200.0 * np.eye(K),
+        "Softmax": 200.0 * np.eye(K)[grades],
         "Regression": grades[:, None],
         "CutRegression": grades[:, None],
         "Thresholds": 200.0 * (np.arange(K - 1)[None, :] - grades[:, None] + 0.5),
         "CumulativeLink": 200.0 * (np.arange(K - 1)[None, :] - grades[:, None] + 0.5),
         "StickBreaking": 200.0 * np.where(np.arange(K - 1)[None, :] < grades[:, None], -1, 1),
-        "OrderedAdjacentCategory": np.insert(np.full((K, K - 2), 200.0), 0, 100 - 200 * grades, axis=1),
+        "OrderedAdjacentCategory": np.insert(np.full((24, K - 2), 200.0), 0, 100 - 200 * grades, axis=1),
     }.get(type(objective.family).__name__, 200.0 * np.where(np.arange(K - 1)[None, :] < grades[:, None], 1, -1))
     loss = float(jitted(objective)(certain.astype(np.float32), grades))
     assert abs(loss) < 1e-30 if CASES[name].certain else loss > 1e-4
