@@ -12,6 +12,14 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="module")
+def compile_quickly():
+    """XLA without most of its optimisations, for modules that compile much and whose numbers others check."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory):
     """The folder of `tiny.npz`: 16 x 16 images whose brightness is the grade, with noise; K = 3."""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ordinal_blast import cli
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
 
 

@@ -23,15 +23,9 @@ from objective_cases import CASES
 from ordinal_blast import objectives
 from ordinal_blast.objectives import soft_labels
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # the optimised code is checked by test_accuracy
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "parity" / "golden.json").read_text())
 INPUTS = {int(k): {name: np.array(v) for name, v in given.items()} for k, given in GOLDEN["inputs"].items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def cuts(d):

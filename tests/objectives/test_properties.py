@@ -11,19 +11,12 @@ from objective_cases import BOTH, CASES, FLIP, NEGATE, SHIFT
 
 from ordinal_blast import objectives
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # the optimised code is checked by test_accuracy
 K = 4
 NAMES = objectives.names()
 TABLE = {row["name"]: row for row in objectives.table()}
 # Of module scope: all tests of one objective run in a row and share what they compiled.
 everywhere = pytest.mark.parametrize("name", NAMES, scope="module")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly():
-    """These tests compile hundreds of small functions; the optimised code is checked by test_accuracy."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @functools.cache

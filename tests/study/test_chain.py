@@ -9,6 +9,7 @@ from ordinal_blast.data import catalog, store, timelapse
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.study import configuration, grading, grid, runner, session
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 HOURS = (96.0, 104.0, 112.0, 118.0)
 
 

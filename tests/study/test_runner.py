@@ -9,6 +9,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.study import cell, configuration, grid, runner, session
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSSES = '''"""A question?"""
 def variants():
     yield "cross_entropy", {"objective.name": "cross_entropy"}

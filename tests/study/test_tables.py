@@ -8,6 +8,7 @@ import pytest
 from ordinal_blast.errors import UsageError
 from ordinal_blast.study import chain, configuration, grading, grid, runner, session
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 QUESTION = '''"""A question?"""
 def variants():
     yield "cross_entropy", {"objective.name": "cross_entropy"}
