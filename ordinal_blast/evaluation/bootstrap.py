@@ -17,7 +17,13 @@ from scipy import sparse
 
 from ordinal_blast.evaluation.metrics import COUNT_METRICS
 from ordinal_blast.evaluation.probabilistic import confidence_bins, log_loss_values, rps_values
-from ordinal_blast.evaluation.validation import as_clusters, as_labelled_probs, as_num_classes, as_pair
+from ordinal_blast.evaluation.validation import (
+    as_clusters,
+    as_labelled_probs,
+    as_num_classes,
+    as_pair,
+    check_confidence,
+)
 
 ECE_BINS = 15
 CHUNK = 2_000_000  # draws held at once: 16 MB
@@ -35,6 +41,18 @@ class Interval:
     low: float
     high: float
     undefined: float
+    assumes: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Resamples:
+    """Every metric of the summary, averaged over runs: its estimate, and its values `[R]` on R resampled test sets.
+
+    The same labels, seed and clusters draw the same test sets, so that values of two methods are paired: subtract them.
+    """
+
+    estimates: dict[str, float]
+    values: dict[str, np.ndarray]
     assumes: str
 
 
@@ -120,8 +138,8 @@ def _resampled(units: sparse.csr_array, strata: np.ndarray, resamples: int, rng:
     return _in_chunks(draw, units, resamples)
 
 
-def _limits(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Percentile limits of the defined values, and the share undefined."""
+def limits(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Percentile limits of the values `[R]` that are not nan, and the share that is."""
     defined = np.sort(values[~np.isnan(values)])
     undefined = 1 - len(defined) / len(values)
     if not len(defined):
@@ -144,15 +162,43 @@ def _difference(
     # Sums come out in another order after a swap: what is equal but for rounding must count as equal.
     as_extreme = ~(np.abs(swapped) < abs(observed) * (1 - 1e-9) - 1e-12)
     p_value = (1 + int(as_extreme.sum())) / (1 + len(swapped)) if np.isfinite(observed) else np.nan
-    low, high, undefined = _limits(drawn, confidence)
+    low, high, undefined = limits(drawn, confidence)
     return Difference(float(a[0]), float(b[0]), observed, low, high, p_value, undefined, assumes)
 
 
-def _check(resamples: int, confidence: float) -> None:
+def _check_resamples(resamples: int) -> None:
     if resamples < 1:
         raise ValueError(f"resamples must be 1 or more, found {resamples}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, found {confidence}")
+
+
+def resample(
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    num_classes: int,
+    probs: ArrayLike | None = None,
+    *,
+    seed: int,
+    clusters: ArrayLike | None = None,
+    resamples: int = 2000,
+) -> Resamples:
+    """Every metric of `metrics.summary` on resampled test sets, the mean over S runs of one method.
+
+    predictions `[S, N]`, probs `[S, N, K]`: every run is graded on the same draw of the examples `[N]`, within each
+    label, or, given clusters `[N]` (such as patients), of whole clusters. ValueError as `metrics.summary`.
+    """
+    _check_resamples(resamples)
+    each = range(len(np.asarray(predictions)))
+    sums = [_sums(labels, predictions[run], num_classes, None if probs is None else probs[run]) for run in each]
+    width = sums[0].shape[1]
+    units, strata, assumes = _units(sparse.hstack(sums, format="csr"), labels, clusters)
+
+    def mean(total: np.ndarray) -> dict[str, np.ndarray]:
+        found = [_summaries(total[:, run * width : (run + 1) * width], num_classes) for run in each]
+        return {name: np.mean([summary[name] for summary in found], axis=0) for name in found[0]}
+
+    estimates = mean(np.asarray(units.sum(axis=0))[None])
+    values = mean(_resampled(units, strata, resamples, np.random.default_rng(seed)))
+    return Resamples({name: float(value[0]) for name, value in estimates.items()}, values, assumes)
 
 
 def summary_intervals(
@@ -171,13 +217,19 @@ def summary_intervals(
     Examples `[N]` are drawn within each label, or, given clusters `[N]` (such as patients), clusters are drawn whole.
     ValueError as `metrics.summary`. Percentile limits (Efron & Tibshirani, 1993).
     """
-    _check(resamples, confidence)
-    sums = _sums(labels, predictions, num_classes, probs)
-    units, strata, assumes = _units(sums, labels, clusters)
-    estimates = _summaries(np.asarray(sums.sum(axis=0))[None], num_classes)
-    drawn = _summaries(_resampled(units, strata, resamples, np.random.default_rng(seed)), num_classes)
+    check_confidence(confidence)
+    drawn = resample(
+        labels,
+        np.asarray(predictions)[None],
+        num_classes,
+        None if probs is None else np.asarray(probs)[None],
+        seed=seed,
+        clusters=clusters,
+        resamples=resamples,
+    )
     return {
-        name: Interval(float(value[0]), *_limits(drawn[name], confidence), assumes) for name, value in estimates.items()
+        name: Interval(estimate, *limits(drawn.values[name], confidence), drawn.assumes)
+        for name, estimate in drawn.estimates.items()
     }
 
 
@@ -200,7 +252,8 @@ def summary_differences(
     (or clusters) and is (1 + number at least as extreme) / (1 + resamples), so that it is never 0 (Phipson & Smyth,
     2010). A metric that a swap leaves undefined counts as extreme. ValueError as `metrics.summary`.
     """
-    _check(resamples, confidence)
+    _check_resamples(resamples)
+    check_confidence(confidence)
     if (probs_a is None) != (probs_b is None):
         raise ValueError("give probs_a and probs_b both or neither")
     pairs = ((predictions_a, probs_a), (predictions_b, probs_b))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ordinal_blast.evaluation.placements import Placements, placements
-from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores
+from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores, check_confidence
 
 Alternative = Literal["two-sided", "less", "greater"]
 
@@ -109,8 +109,7 @@ def check_options(alternative: str, confidence: float) -> None:
     """ValueError for an unknown alternative or a confidence outside (0, 1)."""
     if alternative not in ("two-sided", "less", "greater"):
         raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', found {alternative!r}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, found {confidence}")
+    check_confidence(confidence)
 
 
 def compare(

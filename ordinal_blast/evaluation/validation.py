@@ -93,3 +93,9 @@ def as_clusters(clusters: ArrayLike, length: int) -> np.ndarray:
     if len(names) < 2:
         raise ValueError("clusters must name at least 2 clusters: one says nothing of the spread between them")
     return members
+
+
+def check_confidence(confidence: float) -> None:
+    """ValueError for a confidence outside (0, 1)."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, found {confidence}")

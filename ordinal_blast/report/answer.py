@@ -70,7 +70,8 @@ def caveats(study: Study) -> list[str]:
     notes = [varies]
     if seeds > 1:
         covers = (
-            "the spread over seeds; not which examples happen to be in the test set"
+            "the spread over seeds; which examples happen to be in the test set is covered by the bootstrap intervals "
+            "of “Had other examples been tested”, and those do not cover seeds"
             if same
             else "the spread over seeds and splits, corrected for training sets that overlap (Nadeau & Bengio 2003)"
         )
@@ -87,10 +88,10 @@ def caveats(study: Study) -> list[str]:
             "which examples were tested, not what another seed or another training set would change. Holm’s p is "
             "adjusted over the variants of one table, not over tables."
         )
-    if clustered := next((ranking for ranking in rankings if ranking.clustered), None):
+    if clustered := next((ranking for ranking in rankings if ranking.clusters is not None), None):
         notes.append(
-            f"The {len(clustered.labels):,} test examples come from {clustered.clusters:,} patients or treatments. "
-            "DeLong’s test takes them as independent: its p values are too small where those of one patient are alike."
+            f"The {len(clustered.labels):,} test examples come from {int(clustered.clusters.max()) + 1:,} patients or "
+            "treatments: DeLong’s test and the bootstrap take those as independent, not the examples."
         )
     return notes
 

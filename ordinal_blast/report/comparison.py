@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import figures, published
+from ordinal_blast.report import figures, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.formats import MISSING, count, extent, interval, number, p_value
 from ordinal_blast.report.measures import (
@@ -29,6 +29,7 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
         blocks.append(Details("More measures", [scores_table(group, SECONDARY, studio)]))
     blocks += published.blocks(group, studio)
     blocks += _differences(study, group, studio)
+    blocks += resampling.blocks(group, study.reference, studio)
     blocks.append(_confusions(study, group, studio))
     name = f"roc-{group.model}-{group.task}"
     if rankings := thresholds(group):
@@ -191,8 +192,9 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
         )
         for found in compared
     ]
+    form = "" if ranking.clusters is None else ", for examples that share a patient or treatment (Obuchowski 1997)"
     caption = (
-        f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. "
-        f"DeLong’s test against {study.reference} on scores averaged over seeds, Holm over the variants of this table."
+        f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. DeLong’s test against "
+        f"{study.reference} on scores averaged over seeds{form}; Holm over the variants of this table."
     )
     return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)

@@ -15,17 +15,15 @@ from ordinal_blast.report.results import Cell, Group
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """One binary question of the test examples, `labels` bool `[N]`, and each variant's score `[N]` for it."""
+    """One binary question of the test examples, `labels` bool `[N]`, and each variant's score `[N]` for it.
+
+    clusters `[N]`: whom each example comes from, where several come from one patient or treatment, else None.
+    """
 
     name: str
     labels: np.ndarray
     scores: dict[str, np.ndarray]
-    clusters: int | None
-
-    @property
-    def clustered(self) -> bool:
-        """Whether examples share patients or treatments, so that they are not independent."""
-        return self.clusters is not None and self.clusters < len(self.labels)
+    clusters: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Comparison:
 
 def same_examples(group: Group) -> bool:
     """Whether every cell was tested on the same examples with the same labels: only then may scores be averaged."""
-    first, *others = (_sorted(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
+    first, *others = (by_id(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
     return all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
 
@@ -54,7 +52,7 @@ def thresholds(group: Group) -> list[Ranking]:
     """
     if not same_examples(group):
         return []
-    (truth,) = _sorted(group.cells[0], group.model, group.task, "labels")
+    (truth,) = by_id(group.cells[0], group.model, group.task, "labels")
     rankings = (
         _ranking(f"{group.task.upper()} > {grade}", truth > k, truth >= 0, [group])
         for k, grade in enumerate(group.grades[:-1])
@@ -70,7 +68,7 @@ def outcome(groups: Sequence[Group]) -> Ranking | None:
     """
     model, first = groups[0].model, groups[0].cells[0]
     key = f"{model}/test/fetal_heartbeat"
-    ids = [_sorted(group.cells[0], model, group.task, "ids")[0] for group in groups]
+    ids = [by_id(group.cells[0], model, group.task, "ids")[0] for group in groups]
     if (
         not all(key in cell.predictions for group in groups for cell in group.cells)
         or not all(map(same_examples, groups))
@@ -83,9 +81,12 @@ def outcome(groups: Sequence[Group]) -> Ranking | None:
 
 
 def compare(ranking: Ranking, reference: str) -> list[Comparison]:
-    """AUC of every variant, and DeLong's paired test against the reference with Holm's adjustment over variants."""
+    """AUC of every variant, and DeLong's paired test against the reference with Holm's adjustment over variants.
+
+    Where examples are clustered it is Obuchowski's (1997) form of the test.
+    """
     tests = {
-        variant: roc.delong_test(ranking.labels, scores, ranking.scores[reference])
+        variant: roc.delong_test(ranking.labels, scores, ranking.scores[reference], clusters=ranking.clusters)
         for variant, scores in ranking.scores.items()
         if reference in ranking.scores and variant != reference
     }
@@ -104,24 +105,33 @@ def compare(ranking: Ranking, reference: str) -> list[Comparison]:
     ]
 
 
+def clusters_of(group: Group, known: np.ndarray) -> np.ndarray | None:
+    """The patient or treatment `[N]` of the known test examples, sorted by id; None where each has its own."""
+    cell = group.cells[0]
+    patients = cell.predictions.get(f"{group.model}/test/groups")
+    if patients is None:
+        return None
+    clusters = np.unique(patients[_order(cell, group.model, group.task)][known], return_inverse=True)[1]
+    return clusters if len(clusters) and clusters.max() + 1 < len(clusters) else None
+
+
 def _order(cell: Cell, model: str, task: str) -> np.ndarray:
     return np.argsort(cell.of_test(model, task, "ids"), kind="stable")
 
 
-def _sorted(cell: Cell, model: str, task: str, *fields: str) -> list[np.ndarray]:
+def by_id(cell: Cell, model: str, task: str, *fields: str) -> list[np.ndarray]:
     """Fields `[N]` of the test split, sorted by id."""
     order = _order(cell, model, task)
     return [cell.of_test(model, task, field)[order] for field in fields]
 
 
 def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequence[Group]) -> Ranking | None:
-    """The ranking of known examples by the groups' summed scores; None where a side has fewer than two examples."""
+    """The ranking of known examples by the groups' summed scores; None where a side has fewer than two clusters."""
     labels = positive[known]
-    if min(labels.sum(), (~labels).sum()) < 2:
+    clusters = clusters_of(groups[0], known)
+    independent = np.arange(len(labels)) if clusters is None else clusters
+    if min(len(np.unique(independent[side])) for side in (labels, ~labels)) < 2:
         return None
-    model, first = groups[0].model, groups[0].cells[0]
-    patients = first.predictions.get(f"{model}/test/groups")
-    clusters = None if patients is None else len(np.unique(patients[_order(first, model, groups[0].task)][known]))
     everywhere = [variant for variant in groups[0].variants if all(variant in group.variants for group in groups)]
     scores = {variant: sum(_seed_average(group, variant) for group in groups)[known] for variant in everywhere}
     return Ranking(name, labels, scores, clusters)
@@ -130,4 +140,4 @@ def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequenc
 def _seed_average(group: Group, variant: str) -> np.ndarray:
     """The variant's expected grade, averaged over its seeds, float64 `[N]`, sorted by id."""
     cells = [cell for cell in group.cells if cell.variant == variant]
-    return np.mean([_sorted(cell, group.model, group.task, "scores")[0] for cell in cells], axis=0, dtype=np.float64)
+    return np.mean([by_id(cell, group.model, group.task, "scores")[0] for cell in cells], axis=0, dtype=np.float64)

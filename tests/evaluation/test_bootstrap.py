@@ -35,6 +35,23 @@ def test_a_seed_fixes_the_result_and_another_changes_it():
     assert once["log_loss"] != other["log_loss"]
 
 
+@pytest.mark.parametrize("clusters", [None, np.arange(120) // 3])
+def test_runs_are_resampled_together_and_averaged(clusters):
+    labels, a, b, p, q = draw()
+    options = {"seed": 4, "clusters": clusters, "resamples": 40}
+    both = bootstrap.resample(labels, np.stack([a, b]), 3, np.stack([p, q]), **options)
+    one, other = (bootstrap.resample(labels, g[None], 3, r[None], **options) for g, r in ((a, p), (b, q)))
+    assert both.estimates == pytest.approx(
+        {name: (value + other.estimates[name]) / 2 for name, value in one.estimates.items()}, rel=1e-12
+    )
+    for name, values in both.values.items():
+        assert values.shape == (40,)
+        np.testing.assert_allclose(values, (one.values[name] + other.values[name]) / 2, rtol=1e-12)
+    # Paired draws: the difference of a method to itself is nothing on every test set.
+    again = bootstrap.resample(labels, np.stack([a, b]), 3, np.stack([p, q]), **options)
+    assert all(np.array_equal(again.values[name], values, equal_nan=True) for name, values in both.values.items())
+
+
 def test_memory_chunks_change_nothing(monkeypatch):
     labels, a, b, p, q = draw()
     whole = bootstrap.summary_differences(labels, a, b, 3, p, q, seed=0, resamples=50, clusters=np.arange(120) // 2)

@@ -35,7 +35,10 @@ def test_thresholds_rank_seed_averaged_scores(small):
             scores = [averaged(small, variant, f"rnn/test/{group.task}/scores")[known] for variant in range(3)]
             areas = [area(truth[known] > k, score) for score in scores]
             assert [comparison.auc for comparison in compared] == pytest.approx(areas, rel=1e-12)
-            p = [roc.delong_test(truth[known] > k, score, scores[0]).p_value for score in scores[1:]]
+            clusters = np.arange(len(truth))[known] // 2
+            tests = [roc.delong_test(truth[known] > k, score, scores[0], clusters=clusters) for score in scores[1:]]
+            p = [test.p_value for test in tests]
+            assert p[0] != pytest.approx(roc.delong_test(truth[known] > k, scores[1], scores[0]).p_value, rel=1e-3)
             assert [comparison.p for comparison in compared[1:]] == pytest.approx(p, rel=1e-9)
             assert [c.difference for c in compared[1:]] == pytest.approx([a - areas[0] for a in areas[1:]], abs=1e-12)
             holm = [min(1, 2 * min(p)), max(max(p), min(1, 2 * min(p)))]
@@ -53,8 +56,8 @@ def test_outcome_sums_the_expected_grades(write_run, tmp_path):
         total = averaged(run, number, "rnn/test/icm/scores") + averaged(run, number, "rnn/test/te/scores")
         np.testing.assert_allclose(ranking.scores[variant], total[known], rtol=1e-12)
     np.testing.assert_array_equal(ranking.labels, heartbeat[known] == 1)
-    assert ranking.clusters == len({index // 2 for index in np.flatnonzero(known)})
-    assert ranking.clustered
+    patients = np.flatnonzero(known) // 2  # by id, as the ids are in order
+    np.testing.assert_array_equal(ranking.clusters[:, None] == ranking.clusters, patients[:, None] == patients)
 
 
 def test_other_examples_per_seed_are_not_averaged(write_run, tmp_path):
