@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
-import logging
-import os
+import shutil
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -20,6 +18,7 @@ from ordinal_blast.types import Task
 
 _VERSION = "1.0.0"
 _CHUNK = 128  # records decoded at a time
+_SHARD = 2**30  # bytes of records in a file, before compression
 
 
 class SourceMissingError(UserError):
@@ -55,58 +54,54 @@ def pixels(*shape: int) -> tfds.features.Tensor:
     return tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)
 
 
-class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """The TFDS builder of any Source."""
-
-    VERSION = tfds.core.Version(_VERSION)
-    url_infos: ClassVar = {}  # nothing is downloaded; TFDS would search the package's resources for checksums
-
-    def __init__(self, source: Source, data_dir: str) -> None:
-        self.name = source.name
-        self._source = source
-        super().__init__(data_dir=data_dir, file_format="array_record")
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        source = self._source
-        tasks = [{"name": task.name, "grades": list(task.grades)} for task in source.tasks]
-        metadata = {"tasks": tasks, "licence": source.licence, "identity": dict(source.identity)}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(dict(source.features)),
-            description=source.summary,
-            citation=source.citation,
-            metadata=tfds.core.MetadataDict(metadata | {"extras": dict(source.extras)}),
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        return {name: self._numbered(records) for name, records in self._source.splits.items()}
-
-    def _generate_examples(self) -> None:
-        raise NotImplementedError("every split has its own generator")
-
-    @staticmethod
-    def _numbered(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        yield from enumerate(records())
-
-
 def build(source: Source, cache: Path) -> Path:
     """Write the source's records under `cache` unless they are there; returns the folder of the built dataset.
 
-    Raises UserError when the disk refuses. A killed build leaves no half dataset: TFDS renames when it is complete.
+    Records are written as they come, so that a dataset may be larger than memory. Raises UserError when the disk
+    refuses. A failed or killed build leaves no half dataset under this name: the folder is renamed when it is whole.
     """
     parent = cache / source.name / digest(source.identity)
     folder = parent / source.name / _VERSION
     if not (folder / "dataset_info.json").exists():
-        logging.getLogger("absl").setLevel(logging.WARNING)
         try:
-            with _quiet():
-                _Builder(source, str(parent)).download_and_prepare()
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = parent / f"unfinished-{uuid.uuid4().hex[:8]}"
+            unfinished.mkdir()
+            try:
+                _write(source, unfinished)
+                if not folder.exists():  # another process may have built it meanwhile
+                    unfinished.rename(folder)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
         except OSError as error:
             raise UserError(
                 f"cannot build {source.name} in {parent}: {error.strerror or error}; free space or set data.cache"
             ) from error
     return folder
+
+
+def _write(source: Source, folder: Path) -> None:
+    """The records and the description of a dataset, as TFDS and ArrayRecord lay them out, in an empty folder.
+
+    TFDS's writer of records in order; its builders gather a split in memory and need TensorFlow beyond 1 GB.
+    """
+    tasks = [{"name": task.name, "grades": list(task.grades)} for task in source.tasks]
+    metadata = {"tasks": tasks, "licence": source.licence, "identity": dict(source.identity)}
+    info = tfds.core.DatasetInfo(
+        builder=tfds.core.DatasetIdentity(
+            name=source.name, version=tfds.core.Version(_VERSION), data_dir=str(folder), module_name=__name__
+        ),
+        features=tfds.features.FeaturesDict(dict(source.features)),
+        description=source.summary,
+        citation=source.citation,
+        metadata=tfds.core.MetadataDict(metadata | {"extras": dict(source.extras)}),
+        disable_shuffling=True,
+    )
+    length = max(1, _SHARD // sum(_sizes(info.features).values()))
+    writer = tfds.core.SequentialWriter(info, max_examples_per_shard=length, file_format="array_record")
+    writer.initialize_splits(list(source.splits))
+    writer.add_examples({name: records() for name, records in source.splits.items()})
+    writer.close_all()
 
 
 def built(name: str, cache: Path) -> list[Path]:
@@ -199,7 +194,7 @@ def check_labels(labels: np.ndarray, task: Task, where: str) -> None:
 
 
 def _columns(features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int) -> dict[str, Any]:
-    sizes = {name: int(np.prod(feature.shape)) * _itemsize(feature.np_dtype) for name, feature in features.items()}
+    sizes = _sizes(features)
     small = [name for name, size in sizes.items() if size <= large]
     values: dict[str, list[Any]] = {name: [] for name in small}
     for source in sources:
@@ -212,20 +207,13 @@ def _columns(features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], l
     return columns | {name: Records(sources, starts, name) for name in sizes if name not in columns}
 
 
+def _sizes(features: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes of each field of a record; a text counts one."""
+    return {name: int(np.prod(feature.shape)) * _itemsize(feature.np_dtype) for name, feature in features.items()}
+
+
 def _itemsize(dtype: Any) -> int:
     try:
         return np.dtype(dtype).itemsize
     except TypeError:
         return 1
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Silence TFDS's own banner and bars: the caller reports progress in its own words."""
-    tfds.disable_progress_bar()
-    with (
-        contextlib.redirect_stdout(io.StringIO()),
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield

@@ -1,5 +1,7 @@
 """The MedMNIST source and the store: a round trip, and every kind of bad file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,33 @@ def test_a_round_trip_keeps_every_pixel_label_and_split(tmp_path):
         np.testing.assert_array_equal(dataset.columns["label/grade"][rows], made[f"{split}_labels"][:, 0])
     assert (dataset.name, dataset.licence, dataset.tasks[0].grades) == ("eyes", "CC BY 4.0", ("0", "1", "2"))
     assert dataset.columns["id"][splits["test"][0]] == "test-00000"
+
+
+def test_records_are_written_as_they_come_to_as_many_files_as_it_takes(tmp_path, monkeypatch):
+    made = arrays()
+    np.savez(tmp_path / "eyes.npz", **made)
+    monkeypatch.setattr(store, "_SHARD", 4 * (5 * 6 * 3 + 8))  # four records: image, label, texts
+    folder = catalog.prepare(data(tmp_path))
+    assert len(list(folder.glob("*train.array_record*"))) == 3  # of 9 records
+    columns = store.open_dataset(folder).columns
+    together = np.concatenate([made[f"{split}_images"] for split in ("train", "val", "test")])
+    np.testing.assert_array_equal(columns["image"], together)
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    np.savez(tmp_path / "eyes.npz", **arrays())
+    source = medmnist.source(tmp_path, **OPTIONS)
+
+    def records():
+        yield next(iter(source.splits["train"]()))
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match=r"cannot build eyes in .*: No space left on device; free space or set data"):
+        store.build(dataclasses.replace(source, splits=source.splits | {"train": records}), tmp_path / "cache")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert store.built("eyes", tmp_path / "cache") == []
+    columns = store.open_dataset(store.build(source, tmp_path / "cache")).columns
+    assert len(columns["id"]) == 16
 
 
 def test_large_fields_are_decoded_when_indexed(tmp_path):
