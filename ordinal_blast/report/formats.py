@@ -17,11 +17,11 @@ def number(value: float, digits: int = 3, sign: bool = False) -> str:
     return (text.lstrip("+-") if float(text) == 0 else text).replace("-", "−")
 
 
-def interval(low: float, high: float) -> str:
-    """An interval of signed ends, or `no interval`."""
+def interval(low: float, high: float, sign: bool = True) -> str:
+    """An interval, its ends signed unless told otherwise, or `no interval`."""
     if not math.isfinite(low):
         return "no interval"
-    return f"[{number(low, sign=True)}, {number(high, sign=True)}]"
+    return f"[{number(low, sign=sign)}, {number(high, sign=sign)}]"
 
 
 def p_value(value: float) -> str:

@@ -74,8 +74,8 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
 
     def entry(each: OverExamples) -> Entry:
         own = each.variant == reference
-        shown = number(each.value) if own else number(each.value, sign=True)
-        return Entry(shown, interval(each.low, each.high), not own and each.excludes_zero)
+        shown = number(each.value, sign=not own), interval(each.low, each.high, sign=not own)
+        return Entry(*shown, not own and each.excludes_zero)
 
     lines = [
         Line(variant, [entry(found[variant, measure]) for measure in measures], studio.mark(variant))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ordinal_blast import report
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.report import resampling
 from ordinal_blast.report.measures import PRIMARY, differences, over_seeds
@@ -65,6 +66,18 @@ def test_nothing_where_seeds_have_other_examples_or_the_reference_is_missing(wri
     assert not any(_over(group, "cross_entropy") for group in load(run).groups())
     run = write_run(tmp_path / "other", seeds=(0,), models=("rnn",), n=40, missing=("0-s0",))
     assert not any(_over(group, "cross_entropy") for group in load(run).groups())
+
+
+def test_the_page_shows_scores_unsigned_and_differences_signed(small, tmp_path):
+    text = (report.write([small], tmp_path / "report", "c").parent / "report.md").read_text()
+    study = load(small)
+    for group in study.groups():
+        errors = [each for each in _over(group, study.reference) if each.measure.key == "mse"]
+        own, other = errors[:2]
+        assert f"{own.value:.3f} [{own.low:.3f}, {own.high:.3f}]" in text
+        assert f"{other.value:+.3f} [{other.low:+.3f}, {other.high:+.3f}]".replace("-", "−") in text
+    assert text.count("### Had other examples been tested") == len(study.groups())
+    assert f"{resampling.RESAMPLES:,} times 30 patients or treatments drawn whole" in text
 
 
 def _over(group, reference):
