@@ -1,6 +1,6 @@
-"""How does every objective there is do, each with its default options?
+"""How does every objective of the package do, each with its default options?
 
-The study to run first on data of your own, and the one to put a new loss into: it is in it by itself.
+The study to run first on data of your own.
 """
 
 from collections.abc import Iterator

@@ -57,8 +57,9 @@ def pixels(*shape: int) -> tfds.features.Tensor:
 def build(source: Source, cache: Path) -> Path:
     """Write the source's records under `cache` unless they are there; returns the folder of the built dataset.
 
-    Records are written as they come, so that a dataset may be larger than memory. Raises UserError when the disk
-    refuses. A failed or killed build leaves no half dataset under this name: the folder is renamed when it is whole.
+    Records are written as they come, so that a dataset of large records may be larger than memory. Raises UserError
+    when the disk refuses or a split is empty. A failed or killed build leaves no half dataset under this name: the
+    folder is renamed when it is whole.
     """
     parent = cache / source.name / digest(source.identity)
     folder = parent / source.name / _VERSION
@@ -73,9 +74,10 @@ def build(source: Source, cache: Path) -> Path:
                     unfinished.rename(folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # ArrayRecord's writer raises the latter
+            reason = getattr(error, "strerror", None) or error
             raise UserError(
-                f"cannot build {source.name} in {parent}: {error.strerror or error}; free space or set data.cache"
+                f"cannot build {source.name} in {parent}: {reason}; free space or set data.cache"
             ) from error
     return folder
 
@@ -102,6 +104,9 @@ def _write(source: Source, folder: Path) -> None:
     writer.initialize_splits(list(source.splits))
     writer.add_examples({name: records() for name, records in source.splits.items()})
     writer.close_all()
+    for name, split in info.splits.items():
+        if not split.num_examples:
+            raise UserError(f"{source.name} has no records in its split {name}: leave the split out or fill it")
 
 
 def built(name: str, cache: Path) -> list[Path]:

@@ -138,7 +138,7 @@ def _resampled(units: sparse.csr_array, strata: np.ndarray, resamples: int, rng:
     return _in_chunks(draw, units, resamples)
 
 
-def limits(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+def limits(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
     """Percentile limits of the values `[R]` that are not nan, and the share that is."""
     defined = np.sort(values[~np.isnan(values)])
     undefined = 1 - len(defined) / len(values)
@@ -181,19 +181,21 @@ def resample(
     clusters: ArrayLike | None = None,
     resamples: int = 2000,
 ) -> Resamples:
-    """Every metric of `metrics.summary` on resampled test sets, the mean over S runs of one method.
+    """Every metric of `metrics.summary` on resampled test sets, the mean over M runs of one method.
 
-    predictions `[S, N]`, probs `[S, N, K]`: every run is graded on the same draw of the examples `[N]`, within each
+    predictions `[M, N]`, probs `[M, N, K]`: every run is graded on the same draw of the examples `[N]`, within each
     label, or, given clusters `[N]` (such as patients), of whole clusters. ValueError as `metrics.summary`.
     """
     _check_resamples(resamples)
-    each = range(len(np.asarray(predictions)))
-    sums = [_sums(labels, predictions[run], num_classes, None if probs is None else probs[run]) for run in each]
+    runs = len(np.asarray(predictions))
+    if runs < 1 or (probs is not None and len(np.asarray(probs)) != runs):
+        raise ValueError("predictions [M, N] must hold 1 run or more, and probs [M, N, K] as many")
+    sums = [_sums(labels, predictions[m], num_classes, None if probs is None else probs[m]) for m in range(runs)]
     width = sums[0].shape[1]
     units, strata, assumes = _units(sparse.hstack(sums, format="csr"), labels, clusters)
 
     def mean(total: np.ndarray) -> dict[str, np.ndarray]:
-        found = [_summaries(total[:, run * width : (run + 1) * width], num_classes) for run in each]
+        found = [_summaries(total[:, m * width : (m + 1) * width], num_classes) for m in range(runs)]
         return {name: np.mean([summary[name] for summary in found], axis=0) for name in found[0]}
 
     estimates = mean(np.asarray(units.sum(axis=0))[None])

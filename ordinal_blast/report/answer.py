@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordinal_blast.report import published
+from ordinal_blast.report import published, resampling
 from ordinal_blast.report.formats import count, interval, listed, number, quoted
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
-from ordinal_blast.report.rankings import same_examples, thresholds
+from ordinal_blast.report.rankings import patients_of, same_examples, thresholds, units
 from ordinal_blast.report.results import Group, Study
+
+FEW = 30  # patients below which DeLong's normal approximation and the bootstrap are known to be too sure
 
 
 def lead(study: Study) -> str:
@@ -70,8 +72,7 @@ def caveats(study: Study) -> list[str]:
     notes = [varies]
     if seeds > 1:
         covers = (
-            "the spread over seeds; which examples happen to be in the test set is covered by the bootstrap intervals "
-            "of “Had other examples been tested”, and those do not cover seeds"
+            "the spread over seeds; not which examples happen to be in the test set"
             if same
             else "the spread over seeds and splits, corrected for training sets that overlap (Nadeau & Bengio 2003)"
         )
@@ -88,10 +89,17 @@ def caveats(study: Study) -> list[str]:
             "which examples were tested, not what another seed or another training set would change. Holm’s p is "
             "adjusted over the variants of one table, not over tables."
         )
-    if clustered := next((ranking for ranking in rankings if ranking.clusters is not None), None):
+    if any(resampling.allowed(group, study.reference) for group in groups):
         notes.append(
-            f"The {len(clustered.labels):,} test examples come from {int(clustered.clusters.max()) + 1:,} patients or "
-            "treatments: DeLong’s test and the bootstrap take those as independent, not the examples."
+            "The bootstrap intervals under “Had other examples been tested” cover which examples happen to be in the "
+            "test set, and not the seeds."
+        )
+    patients = next((found for group in groups if (found := patients_of(group)) is not None), None)
+    if patients is not None:
+        few = ". With so few, p values and intervals are too small" if patients.max() + 1 < FEW else ""
+        notes.append(
+            f"The {len(patients):,} test examples come from {units(patients)}: DeLong’s test and the bootstrap take "
+            f"those as independent, not the examples{few}."
         )
     return notes
 

@@ -18,7 +18,7 @@ from ordinal_blast.report.measures import (
     present,
 )
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Ranking, compare, same_examples, thresholds
+from ordinal_blast.report.rankings import Ranking, compare, same_examples, thresholds, units
 from ordinal_blast.report.results import Group, Study
 
 
@@ -35,7 +35,7 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
     if rankings := thresholds(group):
         found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
     else:
-        reason = "Cells were tested on different examples, or a boundary has fewer than two examples on a side: no ROC."
+        reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         found = [Part("Ranking of grades", [Text(reason)])]
     return Section(f"{key}-{group.model}-{group.task}", group.title, [*blocks, *found])
 
@@ -192,7 +192,7 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
         )
         for found in compared
     ]
-    form = "" if ranking.clusters is None else ", for examples that share a patient or treatment (Obuchowski 1997)"
+    form = "" if ranking.clusters is None else f", for {units(ranking.clusters)} (Obuchowski 1997)"
     caption = (
         f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. DeLong’s test against "
         f"{study.reference} on scores averaged over seeds{form}; Holm over the variants of this table."

@@ -40,7 +40,12 @@ class Comparison:
 
 
 def same_examples(group: Group) -> bool:
-    """Whether every cell was tested on the same examples with the same labels: only then may scores be averaged."""
+    """Whether every cell was tested on the same examples of the same data: only then may scores be averaged.
+
+    Hold-outs name their rows alike, and stratified ones even label them alike: the identity of the data tells.
+    """
+    if len({cell.result["dataset"]["identity"] for cell in group.cells}) > 1:
+        return False
     first, *others = (by_id(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
     return all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
@@ -48,7 +53,8 @@ def same_examples(group: Group) -> bool:
 def thresholds(group: Group) -> list[Ranking]:
     """One ranking per boundary between grades, "grade > k", scored by the expected grade averaged over seeds.
 
-    Empty where cells were tested on different examples; a boundary with fewer than two examples on a side is left out.
+    Empty where cells were tested on different examples; a boundary with fewer than two examples, or patients, on a side
+    is left out.
     """
     if not same_examples(group):
         return []
@@ -63,8 +69,8 @@ def thresholds(group: Group) -> list[Ranking]:
 def outcome(groups: Sequence[Group]) -> Ranking | None:
     """Fetal heartbeat ranked by the sum of the expected grades of one model's tasks, averaged over seeds.
 
-    None where the outcome is not known, has fewer than two examples of a kind, or where cells were tested on different
-    examples. Variants without one of the tasks are left out.
+    None where the outcome is not known, has fewer than two examples (or patients) of a kind, or where cells were tested
+    on different examples. Variants without one of the tasks are left out.
     """
     model, first = groups[0].model, groups[0].cells[0]
     key = f"{model}/test/fetal_heartbeat"
@@ -105,14 +111,24 @@ def compare(ranking: Ranking, reference: str) -> list[Comparison]:
     ]
 
 
-def clusters_of(group: Group, known: np.ndarray) -> np.ndarray | None:
-    """The patient or treatment `[N]` of the known test examples, sorted by id; None where each has its own."""
+def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | None:
+    """The patient or treatment `[N]` of each known test example, sorted by id; None where each has its own.
+
+    known: bool, by id; left out, the examples with a label.
+    """
     cell = group.cells[0]
-    patients = cell.predictions.get(f"{group.model}/test/groups")
-    if patients is None:
+    names = cell.predictions.get(f"{group.model}/test/groups")
+    if names is None:
         return None
-    clusters = np.unique(patients[_order(cell, group.model, group.task)][known], return_inverse=True)[1]
-    return clusters if len(clusters) and clusters.max() + 1 < len(clusters) else None
+    known = by_id(cell, group.model, group.task, "labels")[0] >= 0 if known is None else known
+    patients = np.unique(names[_order(cell, group.model, group.task)][known], return_inverse=True)[1]
+    return patients if len(patients) and patients.max() + 1 < len(patients) else None
+
+
+def units(patients: np.ndarray) -> str:
+    """How many patients or treatments examples come from, in words."""
+    number = int(patients.max()) + 1
+    return f"{number:,} {'patient or treatment' if number == 1 else 'patients or treatments'}"
 
 
 def _order(cell: Cell, model: str, task: str) -> np.ndarray:
@@ -126,9 +142,9 @@ def by_id(cell: Cell, model: str, task: str, *fields: str) -> list[np.ndarray]:
 
 
 def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequence[Group]) -> Ranking | None:
-    """The ranking of known examples by the groups' summed scores; None where a side has fewer than two clusters."""
+    """Known examples ranked by the groups' summed scores; None where a side has fewer than two, or of one patient."""
     labels = positive[known]
-    clusters = clusters_of(groups[0], known)
+    clusters = patients_of(groups[0], known)
     independent = np.arange(len(labels)) if clusters is None else clusters
     if min(len(np.unique(independent[side])) for side in (labels, ~labels)) < 2:
         return None

@@ -1,17 +1,18 @@
-"""What another test set would have changed: scores and differences on resampled test examples, with models fixed."""
+"""What other test examples would have changed: scores and differences on resampled test sets, with models fixed."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
-from ordinal_blast.report.formats import count, interval, number
+from ordinal_blast.report.formats import MISSING, count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import by_id, clusters_of, same_examples
+from ordinal_blast.report.rankings import by_id, patients_of, same_examples, units
 from ordinal_blast.report.results import Group
 
 RESAMPLES = 2000
@@ -19,79 +20,96 @@ SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class OverExamples:
-    """A measure of one variant, or its difference to the reference, with its bootstrap interval over test examples."""
+class Spread:
+    """A value with its bootstrap interval; `undefined` is the share of resamples where it does not exist."""
 
-    variant: str
-    measure: Measure
     value: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval leaves zero outside."""
-        return self.low > 0 or self.high < 0
+    undefined: float
 
 
-def over_examples(group: Group, reference: str, measures: list[Measure]) -> list[OverExamples]:
-    """The reference's scores, then every other variant minus the reference; means over the seeds that finished.
+@dataclasses.dataclass(frozen=True)
+class OverExamples:
+    """The reference's scores, every other variant minus it, over seeds that both finished, and what was drawn."""
 
-    Examples are drawn within each grade, or by whole patient or treatment where they share one. Empty where seeds were
-    tested on different examples, or without the reference.
-    """
+    scores: dict[Measure, Spread]
+    differences: dict[tuple[str, Measure], Spread]
+    drawn: str
+
+
+def allowed(group: Group, reference: str) -> bool:
+    """Whether test sets may be drawn: the reference finished, all seeds saw one test set, not of one patient alone."""
     if reference not in group.variants or not same_examples(group):
-        return []
+        return False
+    patients = patients_of(group)
+    return patients is None or patients.max() > 0
+
+
+def over_examples(group: Group, reference: str, measures: list[Measure]) -> OverExamples | None:
+    """Intervals over test examples, drawn one by one or by whole patient or treatment where they share one.
+
+    Not within grades: another test set has other shares of them too. None where it is not allowed.
+    """
+    if not allowed(group, reference):
+        return None
     labels = by_id(group.cells[0], group.model, group.task, "labels")[0]
     known = labels >= 0
-    clusters = clusters_of(group, known)
+    patients = patients_of(group)
+    clusters = np.arange(known.sum()) if patients is None else patients
+    cells = {(cell.variant, cell.seed): cell for cell in group.cells}
+    seeds = {variant: {seed for name, seed in cells if name == variant} for variant in group.variants}
 
-    def drawn(variant: str) -> bootstrap.Resamples:
-        cells = [cell for cell in group.cells if cell.variant == variant]
-        grades = np.stack([by_id(cell, group.model, group.task, "grades")[0][known] for cell in cells])
+    @functools.cache
+    def resampled(variant: str, common: frozenset[int]) -> bootstrap.Resamples:
+        grades = [by_id(cells[variant, seed], group.model, group.task, "grades")[0][known] for seed in sorted(common)]
         k = len(group.grades)
-        return bootstrap.resample(labels[known], grades, k, seed=SEED, clusters=clusters, resamples=RESAMPLES)
+        return bootstrap.resample(labels[known], np.stack(grades), k, seed=SEED, clusters=clusters, resamples=RESAMPLES)
 
-    base = drawn(reference)
-    found = []
-    for variant in (reference, *(variant for variant in group.variants if variant != reference)):
-        other = None if variant == reference else drawn(variant)
-        for measure in measures:
-            value, values = base.estimates[measure.key], base.values[measure.key]
-            if other:
-                value, values = other.estimates[measure.key] - value, other.values[measure.key] - values
-            low, high, _ = bootstrap.limits(values, LEVEL)
-            found.append(OverExamples(variant, measure, value, low, high))
-    return found
+    def spread(estimate: float, values: np.ndarray) -> Spread:
+        return Spread(estimate, *bootstrap.limits(values, LEVEL))
+
+    own = resampled(reference, frozenset(seeds[reference]))
+    differences = {}
+    for variant in group.variants:
+        common = frozenset(seeds[variant] & seeds[reference])
+        if variant != reference and common:
+            a, b = resampled(variant, common), resampled(reference, common)
+            for m in measures:
+                gap = a.estimates[m.key] - b.estimates[m.key]
+                differences[variant, m] = spread(gap, a.values[m.key] - b.values[m.key])
+    return OverExamples(
+        {m: spread(own.estimates[m.key], own.values[m.key]) for m in measures},
+        differences,
+        count(len(clusters), "test example") if patients is None else f"{units(patients)}, whole",
+    )
 
 
 def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     """The table of intervals over test examples, or nothing where there are none."""
     measures = present(group, PRIMARY)
-    found = {(each.variant, each.measure): each for each in over_examples(group, reference, measures)}
+    found = over_examples(group, reference, measures)
     if not found:
         return []
 
-    def entry(each: OverExamples) -> Entry:
-        own = each.variant == reference
-        shown = number(each.value, sign=not own), interval(each.low, each.high, sign=not own)
-        return Entry(*shown, not own and each.excludes_zero)
+    def entry(each: Spread | None) -> Entry:
+        if each is None:
+            return Entry(MISSING)
+        return Entry(number(each.value, sign=True), interval(each.low, each.high), each.low > 0 or each.high < 0)
 
+    scores = (found.scores[m] for m in measures)
+    own = [Entry(number(each.value), interval(each.low, each.high, sign=False)) for each in scores]
+    variants = dict.fromkeys(variant for variant, _ in found.differences)
     lines = [
-        Line(variant, [entry(found[variant, measure]) for measure in measures], studio.mark(variant))
-        for variant in dict.fromkeys(variant for variant, _ in found)
+        Line(reference, own, studio.mark(reference)),
+        *(Line(v, [entry(found.differences.get((v, m))) for m in measures], studio.mark(v)) for v in variants),
     ]
-    known = by_id(group.cells[0], group.model, group.task, "labels")[0] >= 0
-    clusters = clusters_of(group, known)
-    drawn = (
-        f"{count(int(known.sum()), 'test example')} drawn within each grade"
-        if clusters is None
-        else f"{count(int(clusters.max()) + 1, 'patient')} or treatments drawn whole"
-    )
+    undefined = max(each.undefined for each in (*found.scores.values(), *found.differences.values()))
+    omitted = f" Up to {undefined:.1%} of the draws, where a measure does not exist, are left out." if undefined else ""
     caption = (
-        f"The score of {reference}, and every other variant minus it, means over seeds. In brackets the 95 % bootstrap "
-        f"interval over test examples ({RESAMPLES:,} times {drawn}), bold where a difference excludes zero. Models are "
-        "fixed: it does not cover what another seed would have changed."
+        f"The score of {reference}, and every other variant minus it, means over the seeds that both finished. In "
+        f"brackets the {LEVEL:.0%} bootstrap interval over test examples ({RESAMPLES:,} draws of {found.drawn}), bold "
+        f"where a difference excludes zero. Models are fixed: another seed is not covered.{omitted}"
     )
     header = ["Variant", *(measure.heading for measure in measures)]
     return [Part("Had other examples been tested", [Table(caption, header, lines)])]

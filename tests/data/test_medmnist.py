@@ -1,6 +1,7 @@
 """The MedMNIST source and the store: a round trip, and every kind of bad file."""
 
 import dataclasses
+import resource
 
 import numpy as np
 import pytest
@@ -48,20 +49,28 @@ def test_records_are_written_as_they_come_to_as_many_files_as_it_takes(tmp_path,
     np.testing.assert_array_equal(columns["image"], together)
 
 
-def test_a_build_that_fails_leaves_nothing(tmp_path):
-    np.savez(tmp_path / "eyes.npz", **arrays())
+def test_a_build_that_the_disk_refuses_leaves_nothing(tmp_path):
+    np.savez(tmp_path / "eyes.npz", **arrays((200, 3, 4)))
     source = medmnist.source(tmp_path, **OPTIONS)
-
-    def records():
-        yield next(iter(source.splits["train"]()))
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(UserError, match=r"cannot build eyes in .*: No space left on device; free space or set data"):
-        store.build(dataclasses.replace(source, splits=source.splits | {"train": records}), tmp_path / "cache")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))  # bytes a file may have: as good as a full disk
+    try:
+        with pytest.raises(UserError, match=r"cannot build eyes in .*File too large.*; free space or set data.cache"):
+            store.build(source, tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert store.built("eyes", tmp_path / "cache") == []
     columns = store.open_dataset(store.build(source, tmp_path / "cache")).columns
-    assert len(columns["id"]) == 16
+    assert len(columns["id"]) == 207
+
+
+def test_an_empty_split_is_refused(tmp_path):
+    np.savez(tmp_path / "eyes.npz", **arrays())
+    source = medmnist.source(tmp_path, **OPTIONS)
+    with pytest.raises(UserError, match="eyes has no records in its split val"):
+        store.build(dataclasses.replace(source, splits=source.splits | {"val": lambda: iter(())}), tmp_path / "cache")
+    assert store.built("eyes", tmp_path / "cache") == []
 
 
 def test_large_fields_are_decoded_when_indexed(tmp_path):

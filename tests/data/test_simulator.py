@@ -1,6 +1,7 @@
 """The simulator keeps the population of Kragh et al. (2019) and draws each embryo alone."""
 
 import dataclasses
+import importlib
 import itertools
 
 import jax
@@ -130,10 +131,12 @@ def test_frames_do_not_depend_on_company_or_chunks(rendered):
     np.testing.assert_array_equal(many_masks, masks[crowd])
 
 
-def test_records_are_the_rendered_rows(rendered):
+def test_records_are_the_rendered_rows(rendered, monkeypatch):
     frames, masks, hpi = rendered
     rows = population(SMALL)
-    for i, record in enumerate(records(SMALL, embryos_at_once=4)):
+    module = importlib.import_module(render.__module__)
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", 4 * frames[0].nbytes)  # four recordings held at once
+    for i, record in enumerate(records(SMALL)):
         np.testing.assert_array_equal(record["frames"], frames[i])
         np.testing.assert_array_equal(record["masks"], masks[i])
         np.testing.assert_array_equal(record["hpi"], hpi)

@@ -47,9 +47,8 @@ def test_runs_are_resampled_together_and_averaged(clusters):
     for name, values in both.values.items():
         assert values.shape == (40,)
         np.testing.assert_allclose(values, (one.values[name] + other.values[name]) / 2, rtol=1e-12)
-    # Paired draws: the difference of a method to itself is nothing on every test set.
-    again = bootstrap.resample(labels, np.stack([a, b]), 3, np.stack([p, q]), **options)
-    assert all(np.array_equal(again.values[name], values, equal_nan=True) for name, values in both.values.items())
+    with pytest.raises(ValueError, match="must hold 1 run or more"):
+        bootstrap.resample(labels, np.stack([a, b]), 3, p[None], **options)
 
 
 def test_memory_chunks_change_nothing(monkeypatch):

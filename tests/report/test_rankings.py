@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,19 @@ def test_other_examples_per_seed_are_not_averaged(write_run, tmp_path):
     assert not any(map(rankings.same_examples, study.groups()))
     assert [rankings.thresholds(group) for group in study.groups()] == [[], []]
     assert rankings.outcome(study.groups()) is None
+
+
+def test_other_data_with_rows_of_the_same_names_and_labels_are_other_examples(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
+    assert rankings.same_examples(load(run).groups()[0])
+    for name in ("0-s1", "1-s1"):  # the second hold-out of the same table, stratified and named like the first
+        file = run / "cells" / name / "result.json"
+        result = json.loads(file.read_text())
+        result["dataset"]["identity"] = "111111111111"
+        file.write_text(json.dumps(result))
+    group = load(run).groups()[0]
+    assert not rankings.same_examples(group)
+    assert rankings.thresholds(group) == []
 
 
 def test_the_order_of_examples_does_not_matter(write_run, tmp_path):

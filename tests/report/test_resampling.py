@@ -11,74 +11,95 @@ from ordinal_blast.report import resampling
 from ordinal_blast.report.measures import PRIMARY, differences, over_seeds
 from ordinal_blast.report.results import load
 
+MAE = next(measure for measure in PRIMARY if measure.key == "mae")
+
+
+def over(group, reference):
+    return resampling.over_examples(group, reference, list(PRIMARY))
+
+
+def same_as_the_other_tables(study):
+    for group in study.groups():
+        found = over(group, study.reference)
+        for measure in PRIMARY:
+            own = over_seeds(group, measure).loc[study.reference, "mean"]
+            assert found.scores[measure].value == pytest.approx(own, rel=1e-12)
+            expected = {each.variant: each.mean for each in differences(group, study.reference, measure)}
+            values = {v: each.value for (v, m), each in found.differences.items() if m == measure}
+            assert values == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
 
 def test_values_are_those_of_the_other_tables(small):
-    study = load(small)
-    for group in study.groups():
-        found = {(each.variant, each.measure): each for each in _over(group, study.reference)}
-        for measure in PRIMARY:
-            own = found.pop((study.reference, measure))
-            assert own.value == pytest.approx(over_seeds(group, measure).loc[study.reference, "mean"], rel=1e-12)
-            for difference in differences(group, study.reference, measure):
-                each = found.pop((difference.variant, measure))
-                assert each.value == pytest.approx(difference.mean, rel=1e-9, abs=1e-12)
-                assert each.low < each.value < each.high
-                assert each.excludes_zero == (each.low > 0 or each.high < 0)
-        assert not found
+    same_as_the_other_tables(load(small))
 
 
-def test_whole_patients_are_drawn(small):
-    study = load(small)
-    group = study.groups()[0]
-    files = [[np.load(small / "cells" / f"{v}-s{seed}" / "predictions.npz") for seed in (0, 1, 2)] for v in (0, 1)]
-    prefix = f"{group.model}/test/{group.task}"
-    labels = files[0][0][f"{prefix}/labels"]
-    known = labels >= 0
-    ours, reference = (
+def test_differences_are_of_seeds_that_both_finished(write_run, tmp_path):
+    variants, missing = ("a", "b", "c"), ("0-s0", "1-s1", "1-s2")  # b shares no seed with the reference a
+    run = write_run(tmp_path / "run", variants=variants, models=("rnn",), tasks=("icm",), n=40, missing=missing)
+    same_as_the_other_tables(load(run))
+    assert {variant for variant, _ in over(load(run).groups()[0], "a").differences} == {"c"}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_patients_or_single_examples_are_drawn(write_run, tmp_path, shared):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=80)
+    files = [run / "cells" / f"{v}-s0" / "predictions.npz" for v in (0, 1)]
+    arrays = [dict(np.load(file)) for file in files]
+    known = arrays[0]["rnn/test/icm/labels"] >= 0
+    if not shared:
+        for file, content in zip(files, arrays, strict=True):
+            np.savez(file, **{key: value for key, value in content.items() if key != "rnn/test/groups"})
+    units = arrays[0]["rnn/test/groups"][known] if shared else np.arange(known.sum())
+    base, rival = (
         bootstrap.resample(
-            labels[known],
-            np.stack([file[f"{prefix}/grades"][known] for file in files[v]]),
+            content["rnn/test/icm/labels"][known],
+            content["rnn/test/icm/grades"][known][None],
             3,
             seed=resampling.SEED,
-            clusters=np.array([f"patient-{index // 2}" for index in np.flatnonzero(known)]),
+            clusters=units,
             resamples=resampling.RESAMPLES,
-        )
-        for v in (1, 0)
+        ).values["mae"]
+        for content in arrays
     )
-    for each in _over(group, study.reference):
-        if each.variant == study.variants[1]:
-            drawn = np.sort(ours.values[each.measure.key] - reference.values[each.measure.key])
-            assert (each.low, each.high) == pytest.approx((drawn[49], drawn[-50]), rel=1e-12)
+    found = over(load(run).groups()[0], "a")
+    for spread, drawn in ((found.scores[MAE], base), (found.differences["b", MAE], rival - base)):
+        ordered = np.sort(drawn)
+        assert (spread.low, spread.high) == pytest.approx((ordered[49], ordered[-50]), rel=1e-12)
+        assert spread.undefined == 0
+    assert found.drawn == ("40 patients or treatments, whole" if shared else f"{known.sum()} test examples")
 
 
 def test_the_order_of_examples_does_not_matter(write_run, tmp_path):
     run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
-    before = _over(load(run).groups()[0], "a")
+    before = over(load(run).groups()[0], "a")
     for name in ("0-s0", "1-s1"):
         path = run / "cells" / name / "predictions.npz"
         arrays = {key: array[::-1] if key.startswith("rnn/test/") else array for key, array in np.load(path).items()}
         np.savez(path, **arrays)
-    assert _over(load(run).groups()[0], "a") == before
+    assert over(load(run).groups()[0], "a") == before
 
 
-def test_nothing_where_seeds_have_other_examples_or_the_reference_is_missing(write_run, tmp_path):
+def test_silent_where_nothing_may_be_drawn(write_run, tmp_path):
     run = write_run(tmp_path / "run", seeds=(0, 1), models=("rnn",), n=40, resplit=True)
-    assert not any(_over(group, "cross_entropy") for group in load(run).groups())
+    assert not any(over(group, "cross_entropy") for group in load(run).groups())
     run = write_run(tmp_path / "other", seeds=(0,), models=("rnn",), n=40, missing=("0-s0",))
-    assert not any(_over(group, "cross_entropy") for group in load(run).groups())
+    assert not any(over(group, "cross_entropy") for group in load(run).groups())
+    run = write_run(tmp_path / "one", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=40)
+    for file in run.glob("cells/*/predictions.npz"):
+        np.savez(file, **(dict(np.load(file)) | {"rnn/test/groups": np.full(40, "one patient")}))
+    assert over(load(run).groups()[0], "a") is None
+    text = (report.write([run], tmp_path / "report", "c").parent / "report.md").read_text()
+    assert "Had other examples been tested" not in text
+    assert "come from 1 patient or treatment" in text
 
 
 def test_the_page_shows_scores_unsigned_and_differences_signed(small, tmp_path):
     text = (report.write([small], tmp_path / "report", "c").parent / "report.md").read_text()
     study = load(small)
     for group in study.groups():
-        errors = [each for each in _over(group, study.reference) if each.measure.key == "mse"]
-        own, other = errors[:2]
+        found = over(group, study.reference)
+        own, other = found.scores[MAE], found.differences[study.variants[1], MAE]
         assert f"{own.value:.3f} [{own.low:.3f}, {own.high:.3f}]" in text
         assert f"{other.value:+.3f} [{other.low:+.3f}, {other.high:+.3f}]".replace("-", "−") in text
     assert text.count("### Had other examples been tested") == len(study.groups())
-    assert f"{resampling.RESAMPLES:,} times 30 patients or treatments drawn whole" in text
-
-
-def _over(group, reference):
-    return resampling.over_examples(group, reference, list(PRIMARY))
+    assert f"{resampling.RESAMPLES:,} draws of 30 patients or treatments, whole" in text

@@ -21,14 +21,14 @@ OF_A_DIVISION = ("data.split.fractions", "data.split.seed")  # nothing to divide
 def reading():
     """`with reading() as unread: ...; unread(configs)`: the dotted settings that none of these was asked for.
 
-    Hashing, writing and copying a whole section is not reading it.
+    Hashing, writing and copying a whole configuration is not reading it; giving a section to a function is.
     """
     return _reading
 
 
 @contextlib.contextmanager
 def _reading():
-    seen = set()
+    seen, alive = set(), []  # who is asked stays alive, so that no other takes its id
     one = ConfigDict.__getitem__
     aside = {"flat", "plain", "to_dict"}  # who goes through a configuration to hash, write or copy it
 
@@ -38,6 +38,7 @@ def _reading():
             frame = frame.f_back
         if frame.f_code.co_name not in aside:
             seen.add((id(self), key))
+            alive.append(self)
         return one(self, key)
 
     def was_read(config, key):

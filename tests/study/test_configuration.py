@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ordinal_blast import objectives
 from ordinal_blast.errors import UsageError
 from ordinal_blast.study import cell, configuration, grid
 
@@ -18,6 +19,20 @@ def test_every_configuration_loads_locked_and_says_how_to_run_it(name):
     assert config.is_locked
     assert "Command" in configuration.load_module(name).__doc__
     assert "Hardware" in configuration.load_module(name).__doc__
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in Path(__file__).parents[2].glob("ablations/*.py")))
+def test_every_ablation_is_a_question_that_fits_a_configuration(name):
+    config = configuration.load("configs/fireman.py")
+    plan = grid.ablation(f"ablations/{name}", config, 1)
+    assert plan.question.endswith("?")
+    assert len({each.variant for each in plan.cells}) == len(plan.cells) >= 4
+
+
+def test_the_ablation_of_everything_has_every_objective():
+    plan = grid.ablation("ablations/every.py", configuration.load("configs/era.py"), 1)
+    assert sorted(each.config.objective.name for each in plan.cells) == sorted(objectives.names())
+    assert plan.cells[0].variant == "cross_entropy"
 
 
 def test_shipped_files_are_found_from_any_folder(tmp_path, monkeypatch):

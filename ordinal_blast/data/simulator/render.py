@@ -13,6 +13,7 @@ from ordinal_blast.data.simulator import optics
 from ordinal_blast.data.simulator.population import Simulation, population
 from ordinal_blast.data.simulator.scene import Scene, scenes
 
+BYTES_AT_ONCE = 2**25  # of recordings held in memory: at least one, at the paper's size 173 MB
 PIXELS_AT_ONCE = 2**19  # times planes: bounds memory, and keeps the work of one piece in the processor's cache
 
 
@@ -55,11 +56,13 @@ def _images(
     return jax.vmap(lambda *each: optics.image(*each[:3], planes, each[3]))(made, geometry, paths, keys)
 
 
-def records(simulation: Simulation, embryos_at_once: int = 32) -> Iterator[dict[str, Any]]:
+def records(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """Each embryo in turn: its population row, `frames` `[T, H, W, F]`, `masks` `[T, H, W]` and `hpi` `[T]`."""
     people = population(simulation)
-    for start in range(0, simulation.embryos, embryos_at_once):
-        rows = {name: values[start : start + embryos_at_once] for name, values in people.items()}
+    recording = len(simulation.hours) * simulation.size**2 * len(simulation.planes)
+    at_once = max(1, BYTES_AT_ONCE // recording)
+    for start in range(0, simulation.embryos, at_once):
+        rows = {name: values[start : start + at_once] for name, values in people.items()}
         frames, masks, hpi = render(simulation, rows)
         for i in range(len(frames)):
             yield {k: v[i] for k, v in rows.items()} | {"frames": frames[i], "masks": masks[i], "hpi": hpi}
