@@ -107,9 +107,9 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     undefined = max(each.undefined for each in (*found.scores.values(), *found.differences.values()))
     omitted = f" Up to {undefined:.1%} of the draws, where a measure does not exist, are left out." if undefined else ""
     caption = (
-        f"The score of {reference}, and every other variant minus it, means over the seeds that both finished. In brackets "
-        f"the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of {found.drawn}), bold "
-        f"where a difference excludes zero. Models are fixed: another seed is not covered.{omitted}"
+        f"The score of {reference}, and every other variant minus it, means over the seeds that both finished. In "
+        f"brackets the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of "
+        f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered.{omitted}"
     )
     header = ["Variant", *(measure.heading for measure in measures)]
     return [Part("Had other examples been tested", [Table(caption, header, lines)])]
