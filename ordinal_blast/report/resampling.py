@@ -109,7 +109,7 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     caption = (
         f"The score of {reference}, and every other variant minus it, means over the seeds that both finished. In "
         f"brackets the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of "
-        f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered.{omitted}"
+        f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered."
     )
     header = ["Variant", *(measure.heading for measure in measures)]
-    return [Part("Had other examples been tested", [Table(caption, header, lines)])]
+    return [Part("Had other examples been tested", [Table(caption + omitted, header, lines)])]
