@@ -39,11 +39,11 @@ class OverExamples:
 
 
 def allowed(group: Group, reference: str) -> bool:
-    """Whether test sets may be drawn: the reference finished, all seeds saw one test set, not of one patient alone."""
+    """Whether test sets may be drawn: the reference finished, all seeds saw one test set, of two patients or more."""
     if reference not in group.variants or not same_examples(group):
         return False
     patients = patients_of(group)
-    return patients is None or patients.max() > 0
+    return (group.rows["n"].min() if patients is None else patients.max() + 1) > 1
 
 
 def over_examples(group: Group, reference: str, measures: list[Measure]) -> OverExamples | None:

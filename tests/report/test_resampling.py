@@ -93,6 +93,13 @@ def test_silent_where_nothing_may_be_drawn(write_run, tmp_path):
     assert "come from 1 patient or treatment" in text
 
 
+def test_one_test_example_makes_a_page_without_intervals(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=1)
+    assert over(load(run).groups()[0], "a") is None
+    text = (report.write([run], tmp_path / "report", "c").parent / "report.md").read_text()
+    assert "Had other examples been tested" not in text
+
+
 def test_the_page_shows_scores_unsigned_and_differences_signed(small, tmp_path):
     text = (report.write([small], tmp_path / "report", "c").parent / "report.md").read_text()
     study = load(small)
