@@ -4,7 +4,7 @@ Command   ordinal-blast ablate ablations/losses.py --config configs/blastocyst.p
 Hardware  one GPU with 40 GB or more; 1.1 TB of disk for the frames (128 MB an embryo); not meant for a CPU
 Wall time not measured: the only run of this size had 8 embryos, one epoch a network and one CPU core (10 min).
           Simulating takes 45 s of a core an embryo, 110 core hours for all 8,664; --config.data.options.size=280
-          takes a third of that and of the disk
+          has a third of the pixels
 Score     not measured; the paper, on its private data, has CNN accuracy .639 (ICM) and .652 (TE) with the ordinal
           cross-entropy at tA
 """

@@ -43,7 +43,8 @@ class Comparison:
 def comparisons(group: Group) -> list[Comparison]:
     """Every published value of the group's variants, variants and measures in the order of the page."""
     values = _stored(group).get("values", {})
-    measures = present(group, (*PRIMARY, *SECONDARY))
+    asked = {key for each in values.values() for key in each}
+    measures = [measure for measure in present(group, (*PRIMARY, *SECONDARY)) if measure.key in asked]
     tables = {measure: over_seeds(group, measure) for measure in measures}
     return [
         Comparison(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
-from ordinal_blast.report.formats import MISSING, count, interval, number
+from ordinal_blast.report.formats import count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import by_id, patients_of, same_examples, units
@@ -92,9 +92,7 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     if not found:
         return []
 
-    def entry(each: Spread | None) -> Entry:
-        if each is None:
-            return Entry(MISSING)
+    def entry(each: Spread) -> Entry:
         return Entry(number(each.value, sign=True), interval(each.low, each.high), each.low > 0 or each.high < 0)
 
     scores = (found.scores[m] for m in measures)
@@ -102,7 +100,7 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     variants = dict.fromkeys(variant for variant, _ in found.differences)
     lines = [
         Line(reference, own, studio.mark(reference)),
-        *(Line(v, [entry(found.differences.get((v, m))) for m in measures], studio.mark(v)) for v in variants),
+        *(Line(v, [entry(found.differences[v, m]) for m in measures], studio.mark(v)) for v in variants),
     ]
     undefined = max(each.undefined for each in (*found.scores.values(), *found.differences.values()))
     omitted = f" Up to {undefined:.1%} of the draws, where a measure does not exist, are left out." if undefined else ""
