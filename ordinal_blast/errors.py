@@ -7,3 +7,9 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command or its configuration is wrong; the command line exits with 2."""
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, as one line: the first line of its text, or its type where it says nothing."""
+    said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
+    return " ".join(str(said).split()) or type(error).__name__

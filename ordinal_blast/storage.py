@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UserError, reason
 
 
 def digest(value: Any) -> str:
@@ -72,6 +74,61 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed npz file, atomically."""
     with atomic(path) as stream:
         np.savez_compressed(stream, **arrays)
+
+
+def read_npz(path: Path, names: Collection[str] | None = None, *, budget: int = 4 << 30) -> dict[str, np.ndarray]:
+    """Arrays of an npz file: those named, or all.
+
+    Nothing is unpickled, and nothing is read before the sizes that the archive declares are added up. Raises UserError
+    for a file that is missing, no regular file, damaged or pickled, lacks an array, or declares over `budget` bytes.
+    """
+    if not path.is_file():  # opening a pipe would wait for ever
+        why = "it is no regular file" if path.exists() else "there is no such file"
+        raise UserError(f"cannot read {path}: {why}; name an .npz file")
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = list(held if names is None else names)
+            if missing := [name for name in wanted if name not in held]:
+                has = ", ".join(sorted(held)[:12]) or "nothing"
+                raise UserError(f"{path} lacks {', '.join(missing)}: it holds {has}{', ...' if len(held) > 12 else ''}")
+            declared = sum(_declared(archive, held[name]) for name in wanted)
+            if declared > budget:
+                raise UserError(
+                    f"cannot read {path}: its arrays declare {declared / 2**30:.3g} GiB, and {budget / 2**30:.3g} GiB "
+                    "may be read at once; give a smaller file"
+                )
+            return {name: _array(archive, held[name]) for name in wanted}
+    except UserError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib and numpy raise for bytes that are not what they should be
+        raise UserError(f"cannot read {path}: it is damaged ({reason(error)}); get a fresh copy") from error
+
+
+def _declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Bytes that one array of an npz file takes, by its header; raises UserError or ValueError before they are read."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit
+        raise ValueError(f"{info.filename} is packed in a way that numpy does not write")
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in headers:
+            raise ValueError(f"{info.filename} has the unknown npy version {version}")
+        shape, _, dtype = headers[version](stream)
+        if dtype.hasobject:
+            raise UserError(
+                f"cannot read {archive.filename}: {info.filename} holds pickled Python objects, "
+                "which are never loaded; save plain arrays"
+            )
+        size = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or dtype.itemsize == 0 or size != info.file_size - stream.tell():
+            raise ValueError(f"{info.filename} declares {dtype} {shape} and holds {info.file_size} bytes")
+        return size
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(info) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _plain(value: Any) -> Any:

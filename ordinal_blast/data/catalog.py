@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ordinal_blast.data import sources, splits, store
 from ordinal_blast.errors import UsageError
+from ordinal_blast.types import Task
 
 
 def names() -> tuple[str, ...]:
@@ -70,3 +71,24 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
         known = ", ".join(sorted(name for name, column in dataset.columns.items() if np.ndim(column) == 1))
         raise UsageError(f"data.split.by is {split['by']}: {dataset.name} can be split by official or {known}")
     return splits.grouped(dataset.columns[split["by"]], split["fractions"], split["seed"])
+
+
+def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:
+    """One sentence for each grade of a task that has no example in a set: a split by groups can leave one out.
+
+    split: rows of each set.
+    """
+    consequences = {
+        "train": "a model cannot learn it",
+        "val": "epochs are chosen without it",
+        "test": "measures of the test set do not cover it",
+    }
+    found = []
+    for task in tasks:
+        for name, rows in split.items():
+            counts = np.bincount(dataset.columns[f"label/{task.name}"][rows] + 1, minlength=task.num_classes + 1)[1:]
+            found += [
+                f"grade {task.grades[k]} of task {task.name} has no example in the {name} split: {consequences[name]}"
+                for k in np.flatnonzero(counts == 0)
+            ]
+    return found

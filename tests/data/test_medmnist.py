@@ -118,8 +118,8 @@ def broken(tmp_path, kind):
     [
         ("label", r"label 3 of example 2 for task grade in val_labels of .*eyes.npz is outside 0 ... 2"),
         ("shape", r"eyes.npz: test_images must be uint8"),
-        ("lacks", r"eyes.npz lacks the arrays test_labels"),
-        ("pickle", r"cannot read .*eyes.npz: it holds pickled Python objects, which are never loaded"),
+        ("lacks", r"eyes.npz lacks test_labels: it holds test_images, "),
+        ("pickle", r"cannot read .*eyes.npz: train_labels.npy holds pickled Python objects, which are never loaded"),
         ("truncated", r"cannot read .*eyes.npz: it is damaged"),
         ("text", r"cannot read .*eyes.npz: it"),
         ("missing", r"eyes.npz does not exist: download eyes.npz and name its folder"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from ordinal_blast.data.store import Source, SourceMissingError, check_labels, pixels
 from ordinal_blast.errors import UserError
-from ordinal_blast.storage import file_digest
+from ordinal_blast.storage import file_digest, read_npz
 from ordinal_blast.types import Task
 
 _SPLITS = ("train", "val", "test")
@@ -31,7 +30,7 @@ def source(root: Path, *, name: str, task: str, grades: tuple[str, ...], licence
             name,
             f"{path.absolute()} does not exist: download {name}.npz and name its folder with --config.data.root=FOLDER",
         )
-    arrays = _read(path)
+    arrays = read_npz(path, [f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")])
     graded = Task(task, tuple(grades))
     for split in _SPLITS:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
@@ -66,17 +65,3 @@ def _records(arrays: Mapping[str, np.ndarray], split: str, task: str) -> Iterato
         name = f"{split}-{number:05d}"
         image = image if image.ndim == 3 else image[..., None]
         yield {"id": name, "group": name, "image": image, f"label/{task}": int(label)}
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    wanted = [f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")]
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            missing = [name for name in wanted if name not in archive]
-            if missing:
-                raise UserError(f"{path} lacks the arrays {', '.join(missing)}: it is not in the MedMNIST format")
-            return {name: archive[name] for name in wanted}
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        pickled = "allow_pickle" in str(error)
-        why = "it holds pickled Python objects, which are never loaded" if pickled else f"it is damaged ({error})"
-        raise UserError(f"cannot read {path}: {why}; get a fresh copy of plain arrays") from error
