@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +19,31 @@ from ordinal_blast.training.step import TrainState, eval_step, train_step
 from ordinal_blast.types import Batch
 
 AXIS = "batch"
+
+
+def hardware(devices: tuple[jax.Device, ...]) -> str:
+    """The devices that work, for people and for provenance: "1 x cpu (x86_64), 2 threads", "2 x NVIDIA H100"."""
+    kind = devices[0].device_kind
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} x {kind}"
+    threads = _cpu_threads(jax.local_device_count("cpu"))
+    return f"{len(devices)} x {kind} ({platform.machine()}), {threads} thread{'s' * (threads != 1)}"
+
+
+def _cpu_threads(devices: int) -> int:
+    """How many threads XLA's CPU client divides its work among, which decides the order of its sums.
+
+    The cores that this process may use (a container or `taskset` may leave it fewer than the machine has), or what
+    PJRT_NPROC or NPROC say, but one for each of the client's devices; 1 where XLA_FLAGS switch the division off.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    if any(flag in flags for flag in ("--xla_cpu_multi_thread_eigen=false", "--xla_cpu_multi_thread_eigen=0")):
+        return 1
+    told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
+    if told and told.isdigit() and int(told):
+        return max(int(told), devices)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(allowed, devices)
 
 
 def _gather(tree: Any) -> Any:

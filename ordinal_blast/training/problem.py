@@ -40,7 +40,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class GradingLoss:
-    """The mean over tasks of each task's objective: ICM and TE weigh the same (Kragh et al. 2019, section 2.4)."""
+    """The mean over tasks of each task's objective: ICM and TE weigh the same (Kragh et al. 2019, section 2.5)."""
 
     objectives: tuple[tuple[str, Objective], ...]
 

@@ -1,5 +1,10 @@
 """One device and four give the same training, losses that couple the batch included."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -104,3 +109,24 @@ def test_a_replicated_state_lies_where_a_step_leaves_it(devices):
     after, _ = parallel.train_steps(task, chosen)(before, parallel.stack([made[0]], devices))
     same = jax.tree.map(lambda a, b: a.sharding.is_equivalent_to(b.sharding, a.ndim), before, after)
     assert all(jax.tree.leaves(same))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are bound on Linux only")
+@pytest.mark.parametrize("limit", ["", "PJRT_NPROC", "NPROC", "one core"])
+def test_provenance_names_the_devices_and_threads_that_xla_really_uses(limit):
+    code = """
+        import os, sys
+        if "one core" in sys.argv:
+            os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+        import jax
+        from ordinal_blast.training import parallel
+        told = parallel.hardware(tuple(jax.local_devices()[:1]))
+        names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+        workers = sum("XLAEigen" in name for name in names)
+        assert told.startswith("1 x cpu ("), told
+        assert told.endswith(f"), {workers} thread{'s' * (workers != 1)}"), (told, workers)
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+    if limit.endswith("NPROC"):
+        environment[limit] = "3"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), limit], env=environment, check=True)
