@@ -38,26 +38,31 @@ class BatchNorm(nn.Module):
                 running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
         else:
             mean, var = running_mean.value, running_var.value
-        factor = scale * lax.rsqrt(var + self.epsilon)
         row = (1,) * (x.ndim - 1) + shape
-        return (x * factor.reshape(row) + (bias - mean * factor).reshape(row)).astype(self.dtype)
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        # Centred first: x γ/σ − μ γ/σ would lose the digits that a mean far from zero takes.
+        return ((x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)).astype(self.dtype)
 
     def _moments(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        """Return the mean and variance `[C]` over every valid row of every device, in float32."""
+        """Return the mean and variance `[C]` over every valid row of every device, in float32.
+
+        Two passes: E[x²] − E[x]² would lose all digits of a variance that is small beside the squared mean.
+        """
         x = x.astype(jnp.float32)
-        positions = math.prod(x.shape[1:-1])
+        axes, positions = tuple(range(x.ndim - 1)), math.prod(x.shape[1:-1])
         if mask is None:
-            count = jnp.float32(x.shape[0] * positions)
+            valid, count = None, jnp.float32(x.shape[0] * positions)
         else:
-            x = jnp.where(mask.reshape(-1, *(1,) * (x.ndim - 1)), x, 0)
+            valid = mask.reshape(-1, *(1,) * (x.ndim - 1))
             count = positions * mask.sum(dtype=jnp.float32)
-        axes = tuple(range(x.ndim - 1))
-        sums = x.sum(axes), jnp.square(x).sum(axes), count
+
+        def total(values: jax.Array) -> jax.Array:
+            return self._over_devices(values.sum(axes) if valid is None else jnp.where(valid, values, 0).sum(axes))
+
+        count = jnp.maximum(self._over_devices(count), 1)
+        mean = total(x) / count
+        return mean, total(jnp.square(x - mean.reshape((1,) * len(axes) + mean.shape))) / count
+
+    def _over_devices(self, values: jax.Array) -> jax.Array:
         # Initialisation runs outside pmap, where the axis has no meaning.
-        if self.axis_name is not None and not self.is_initializing():
-            sums = lax.psum(sums, self.axis_name)
-        total, squares, count = sums
-        count = jnp.maximum(count, 1)
-        mean = total / count
-        # Rounding can push E[x²] − E[x]² below zero.
-        return mean, jnp.maximum(squares / count - jnp.square(mean), 0)
+        return values if self.axis_name is None or self.is_initializing() else lax.psum(values, self.axis_name)

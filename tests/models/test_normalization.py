@@ -26,6 +26,27 @@ def test_training_normalises_by_the_batch_and_moves_the_running_statistics(varia
     np.testing.assert_allclose(updates["batch_stats"]["var"], 0.9 + 0.1 * var, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("mean", "sd"), [(3000.0, 1.0), (-3e4, 0.1), (1.0, 1e-3)])
+def test_a_mean_far_from_zero_costs_no_digits(mean, sd):
+    x = np.random.default_rng(3).normal(mean, sd, (512, 1)).astype(np.float32)
+    layer = BatchNorm(epsilon=0.0)
+    y, updates = apply(layer, layer.init(jax.random.key(0), x, train=True), x)
+    expected = (x - x.mean(dtype=np.float64)) / x.std(dtype=np.float64)
+    np.testing.assert_allclose(y, expected, rtol=1e-3, atol=6e-8 * abs(mean) / sd)
+    np.testing.assert_allclose(updates["batch_stats"]["var"], 0.99 + 0.01 * x.var(dtype=np.float64), rtol=1e-6)
+
+
+def test_a_mean_far_from_zero_costs_no_digits_over_four_devices():
+    x = np.random.default_rng(3).normal(3000, 1, (64, 2)).astype(np.float32)
+    layer = BatchNorm(axis_name="batch", epsilon=0.0)
+    variables = layer.init(jax.random.key(0), x, train=True)
+    mask = np.arange(64) % 5 != 0
+    y, _ = jax.pmap(lambda x, mask: apply(layer, variables, x, mask), "batch")(x.reshape(4, 16, 2), mask.reshape(4, 16))
+    kept = np.asarray(y).reshape(64, 2)[mask]
+    np.testing.assert_allclose(kept.mean(0, dtype=np.float64), 0, atol=3e-4)  # the mean itself has 2.4e-4 to a step
+    np.testing.assert_allclose(kept.std(0, dtype=np.float64), 1, rtol=1e-5)
+
+
 def test_evaluation_uses_the_running_statistics_only(variables):
     variables["batch_stats"] = {"mean": jnp.array([1.0, 2.0]), "var": jnp.array([4.0, 9.0])}
     y = BatchNorm(epsilon=0.0).apply(variables, X, train=False)
