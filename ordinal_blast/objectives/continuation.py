@@ -19,6 +19,7 @@ class Conditional(Head):
     """K-1 logits t_k of "above k, given at least k". Decides by the number of k with P(y > k) > 1/2."""
 
     extra: ClassVar[int] = -1
+    decides: ClassVar[str] = "median"
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`: log p_k = sum_{j<k} log s(t_j) + log s(-t_k), no subtraction."""

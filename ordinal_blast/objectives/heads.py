@@ -27,6 +27,7 @@ class Head:
     fitted_fields: ClassVar[tuple[str, ...]] = ()  # bound by `fit`, stored with the run
     width: ClassVar[int | None] = None  # a fixed width, or None: num_classes + extra
     extra: ClassVar[int] = 0
+    decides: ClassVar[str] = "mode"  # what `decide` decides of the probabilities
 
     @property
     def num_outputs(self) -> int:
@@ -40,6 +41,10 @@ class Head:
     def decide(self, outputs: jax.Array) -> jax.Array:
         """The family's own decision, int `[B]`: by default the most probable grade."""
         return self.mode(outputs)
+
+    def decision(self, rule: str) -> str:
+        """What a rule decides, in words for reports: for "native" what `decide` does, else the rule's own name."""
+        return self.decides if rule == "native" else rule
 
     def score(self, outputs: jax.Array) -> jax.Array:
         """The expected grade `[B]`, in 0 ... K-1."""
@@ -102,6 +107,7 @@ class Cumulative(Head):
     decode: str = "count"
 
     extra: ClassVar[int] = -1
+    decides: ClassVar[str] = "median"
 
     def __post_init__(self) -> None:
         if self.decode not in ("count", "nearest"):
@@ -126,15 +132,23 @@ class Cumulative(Head):
 class Regression(Head):
     """One output on the scale of grades, cut at k + 1/2 (rounding). The score is the output itself, never clipped.
 
+    error: what it was trained on, which tells what it estimates: "squared" the mean, "absolute" the median.
+
     log_probs reads the output as the centre of a Gaussian of standard deviation `spread` cut into grades (an ordered
     probit): the median of that distribution is the decision. `spread`, the root mean squared residual, is fitted;
     before that it is one grade.
     """
 
+    error: str = "squared"
     spread: float | None = None
 
     width: ClassVar[int] = 1
     fitted_fields: ClassVar[tuple[str, ...]] = ("spread",)
+
+    def decision(self, rule: str) -> str:
+        """The rounded output where the rule is "native", and what that estimates."""
+        estimates = {"squared": "mean (rounded output)", "absolute": "median (rounded output)"}
+        return estimates.get(self.error, "rounded output") if rule == "native" else rule
 
     def cuts(self, outputs: jax.Array) -> jax.Array:
         """The K-1 cut points in use, increasing."""
@@ -176,6 +190,11 @@ class CutRegression(Regression):
         if self.cut_points is not None and len(self.cut_points) != self.num_classes - 1:
             raise ValueError(f"{self.num_classes} grades need {self.num_classes - 1} cut points, got {self.cut_points}")
 
+    def decision(self, rule: str) -> str:
+        """What cut points that minimise the criterion decide: the median for "absolute", the mean for "squared"."""
+        estimates = {"absolute": "median (fitted cut points)", "squared": "mean (fitted cut points)"}
+        return estimates[self.criterion] if rule == "native" else rule
+
     def cuts(self, outputs: jax.Array) -> jax.Array:
         """The K-1 cut points in use, increasing."""
         if self.cut_points is None:
@@ -186,3 +205,38 @@ class CutRegression(Regression):
         """Binds the cut points and the spread."""
         fitted = cut_points.fit(outputs[:, 0], labels, weights, self.num_classes, self.criterion)
         return dataclasses.replace(Regression.fit(self, outputs, labels, weights), cut_points=fitted)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corrected(Head):
+    """A head whose probabilities q were trained under class weights w: p_k in proportion to q_k / w_k.
+
+    Decides of p what the head decides of q, and so for any rule.
+    """
+
+    of: Head
+    log_weights: tuple[float, ...]
+
+    @property
+    def layer(self) -> str:
+        """That of the head."""
+        return self.of.layer
+
+    @property
+    def decides(self) -> str:
+        """What the head decides."""
+        return self.of.decides
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the head."""
+        return self.of.num_outputs
+
+    def log_probs(self, outputs: jax.Array) -> jax.Array:
+        """Class log-probabilities `[B, K]`."""
+        log_probs = self.of.log_probs(outputs)
+        return numerics.log_softmax(log_probs - jnp.asarray(self.log_weights, log_probs.dtype)[None, :])
+
+    def decide(self, outputs: jax.Array) -> jax.Array:
+        """The head's own rule, of the corrected probabilities, int `[B]`."""
+        return getattr(self, self.decides)(outputs)

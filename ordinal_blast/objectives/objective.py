@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import jax
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.objectives import numerics
-from ordinal_blast.objectives.heads import Head, Softmax
+from ordinal_blast.objectives.heads import Corrected, Head, Softmax
 
 RULES = ("native", "mode", "median", "mean")
 ESTIMATES = ("distribution", "mode", "median", "mean", "")
@@ -165,6 +165,33 @@ class Objective:
         rule = self.spec.native if rule == "native" else rule
         decide = self.family.decide if rule == "native" else getattr(self.family, rule)
         return decide(self._check_outputs(outputs))
+
+    def decision(self, rule: str = "native") -> str:
+        """What a rule decides for this objective, in words for reports, never "native": "mode", "median", "mean", ...
+
+        Where something fitted or rounded decides it says so, for example "median (fitted cut points)".
+        """
+        if rule not in RULES:
+            raise ValueError(f"rule must be one of {RULES}, got {rule!r}")
+        return self.family.decision(self.spec.native if rule == "native" else rule)
+
+    def corrected(self, class_weights: Sequence[float]) -> Self:
+        """The objective whose probabilities, decisions and score undo the class weights `[K]` of its training.
+
+        A strictly proper loss under weights w estimates q_k in proportion to w_k times the truth: p_k ~ q_k / w_k.
+        ValueError where the loss is not strictly proper, or unless the K weights are positive.
+        """
+        if self.spec.proper is not True:
+            raise ValueError(
+                f"{self.name} is not strictly proper: what class weights did to its probabilities cannot be undone"
+            )
+        weights = np.asarray(class_weights, np.float64)
+        if weights.shape != (self.num_classes,) or not np.all(np.isfinite(weights) & (weights > 0)):
+            raise ValueError(
+                f"class_weights: {self.num_classes} finite positive numbers are needed, got {class_weights}"
+            )
+        log_weights = tuple(float(w) for w in np.log(weights))
+        return dataclasses.replace(self, family=Corrected(self.num_classes, self.family, log_weights))
 
     def score(self, outputs: jax.Array) -> jax.Array:
         """One number per example that ranks it, `[B]`: the expected grade."""

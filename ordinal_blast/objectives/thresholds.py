@@ -64,6 +64,7 @@ class Thresholds(Head):
 
     layer: ClassVar[str] = "ordered_thresholds"
     extra: ClassVar[int] = -1
+    decides: ClassVar[str] = "median"
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`, as a proportional odds model would have them."""

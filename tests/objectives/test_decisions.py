@@ -1,0 +1,78 @@
+"""Which decision an objective's own rule is, and probabilities that undo class weights."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ordinal_blast import objectives
+
+MEDIAN = ("binary_decomposition", "coral", "corn", "condor", "ecoc_distance", "all_threshold", "ordinal_focal")
+MODE = ("cumulative_link", "stick_breaking", "squared_emd", "adjacent_category", "cross_entropy", "copoc")
+
+
+@pytest.mark.parametrize(("name", "rule"), [*((n, "median") for n in MEDIAN), *((n, "mode") for n in MODE)])
+def test_the_native_decision_has_a_name(name, rule):
+    objective = objectives.get(name, num_classes=4)
+    assert objective.decision() == objective.decision("native") == rule
+    assert [objective.decision(r) for r in ("mode", "median", "mean")] == ["mode", "median", "mean"]
+    outputs = np.sort(np.random.default_rng(0).normal(size=(50, objective.num_outputs)).astype(np.float32))
+    if objective.head != "ordered_thresholds" and objective.num_outputs == 3:
+        outputs = outputs[:, ::-1]  # falling, as logits of "grade > k" that do not cross
+    np.testing.assert_array_equal(objective.predict(outputs), objective.predict(outputs, rule=rule))
+
+
+def test_fitted_and_rounded_decisions_say_so():
+    def decision(name, **options):
+        return objectives.get(name, num_classes=3, **options).decision()
+
+    assert decision("expected_squared_error") == "mean"
+    assert decision("regression") == "mean (rounded output)"
+    assert decision("regression", error="absolute") == "median (rounded output)"
+    assert decision("regression", error="huber") == "rounded output"
+    assert decision("thresholded_regression") == "median (fitted cut points)"
+    assert decision("thresholded_regression", criterion="squared") == "mean (fitted cut points)"
+    with pytest.raises(ValueError, match="rule must be"):
+        objectives.get("corn", num_classes=3).decision("guess")
+
+
+def test_no_decision_is_called_native():
+    for name in objectives.names():
+        assert objectives.get(name, num_classes=3).decision().split(" ")[0] in ("mode", "median", "mean", "rounded")
+
+
+def outputs_of(name, probs):
+    """Outputs `[1, width]` that mean the probabilities."""
+    above = np.cumsum(probs[::-1])[::-1][1:]
+    return {
+        "cross_entropy": np.log(probs),
+        "corn": np.log(above / np.asarray(probs[:-1])),
+        "binary_decomposition": np.log(above / (1 - above)),
+        "cumulative_link": -np.log(above / (1 - above)),
+    }[name][None, :].astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "corn", "binary_decomposition", "cumulative_link"])
+def test_class_weights_are_undone(name):
+    """Grades .1 .38 .52 under inverse frequencies are estimated as .272 .336 .392: the median moves from A to B."""
+    truth = np.array([0.10, 0.38, 0.52])
+    weights = np.array([0.272, 0.336, 0.392]) / truth
+    objective = objectives.get(name, num_classes=3)
+    outputs = outputs_of(name, [0.272, 0.336, 0.392])
+    assert objective.predict(outputs, rule="median") == 1
+    corrected = objective.corrected(weights)
+    np.testing.assert_allclose(np.exp(corrected.log_probs(outputs))[0], truth, rtol=1e-5)
+    assert corrected.predict(outputs, rule="median") == corrected.predict(outputs, rule="mode") == 2
+    assert corrected.predict(outputs) == 2
+    assert corrected.decision() == objective.decision()
+    assert corrected.score(outputs) > objective.score(outputs)
+    assert (corrected.num_outputs, corrected.head) == (objective.num_outputs, objective.head)
+    assert corrected.loss(outputs, jnp.array([1])) == objective.loss(outputs, jnp.array([1]))
+    assert hash(corrected) == hash(objective.corrected(tuple(weights)))
+
+
+def test_what_cannot_be_corrected_is_refused():
+    with pytest.raises(ValueError, match="ordinal_cross_entropy is not strictly proper"):
+        objectives.get("ordinal_cross_entropy", num_classes=3).corrected((1, 1, 1))
+    for weights in ((1, 1), (1, 0, 1), (1, -1, 1), (1, float("nan"), 1)):
+        with pytest.raises(ValueError, match="class_weights: 3 finite positive numbers"):
+            objectives.get("cross_entropy", num_classes=3).corrected(weights)
