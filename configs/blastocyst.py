@@ -42,7 +42,7 @@ def get_config() -> ConfigDict:
             tasks=("icm", "te"),
             chain=("cropper", "cnn", "rnn"),
             class_weights="inverse_frequency",
-            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native"),
+            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native", correct_weights=False),
             data=dict(
                 source="simulated",
                 root="",  # nothing is read

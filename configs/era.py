@@ -25,7 +25,7 @@ def get_config() -> ConfigDict:
             tasks=("grade",),
             chain=("mlp",),
             class_weights="none",
-            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native"),
+            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native", correct_weights=False),
             data=dict(
                 source="table",
                 root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "tabular", "ERA"),

@@ -33,7 +33,7 @@ def get_config() -> ConfigDict:
             tasks=("response",),
             chain=("mlp",),
             class_weights="none",
-            objective=dict(name="corn", options=dict(), rule="native"),
+            objective=dict(name="corn", options=dict(), rule="native", correct_weights=False),
             data=dict(
                 source="table",
                 root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "fireman"),

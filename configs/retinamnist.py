@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
             tasks=("grade",),
             chain=("cnn",),
             class_weights="none",  # as the published results, which report accuracy
-            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native"),
+            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native", correct_weights=False),
             data=dict(
                 source="medmnist",
                 root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "retinamnist"),

@@ -56,18 +56,34 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
+def jsonable(value: Any) -> Any:
+    """`value` with numpy scalars, tuples and non-finite numbers turned into what JSON has."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN becomes null, because JSON has none."""
     with atomic(path) as stream:
-        stream.write((json.dumps(_plain(value), indent=1) + "\n").encode())
+        stream.write((json.dumps(jsonable(value), indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raises UserError naming the file when it is missing or damaged."""
+    """Read a JSON file; raises UserError naming the file when it is missing, no regular file, or damaged."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; delete it and run the command that wrote it again") from error
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise ValueError("it is no regular file")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        told = reason(error)
+        raise UserError(f"cannot read {path}: {told}; delete it and run the command that wrote it again") from error
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -129,16 +145,3 @@ def _declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(info) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _plain(value: Any) -> Any:
-    """`value` with numpy scalars, tuples and non-finite numbers turned into what JSON has."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast import record
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.objectives import Objective
-from ordinal_blast.storage import digest, read_json, write_json, write_npz
+from ordinal_blast.storage import digest, read_json, write_json
 from ordinal_blast.study import chain, problems
 from ordinal_blast.study.chain import Link, Material
 from ordinal_blast.study.configuration import flat, plain
 from ordinal_blast.study.session import Session
+from ordinal_blast.training import parallel
 from ordinal_blast.types import Predictions
 
-SCHEMA = 1
 _PLACES = ("data.cache", "data.root")  # where files lie changes no result
+_DECISION = ("objective.rule", "objective.correct_weights")  # what is said of raw outputs, after training
 _PACKAGES = ("ordinal-blast", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
 
 
@@ -35,14 +35,9 @@ def config_digest(config: Any) -> str:
 
 
 def training_digest(config: Any) -> str:
-    """The hash of everything that can change the training: cells that differ in the decision rule share one."""
-    skipped = (*_PLACES, "objective.rule")
+    """The hash of everything that can change the training: cells that differ in the decision share one."""
+    skipped = (*_PLACES, *_DECISION)
     return digest({key: value for key, value in flat(plain(config)).items() if key not in skipped})
-
-
-def finished(folder: Path) -> bool:
-    """Whether the cell is done: its result is written last."""
-    return (folder / "result.json").exists()
 
 
 def claim(folder: Path, config: Any) -> None:
@@ -50,9 +45,9 @@ def claim(folder: Path, config: Any) -> None:
 
     Raises UsageError that names the first differing key, so that no directory mixes two configurations.
     """
-    path = folder / "config.json"
+    path = folder / record.CONFIG
     ours = plain(config)
-    if path.exists() and (finished(folder) or (folder / "checkpoints").exists()):
+    if path.exists() and (record.finished(folder) or (folder / "checkpoints").exists()):
         theirs, mine = flat(read_json(path)), flat(ours)
         for key in sorted(set(theirs) | set(mine)):
             if key not in _PLACES and theirs.get(key) != mine.get(key):
@@ -83,15 +78,18 @@ def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path
         for link in links
     }
     shapes = {link.name: list(link.examples["train"].inputs(np.arange(1)).shape[1:]) for link in links}
-    shared = {"inputs": shapes, "training": training, "stages": facts}
+    shared = {
+        "inputs": shapes,
+        "training": training,
+        "stages": facts,
+        "provenance": provenance(config, parallel.hardware(session.devices)),
+    }
     _conclude(config, variant, given, bound, outputs, columns, arrays, shared, folder)
 
 
 def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, trained: Path) -> None:
-    """Write a cell that differs from the finished cell `trained` in the decision rule alone, without training."""
-    before = read_json(trained / "result.json")
-    with np.load(trained / "predictions.npz") as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    """Write a cell that differs from the finished cell `trained` in the decision alone, without training."""
+    before, arrays = record.read_result(trained), record.read_predictions(trained)
     bound = problems.bind(config.objective, given.tasks)
     outputs: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     columns: dict[str, dict[str, Any]] = {}
@@ -103,7 +101,12 @@ def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: P
         labels[task], weights[task] = arrays[f"{place}/labels"], arrays[f"{place}/weights"]
     kept = {name: array for name, array in arrays.items() if name.count("/") < 3}
     training = [{**line, "shared_with": before["cell"]} for line in before["training"]]
-    shared = {"inputs": before["inputs"], "training": training, "stages": before["stages"]}
+    shared = {
+        "inputs": before["inputs"],
+        "training": training,
+        "stages": before["stages"],
+        "provenance": provenance(config, before["provenance"]["device"]),
+    }
     _conclude(config, variant, given, bound, outputs, columns, kept, shared, folder)
 
 
@@ -132,12 +135,13 @@ def _conclude(
     folder: Path,
 ) -> None:
     """Fit the decisions on the training outputs, decide, measure, write."""
+    decisions = chain.decisions(config, given, bound)
     rows, fitted = [], {}
     for model, per_split in outputs.items():
         _, labels, weights = columns[model]["train"]
         for task in given.tasks:
             name = task.name
-            objective = bound[name].fit(per_split["train"][name], labels[name], weights[name])
+            objective = decisions[name].fit(per_split["train"][name], labels[name], weights[name])
             fitted[f"{model}/{name}"] = objective.fitted
             for split, (ids, split_labels, split_weights) in columns[model].items():
                 made = decide(objective, config.objective.rule, ids, split_labels[name], per_split[split][name])
@@ -151,18 +155,24 @@ def _conclude(
         raise UserError(
             f"{variant['cell']}: the trained model gives outputs that are not finite; lower the learning rate"
         )
-    write_npz(folder / "predictions.npz", arrays)
+    section = plain(config.objective)
     result = {
-        "schema": SCHEMA,
         **variant,
-        "objective": {**plain(config.objective), "fitted": fitted},
+        "objective": {**section, "decides_by": _decides_by(decisions, section["rule"]), "fitted": fitted},
+        "class_weights": config.class_weights,
         "dataset": _dataset(config, given),
+        "warnings": list(given.warnings),
         "published": plain(config.report.get("published")),
         "rows": rows,
         **shared,
-        "provenance": provenance(config),
     }
-    write_json(folder / "result.json", result)
+    record.write(folder, result, arrays)
+
+
+def _decides_by(decisions: Mapping[str, Objective], rule: str) -> str:
+    """What the rule is for this objective, whatever the task."""
+    objective = next(iter(decisions.values()))
+    return objective.decision(rule) if hasattr(objective, "decision") else rule
 
 
 def _row(task: Any, split: str, made: Predictions, loss: float) -> dict[str, Any]:
@@ -197,15 +207,9 @@ def _dataset(config: Any, given: Material) -> dict[str, Any]:
     }
 
 
-def provenance(config: Any) -> dict[str, Any]:
-    """Versions, device and configuration hash of a result."""
-    device = jax.devices()[0]
-    kind = f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.platform == "cpu" else device.device_kind
-    return {
-        "versions": _versions(),
-        "device": f"{len(jax.local_devices())} x {kind}" if device.platform != "cpu" else kind,
-        "config_sha": config_digest(config),
-    }
+def provenance(config: Any, hardware: str) -> dict[str, Any]:
+    """Versions, the devices and threads that trained, and the hash of the configuration."""
+    return {"versions": _versions(), "device": hardware, "config_sha": config_digest(config)}
 
 
 @functools.cache

@@ -31,12 +31,16 @@ _EXTRAS = ("group", "clinic", "instrument", "fetal_heartbeat")
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """An open dataset, the tasks that are graded, and the rows of each split that have a label for at least one."""
+    """An open dataset, the tasks that are graded, and the rows of each split that have a label for at least one.
+
+    everything: all rows of each split. warnings: sentences about what the splits lack.
+    """
 
     dataset: Dataset
     tasks: tuple[Task, ...]
     splits: Mapping[str, np.ndarray]
     everything: Mapping[str, np.ndarray]
+    warnings: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +75,32 @@ def material(config: Any) -> Material:
     tasks = tuple(known[name] for name in config.tasks)
     everything = catalog.divide(dataset, config.data.split)
     labelled = np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in tasks], axis=0)
-    return Material(dataset, tasks, {name: rows[labelled[rows]] for name, rows in everything.items()}, everything)
+    splits = {name: rows[labelled[rows]] for name, rows in everything.items()}
+    return Material(dataset, tasks, splits, everything, tuple(catalog.absent_grades(dataset, splits, tasks)))
+
+
+def class_weights(config: Any, given: Material, task: Task) -> np.ndarray:
+    """What each grade of a task weighs in training, float32 `[K]`, by the frequencies of the training set alone."""
+    kind = config.class_weights
+    if kind not in ("inverse_frequency", "none"):
+        raise UsageError(f"class_weights is {kind}: choose inverse_frequency or none")
+    if kind == "none":
+        return np.ones(task.num_classes, np.float32)
+    train = given.dataset.columns[f"label/{task.name}"][given.splits["train"]]
+    return inverse_frequency(train, task.num_classes)
+
+
+def decisions(config: Any, given: Material, bound: Mapping[str, Objective]) -> dict[str, Objective]:
+    """The objectives that decide: those that trained, or where `objective.correct_weights` the same without weights.
+
+    Raises UsageError for a loss whose class weights cannot be undone.
+    """
+    if not config.objective.correct_weights or config.class_weights == "none":
+        return dict(bound)
+    try:
+        return {task.name: bound[task.name].corrected(class_weights(config, given, task)) for task in given.tasks}
+    except ValueError as error:
+        raise UsageError(f"objective.correct_weights: {error}") from error
 
 
 def run(config: Any, given: Material, folder: Path, root: Path, session: Session) -> tuple[list[Link], dict[str, Any]]:
@@ -161,7 +190,7 @@ class _Trainer:
     def examples(self, views: Mapping[str, View]) -> dict[str, Examples]:
         """Inputs, labels and weights of each split; class weights come from the training set alone."""
         columns, splits = self.given.dataset.columns, self.given.splits
-        weight = {task.name: self.class_weights(task) for task in self.given.tasks}
+        weight = {task.name: class_weights(self.config, self.given, task) for task in self.given.tasks}
         result = {}
         for name, rows in splits.items():
             labels = {task: columns[f"label/{task}"][rows].astype(np.int32) for task in weight}
@@ -169,16 +198,6 @@ class _Trainer:
             extras = {extra: columns[extra][rows] for extra in _EXTRAS if extra in columns}
             result[name] = Examples(columns["id"][rows], views[name], labels, weights, extras)
         return result
-
-    def class_weights(self, task: Task) -> np.ndarray:
-        """Float32 `[K]`."""
-        kind = self.config.class_weights
-        if kind not in ("inverse_frequency", "none"):
-            raise UsageError(f"class_weights is {kind}: choose inverse_frequency or none")
-        if kind == "none":
-            return np.ones(task.num_classes, np.float32)
-        train = self.given.dataset.columns[f"label/{task.name}"][self.given.splits["train"]]
-        return inverse_frequency(train, task.num_classes)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

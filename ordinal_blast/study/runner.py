@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ordinal_blast import record
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import digest, read_json, write_json
 from ordinal_blast.study import cell, chain, problems
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.grid import Cell, Plan
-from ordinal_blast.study.session import Session
+from ordinal_blast.study.session import Progress, Session
 
 
 def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
@@ -22,7 +23,7 @@ def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
     A cell's error is written to its `error.txt` and told; the others go on. Raises UsageError before any work where a
     cell's configuration is wrong, or `root` holds cells of another one.
     """
-    materials = _Materials()
+    materials = _Materials(session.progress)
     folders = {each.name: root / "cells" / each.name for each in plan.cells}
     for each in plan.cells:
         problems.bind(each.config.objective, materials.of(each.config).tasks)
@@ -35,7 +36,7 @@ def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
         folder = folders[each.name]
         error = folder / "error.txt"
         told = "finished before"
-        if not cell.finished(folder):
+        if not record.finished(folder):
             session.progress.cell(each.name)
             error.unlink(missing_ok=True)
             try:
@@ -49,7 +50,7 @@ def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
                 told = f"FAILED: {message}"
                 with contextlib.suppress(OSError):  # the disk may be what failed; it is told all the same
                     error.write_text(message + "\n\n" + traceback.format_exc())
-        if cell.finished(folder):
+        if record.finished(folder):
             trained.setdefault(cell.training_digest(each.config), folder)
         session.progress.finish(number, f"{each.name}: {told}")
     session.progress.close()
@@ -69,21 +70,24 @@ def _run_cell(
 
 
 class _Materials:
-    """Each dataset of a plan is opened once."""
+    """Each dataset of a plan is opened once, and what its splits lack is told once."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._opened: dict[str, chain.Material] = {}
 
     def of(self, config: Any) -> chain.Material:
         key = digest({"data": plain(config.data), "tasks": list(config.tasks)})
         if key not in self._opened:
             self._opened[key] = chain.material(config)
+            for warning in self._opened[key].warnings:
+                self._progress.say(f"Warning, {self._opened[key].dataset.name}: {warning}")
         return self._opened[key]
 
 
 def _describe(plan: Plan, command: str) -> dict[str, Any]:
     return {
-        "schema": cell.SCHEMA,
+        "schema": record.SCHEMA,
         "experiment": plan.experiment,
         "question": plan.question,
         "reference": plan.variants[0],

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ordinal_blast import record
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.study import cell, configuration, grid, runner, session
@@ -110,7 +111,7 @@ def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path, tiny_overrides, mo
     assert go(made, tmp_path / "run") == ["cross_entropy-s0", "median-s0"]
     assert "FAILED: RuntimeError: the lights went out" in capsys.readouterr().err
     assert (tmp_path / "run/cells/cross_entropy-s0/error.txt").read_text().startswith("RuntimeError: the lights")
-    assert cell.finished(tmp_path / "run/cells/regression-s0")
+    assert record.finished(tmp_path / "run/cells/regression-s0")
 
 
 def test_an_unknown_objective_stops_before_any_work(tmp_path, tiny_overrides):

@@ -1,0 +1,87 @@
+"""What a finished cell leaves in its folder, and the check that its files belong together.
+
+`config.json` says what was asked for, `predictions.npz` what the models say of every example, `result.json`, written
+last, all that was measured, with the digests of the three: one that was edited, swapped or cut short is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ordinal_blast.errors import UserError
+from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
+
+SCHEMA = 1
+CONFIG, PREDICTIONS, RESULT = "config.json", "predictions.npz", "result.json"
+
+
+def finished(folder: Path) -> bool:
+    """Whether the cell is done: its result is written last."""
+    return (folder / RESULT).exists()
+
+
+def write(folder: Path, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Finish the cell in `folder`, which holds its `config.json`: predictions, then the result with the digests."""
+    write_npz(folder / PREDICTIONS, arrays)
+    content = {"schema": SCHEMA, **jsonable(result)}
+    digests = {
+        "config": file_digest(folder / CONFIG),
+        "predictions": file_digest(folder / PREDICTIONS),
+        "result": digest(content),  # of everything but these digests
+    }
+    write_json(folder / RESULT, {**content, "digests": digests})
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """`result.json` of a finished cell.
+
+    Raises UserError where it or `config.json` is missing, damaged, of another schema, or not what the cell wrote.
+    """
+    path = folder / RESULT
+    result = read_json(path)
+    if not isinstance(result, dict) or not isinstance(result.get("digests"), dict):
+        raise UserError(f"{path} holds no digests of its cell: it is damaged or of another version; {_again(folder)}")
+    if result.get("schema") != SCHEMA:
+        raise UserError(f"{path} has schema {result.get('schema')}, this version reads {SCHEMA}; {_again(folder)}")
+    content = {key: value for key, value in result.items() if key != "digests"}
+    _check(folder, RESULT, digest(content), result["digests"].get("result"))
+    _check_file(folder, CONFIG, result["digests"].get("config"))
+    return result
+
+
+def read_predictions(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of `predictions.npz`, under `MODEL/SPLIT/TASK/FIELD`.
+
+    Raises UserError where they, or what `read_result` checks, are not what the cell wrote.
+    """
+    check(folder)
+    return read_npz(folder / PREDICTIONS)
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """`result.json`, after all three files of the cell were checked; raises UserError for the first that is wrong."""
+    result = read_result(folder)
+    _check_file(folder, PREDICTIONS, result["digests"].get("predictions"))
+    return result
+
+
+def _check_file(folder: Path, name: str, told: Any) -> None:
+    if not (folder / name).is_file():
+        raise UserError(f"{folder / name} is missing although the cell is finished; {_again(folder)}")
+    _check(folder, name, file_digest(folder / name), told)
+
+
+def _check(folder: Path, name: str, found: str, told: Any) -> None:
+    if found != told:
+        raise UserError(
+            f"{folder / name} is not what its cell wrote (digest {found}, and {told} was written): it was edited, "
+            f"swapped or damaged; {_again(folder)}"
+        )
+
+
+def _again(folder: Path) -> str:
+    return f"delete {folder} and run the command that made it again"
