@@ -3,38 +3,85 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ordinal_blast import __version__
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UsageError, UserError, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0 (fine), 1 (failed) or 2 (bad usage), and says why in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if os.getcwd() not in sys.path:  # a loss or dataset of the user's own may lie in this folder
-        sys.path.append(os.getcwd())
-    parser = _parser()
-    known, rest = parser.parse_known_args(arguments)
-    known.command = shlex.join(["ordinal-blast", *arguments])
+    debug, arguments = "--debug" in arguments, [each for each in arguments if each != "--debug"]
+    given = None
     try:
-        if rest and not known.configurable:
-            raise UsageError(f"unknown argument {rest[0]}: ordinal-blast {known.verb} --help lists what there is")
-        known.overrides = rest
-        return known.run(known) or 0
-    except UserError as error:
-        print(f"ordinal-blast: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        _print_anything()
+        given = _parse(arguments)
+        with _this_folder() if given.configurable else contextlib.nullcontext():
+            code = given.run(given) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("ordinal-blast: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read our output, such as `head`, has gone; nothing more can be said there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (Exception, SystemExit) as error:
+        if given is None and isinstance(error, SystemExit):
+            raise  # --help and --version; later on it is a user's own part that exits
+        if debug:
+            traceback.print_exc()
+        print(f"ordinal-blast: {_told(error, given)}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _told(error: BaseException, given: Any) -> str:
+    if isinstance(error, UserError):
+        return told(error)
+    return f"{given.doing if given else 'cannot start'}: {told(error)}; run again with --debug for the traceback"
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    given, rest = _parser().parse_known_args(arguments)
+    if rest and not given.configurable:
+        raise UsageError(f"unknown argument {rest[0]}: ordinal-blast {given.verb} --help lists what there is")
+    given.overrides = rest
+    given.command = shlex.join(["ordinal-blast", *arguments])
+    given.doing = f"{given.verb} failed"  # what is said of an error that nobody foresaw
+    return given
+
+
+def _print_anything() -> None:
+    """A terminal that lacks a letter gets its number; it must not cost the output."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _this_folder() -> Iterator[None]:
+    """A loss or dataset of the user's own, named in the configuration, may lie in the present folder."""
+    folder = os.getcwd()
+    added = folder not in sys.path
+    if added:
+        sys.path.append(folder)
+    try:
+        yield
+    finally:
+        if added and folder in sys.path:
+            sys.path.remove(folder)
 
 
 def demo(given: Any) -> int:
@@ -61,10 +108,11 @@ def ablate(given: Any) -> int:
 
 def report(given: Any) -> int:
     """Write the report of finished runs."""
+    _check_folder("--out", given.out)
     for folder in given.runs:
         if not (folder / "plan.json").exists():
             raise UsageError(f"{folder} holds no run (no plan.json): give the --workdir of train, ablate or demo")
-    _report(given.runs, given.out, given.command)
+    _report(given, given.runs, given.out, given.command)
     return 0
 
 
@@ -73,7 +121,7 @@ def data(given: Any) -> int:
     from ordinal_blast.data import catalog
     from ordinal_blast.study import chain, inspection
 
-    given.config = f"configs/{given.name}.py" if not given.name.endswith(".py") else given.name
+    given.config = given.name
     given.overrides += [f"--config.data.root={given.root}"] if given.root else []
     config = _config(given)
     folder = catalog.prepare(config.data)
@@ -112,10 +160,11 @@ def _config(given: Any) -> Any:
 def _run(given: Any, plan: Any, config: Any) -> int:
     from ordinal_blast.study import runner, session
 
+    _check_folder("--workdir", given.workdir)
     failed = runner.run(plan, given.workdir, given.command, session.begin(config.devices))
     if len(failed) < len(plan.cells):
         command = shlex.join(["ordinal-blast", "report", str(given.workdir), "--out", str(given.workdir / "report")])
-        _report([given.workdir], given.workdir / "report", command)
+        _report(given, [given.workdir], given.workdir / "report", command)
     if failed:
         names = ", ".join(failed)
         print(
@@ -126,22 +175,41 @@ def _run(given: Any, plan: Any, config: Any) -> int:
     return 1 if failed else 0
 
 
-def _report(runs: Sequence[Path], out: Path, command: str) -> None:
+def _report(given: Any, runs: Sequence[Path], out: Path, command: str) -> None:
     from ordinal_blast import report as reports
 
+    given.doing = f"cannot write the report of {', '.join(map(str, runs))}"
     try:
-        page = reports.write(runs, out, command)
-        print(reports.table(runs))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot write the report of {', '.join(map(str, runs))}: {error}") from error
+        page, table = reports.write(runs, out, command), reports.table(runs)
+    except OSError as error:
+        raise UserError(f"{given.doing}: {error}") from error
+    print(table)
     print(f"Report: {page}")
 
 
+def _check_folder(option: str, folder: Path) -> None:
+    """Raise UsageError where nothing can be written in `folder`, before any work rather than after it."""
+    if "\0" in str(folder):
+        raise UsageError(f"{option} {str(folder)!r} is no path: it holds a NUL character")
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UsageError(f"{option} {folder}: {there} is not a folder: give another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {folder}: {there} may not be written: give another folder")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{message}; {self.prog} --help lists what there is")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ordinal-blast", description="Ordinal losses compared fairly.", allow_abbrev=False
-    )
+    parser = _Parser(prog="ordinal-blast", description="Ordinal losses compared fairly.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, run: Any, example: str, configurable: bool = False) -> argparse.ArgumentParser:
@@ -155,8 +223,11 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        added.add_argument("--debug", action="store_true", help="show the traceback of an error")
         added.set_defaults(run=run, configurable=configurable)
         return added
+
+    config = "a configuration file, or NAME for configs/NAME.py"
 
     def workdir(to: argparse.ArgumentParser, default: str | None) -> None:
         text = "folder of the run; the same command goes on where it stopped"
@@ -168,18 +239,18 @@ def _parser() -> argparse.ArgumentParser:
 
     added = verb("data", data, "ordinal-blast data build retinamnist --root ~/medmnist", configurable=True)
     added.add_argument("action", choices=["build", "inspect"])
-    added.add_argument("name", metavar="NAME", help="a configuration: configs/NAME.py")
+    added.add_argument("name", metavar="NAME", help=config)
     added.add_argument("--root", default="", help="folder of the source's files")
     added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("train", train, "ordinal-blast train --config configs/demo.py --workdir runs/one", configurable=True)
-    added.add_argument("--config", required=True, help="a configuration file")
+    added.add_argument("--config", required=True, help=config)
     workdir(added, None)
 
     example = "ordinal-blast ablate ablations/losses.py --config configs/retinamnist.py --workdir runs/retina --seeds 5"
     added = verb("ablate", ablate, example, configurable=True)
-    added.add_argument("ablation", help="an ablation file")
-    added.add_argument("--config", required=True, help="a configuration file")
+    added.add_argument("ablation", help="an ablation file, or NAME for ablations/NAME.py")
+    added.add_argument("--config", required=True, help=config)
     workdir(added, None)
     added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
 
@@ -198,4 +269,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the present folder, by `python -m`: `main` puts it there for commands that name parts
     sys.exit(main())

@@ -1,5 +1,7 @@
 """Errors written for people: one line that says what is wrong, where, and what to do."""
 
+import textwrap
+
 
 class UserError(Exception):
     """Something outside the code is wrong (a file, a label, a full disk); the command line exits with 1."""
@@ -13,3 +15,11 @@ def reason(error: BaseException) -> str:
     """What an exception says, as one line: the first line of its text, or its type where it says nothing."""
     said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
     return " ".join(str(said).split()) or type(error).__name__
+
+
+def told(error: BaseException) -> str:
+    """The error in one line: a UserError in its own words, any other as `Type: message`."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    words = textwrap.shorten(str(error), 500, placeholder=" ...")
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -25,7 +25,6 @@ from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.types import Task
 
-CHAINS = (("cnn",), ("mlp",), ("cropper", "cnn"), ("cropper", "cnn", "rnn"))
 _EXTRAS = ("group", "clinic", "instrument", "fetal_heartbeat")
 
 
@@ -110,8 +109,6 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
     dataset cannot feed.
     """
     chain = tuple(config.chain)
-    if chain not in CHAINS:
-        raise UsageError(f"chain is {chain}: choose from {', '.join(map(str, CHAINS))}")
     trainer = _Trainer(config, given, problems.bind(config.objective, given.tasks), session)
     if "cropper" not in chain:
         inputs, facts = _inputs(config, chain, given)

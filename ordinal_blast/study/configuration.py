@@ -3,59 +3,79 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
-import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from ordinal_blast.errors import UsageError
+from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast.study import ranges
 
 _FREE = ("objective.options",)  # sections that take any key; what reads them checks the keys
 
 
-def find(name: str) -> Path:
-    """The file `name`, or the copy that comes with the package, so that README commands work in any folder.
+def find(name: str, folder: str = "configs") -> Path:
+    """The Python file `name`, or the copy that comes with the package, so that README commands work in any folder.
 
-    Raises UsageError that lists what there is.
+    A name alone, such as `retinamnist`, means `configs/retinamnist.py`. Raises UsageError that lists what there is.
     """
-    given = Path(name)
-    package = Path(__file__).resolve().parents[1]
-    for place in (given, package.parent / given, package / "shipped" / given):
-        if place.is_file():
+    given, home = Path(name), _home()
+    listed = Path(folder, given.name.removesuffix(".py") + ".py") if given.parent == Path() else given
+    places = [given, listed, *([home / listed] if listed.parent == Path(folder) else [])]
+    for place in places:
+        if place.suffix == ".py" and place.is_file():
             return place
-    folders = (package.parent / given.parent, package / "shipped" / given.parent)
-    there = sorted({f"{given.parent}/{path.name}" for folder in folders for path in folder.glob("*.py")})
-    raise UsageError(f"there is no file {name}{'; there are ' + ', '.join(there) if there else ''}")
+    kind = "is a folder, not a file" if given.is_dir() else "is no Python file" if given.is_file() else ""
+    there = ", ".join(sorted(f"{folder}/{path.name}" for path in (home / folder).glob("*.py")))
+    raise UsageError(f"{f'{name} {kind}' if kind else f'there is no file {name}'}; there are {there}")
 
 
-def load_module(name: str) -> ModuleType:
+def load_module(name: str, folder: str = "configs") -> ModuleType:
     """Run the Python file `name` (see `find`) as a module; files beside it can be imported by their plain names."""
-    path = find(name)
-    spec = importlib.util.spec_from_file_location(f"ordinal_blast_file_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
+    path = find(name, folder)
+    module = ModuleType(f"ordinal_blast_file_{path.stem}")
+    module.__file__ = str(path)
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"cannot run {path}: {type(error).__name__}: {error}") from error
+        with blamed(f"cannot run {path}"):  # from its text: a cached copy may be older than an edit in the same second
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
     finally:
         sys.path.remove(str(path.parent))
     return module
 
 
+@contextlib.contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Whatever a user's code raises in this block, `exit()` too, becomes one UsageError that begins with `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{what}: {told(error)}") from error
+
+
 def load(name: str, overrides: Mapping[str, Any] | None = None) -> ConfigDict:
-    """The configuration `get_config()` of a file, with dotted overrides, locked."""
+    """The configuration `get_config()` of a file, with dotted overrides, locked.
+
+    Raises UsageError for a file that makes no configuration, lacks a setting, or has one outside its range.
+    """
     module = load_module(name)
-    if not hasattr(module, "get_config"):
+    if not callable(getattr(module, "get_config", None)):
         raise UsageError(f"{name} has no get_config(): it is not a configuration")
-    config = module.get_config()
-    config.lock()
-    return override(config, overrides or {})
+    with blamed(f"{name}: get_config() raised"):
+        config = module.get_config()
+        if not isinstance(config, ConfigDict):
+            raise UsageError(f"{name}: get_config() returns {type(config).__name__}: it returns a ConfigDict elsewhere")
+        config = override(config, {})
+    config = override(config, overrides or {})
+    ranges.check(flat(config), name)
+    return config
 
 
 def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
@@ -118,6 +138,12 @@ def plain(config: Any) -> Any:
     return config
 
 
+def _home() -> Path:
+    """The folder of the configurations and ablations that come with the package: installed with it, or the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return package / "shipped" if (package / "shipped").is_dir() else package.parent
+
+
 def _unknown(config: ConfigDict, key: str) -> str:
     known = list(flat(config))
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [
@@ -132,7 +158,8 @@ def _convert(key: str, value: Any, current: Any) -> Any:
         fits = isinstance(value, bool)
     elif isinstance(current, float):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        value = float(value) if fits else value
+        with contextlib.suppress(OverflowError):  # a whole number beyond every float stays one, and is out of range
+            value = float(value) if fits else value
     elif isinstance(current, tuple):
         value = (value,) if isinstance(value, str) else value
         fits = isinstance(value, tuple | list)
@@ -153,5 +180,5 @@ def _read(value: Any) -> Any:
     text = {"true": "True", "false": "False"}.get(value.lower(), value)
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that literal_eval is known to raise
         return value

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import configuration
+from ordinal_blast.study import configuration, ranges
+
+_MOST = 10_000  # variants or seeds: more is a slip, and a generator may have no end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +42,8 @@ def ablation(path: str, config: Any, seeds: int) -> Plan:
     Seeds are config.seed, config.seed + 1, ... Raises UsageError for a file without variants, a name given twice, or
     an override that does not fit the configuration.
     """
-    module = configuration.load_module(path)
-    if not hasattr(module, "variants"):
-        raise UsageError(f"{path} has no variants(): it is not an ablation")
-    variants = list(module.variants())
-    names = [name for name, _ in variants]
-    if twice := {name for name in names if names.count(name) > 1} or (not names and {"nothing"}):
-        raise UsageError(
-            f"{path} yields {', '.join(sorted(twice))} {'twice' if names else ''}: each variant needs its name"
-        )
+    module = configuration.load_module(path, "ablations")
+    variants = _variants(path, module)
     question = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     return _plan(config.name, question, variants, config, seeds)
 
@@ -55,20 +53,46 @@ def single(config: Any) -> Plan:
     return _plan(config.name, "", [(config.objective.name, {})], config, 1)
 
 
-def _with_seed(config: Any, seed: int) -> Any:
-    return configuration.override(config, dict.fromkeys(("seed", *config.seed_also_sets), seed))
+def _variants(path: str, module: ModuleType) -> list[tuple[str, Mapping[str, Any]]]:
+    """What `variants()` of an ablation file yields; raises UsageError for anything but names with their overrides."""
+    if not callable(getattr(module, "variants", None)):
+        raise UsageError(f"{path} has no variants(): it is not an ablation")
+    with configuration.blamed(f"{path}: variants() raised"):
+        variants = list(itertools.islice(module.variants(), _MOST + 1))
+    if not 0 < len(variants) <= _MOST:
+        raise UsageError(f"{path}: variants() yields {'nothing' if not variants else f'more than {_MOST} variants'}")
+    for each in variants:
+        pair = isinstance(each, tuple | list) and len(each) == 2
+        if not pair or not isinstance(each[0], str) or not each[0].strip() or not isinstance(each[1], Mapping):
+            raise UsageError(
+                f'{path}: variants() yields {each!r:.100}: it takes ("name", {{"dotted.key": value}}) pairs'
+            )
+        if wrong := [key for key in each[1] if not isinstance(key, str)]:
+            raise UsageError(f"{path}: variant {each[0]} overrides {wrong[0]!r}: keys are texts such as objective.name")
+    names = [name for name, _ in variants]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"{path} yields {', '.join(sorted(twice))} twice: each variant needs its name")
+    return variants
+
+
+def _config(name: str, config: Any, changes: Mapping[str, Any], seed: int) -> Any:
+    """The configuration of a cell; raises UsageError where a setting is not what it may be."""
+    made = configuration.override(config, changes)
+    made = configuration.override(made, dict.fromkeys(("seed", *made.seed_also_sets), seed))
+    ranges.check(configuration.flat(made), f"variant {name}, seed {seed}")
+    return made
 
 
 def _plan(experiment: str, question: str, variants: list[Any], config: Any, seeds: int) -> Plan:
-    if seeds < 1:
-        raise UsageError(f"--seeds is {seeds}: it is at least 1")
+    if not 1 <= seeds <= _MOST:
+        raise UsageError(f"--seeds is {seeds}: it is at least 1 and at most {_MOST}")
     numbers = tuple(range(config.seed, config.seed + seeds))
     cells = tuple(
         Cell(
             name=f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', name)}-s{seed}",
             variant=name,
             seed=seed,
-            config=_with_seed(configuration.override(config, changes), seed),
+            config=_config(name, config, changes, seed),
         )
         for seed in numbers
         for name, changes in variants
