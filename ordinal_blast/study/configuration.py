@@ -14,7 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ordinal_blast.errors import UsageError, UserError, told
-from ordinal_blast.study import ranges
+from ordinal_blast.study import limits
 
 _FREE = ("objective.options",)  # sections that take any key; what reads them checks the keys
 
@@ -74,7 +74,7 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> ConfigDict:
             raise UsageError(f"{name}: get_config() returns {type(config).__name__}: it returns a ConfigDict elsewhere")
         config = override(config, {})
     config = override(config, overrides or {})
-    ranges.check(flat(config), name)
+    limits.check(flat(config), name)
     return config
 
 

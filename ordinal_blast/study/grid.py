@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import configuration, ranges
+from ordinal_blast.study import configuration, limits
 
 _MOST = 10_000  # variants or seeds: more is a slip, and a generator may have no end
 
@@ -79,7 +79,7 @@ def _config(name: str, config: Any, changes: Mapping[str, Any], seed: int) -> An
     """The configuration of a cell; raises UsageError where a setting is not what it may be."""
     made = configuration.override(config, changes)
     made = configuration.override(made, dict.fromkeys(("seed", *made.seed_also_sets), seed))
-    ranges.check(configuration.flat(made), f"variant {name}, seed {seed}")
+    limits.check(configuration.flat(made), f"variant {name}, seed {seed}")
     return made
 
 
