@@ -2,6 +2,7 @@
 
 `config.json` says what was asked for, `predictions.npz` what the models say of every example, `result.json`, written
 last, all that was measured, with the digests of the three: one that was edited, swapped or cut short is refused.
+`plan.json` of the work directory names its cells.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
 
 SCHEMA = 1
-CONFIG, PREDICTIONS, RESULT = "config.json", "predictions.npz", "result.json"
+CONFIG, PREDICTIONS, RESULT, PLAN = "config.json", "predictions.npz", "result.json", "plan.json"
 
 
 def finished(folder: Path) -> bool:
@@ -42,11 +43,12 @@ def read_result(folder: Path) -> dict[str, Any]:
     Raises UserError where it or `config.json` is missing, damaged, of another schema, or not what the cell wrote.
     """
     path = folder / RESULT
-    result = read_json(path)
-    if not isinstance(result, dict) or not isinstance(result.get("digests"), dict):
-        raise UserError(f"{path} holds no digests of its cell: it is damaged or of another version; {_again(folder)}")
-    if result.get("schema") != SCHEMA:
-        raise UserError(f"{path} has schema {result.get('schema')}, this version reads {SCHEMA}; {_again(folder)}")
+    result = read_json(path, ("schema",))
+    if result["schema"] != SCHEMA or not isinstance(result.get("digests"), dict):
+        raise UserError(
+            f"{path} (schema {result['schema']}, {'with' if 'digests' in result else 'without'} digests) is damaged or "
+            f"was written by another version; {_again(folder)}"
+        )
     content = {key: value for key, value in result.items() if key != "digests"}
     _check(folder, RESULT, digest(content), result["digests"].get("result"))
     _check_file(folder, CONFIG, result["digests"].get("config"))
@@ -69,10 +71,38 @@ def check(folder: Path) -> dict[str, Any]:
     return result
 
 
+def read_plan(root: Path) -> dict[str, Any]:
+    """`plan.json` of a work directory: what its cells are, and what they are to answer.
+
+    Raises UserError where it is missing, damaged, or of another schema.
+    """
+    path = root / PLAN
+    plan = read_json(path, ("schema", "experiment", "question", "reference", "variants", "seeds", "cells", "command"))
+    if plan["schema"] != SCHEMA:
+        raise UserError(f"{path} has schema {plan['schema']}, this version reads {SCHEMA}: use another --workdir")
+    texts = [plan[key] for key in ("experiment", "question", "command")]
+    lists = [plan[key] for key in ("variants", "seeds", "cells")]
+    sound = (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(items, list) and items for items in lists)
+        and all(isinstance(name, str) for name in (*plan["variants"], *plan["cells"]))
+        and all(isinstance(seed, int) for seed in plan["seeds"])
+        and all(Path(name).name == name for name in plan["cells"])
+        and plan["reference"] in plan["variants"]
+    )
+    if not sound:
+        raise UserError(f"{path} is damaged; delete it and run the command that wrote it again")
+    return plan
+
+
 def _check_file(folder: Path, name: str, told: Any) -> None:
     if not (folder / name).is_file():
         raise UserError(f"{folder / name} is missing although the cell is finished; {_again(folder)}")
-    _check(folder, name, file_digest(folder / name), told)
+    try:
+        found = file_digest(folder / name)
+    except OSError as error:
+        raise UserError(f"cannot read {folder / name}: {reason(error)}; {_again(folder)}") from error
+    _check(folder, name, found, told)
 
 
 def _check(folder: Path, name: str, found: str, told: Any) -> None:

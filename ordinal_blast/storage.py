@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,10 +52,18 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "free space or choose another --workdir" if full else "choose a --workdir that can be written"
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another --workdir and run the same "
-            "command again, finished work is kept"
+            f"cannot write {path}: {reason(error)}; {remedy} and run the same command again, finished work is kept"
         ) from error
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Delete what `atomic` left beside these files of `folder` when its process was killed; nobody may be writing."""
+    for name in names:
+        for path in folder.glob(f".{glob.escape(name)}.*"):
+            path.unlink(missing_ok=True)
 
 
 def jsonable(value: Any) -> Any:
@@ -75,21 +85,36 @@ def write_json(path: Path, value: Any) -> None:
         stream.write((json.dumps(jsonable(value), indent=1) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises UserError naming the file when it is missing, no regular file, or damaged."""
+def read_json(path: Path, keys: Collection[str] = ()) -> Any:
+    """Read a JSON file, with `keys` one that holds an object with these keys.
+
+    Raises UserError naming the file when it is missing, no regular file, damaged or lacks a key.
+    """
+    again = "delete it and run the command that wrote it again"
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise ValueError("it is no regular file")
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        told = reason(error)
-        raise UserError(f"cannot read {path}: {told}; delete it and run the command that wrote it again") from error
+        raise UserError(f"cannot read {path}: {reason(error)}; {again}") from error
+    if missing := [key for key in keys if not isinstance(content, Mapping) or key not in content]:
+        raise UserError(f"cannot read {path}: it is damaged and has no {', '.join(missing)}; {again}")
+    return content
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed npz file, atomically."""
     with atomic(path) as stream:
         np.savez_compressed(stream, **arrays)
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an npy file that a stage wrote, left on disk until indexed; raises UserError for a damaged one."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        told = f"{reason(error)}; delete {path.parent} and run the same command again"
+        raise UserError(f"cannot read {path}: {told}") from error
 
 
 def read_npz(path: Path, names: Collection[str] | None = None, *, budget: int = 4 << 30) -> dict[str, np.ndarray]:

@@ -17,13 +17,14 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.objectives import Objective
 from ordinal_blast.storage import digest, read_json, write_json
-from ordinal_blast.study import chain, problems
+from ordinal_blast.study import chain, identity, problems
 from ordinal_blast.study.chain import Link, Material
 from ordinal_blast.study.configuration import flat, plain
 from ordinal_blast.study.session import Session
 from ordinal_blast.training import parallel
 from ordinal_blast.types import Predictions
 
+_IDENTITY = "identity.json"
 _PLACES = ("data.cache", "data.root")  # where files lie changes no result
 _DECISION = ("objective.rule", "objective.correct_weights")  # what is said of raw outputs, after training
 _PACKAGES = ("ordinal-blast", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
@@ -40,27 +41,43 @@ def training_digest(config: Any) -> str:
     return digest({key: value for key, value in flat(plain(config)).items() if key not in skipped})
 
 
-def claim(folder: Path, config: Any) -> None:
-    """Write the cell's configuration, or where its training has begun, check that it is the one written before.
+def identify(variant: str, config: Any, given: Material) -> dict[str, Any]:
+    """What a cell is beside its configuration: its variant, its data, the text of the code that makes its numbers."""
+    return {"variant": variant, "data": given.identity, "code": identity.of_code(config)}
 
-    Raises UsageError that names the first differing key, so that no directory mixes two configurations.
+
+def claim(folder: Path, config: Any, identified: Mapping[str, Any]) -> None:
+    """Write what the cell is made of, or where its training has begun, check that it is what was written before.
+
+    Raises UsageError that names the first setting, the data or the source files that differ, so that no directory
+    mixes two; UserError where a file of a finished cell is not what was written.
     """
-    path = folder / record.CONFIG
-    ours = plain(config)
-    if path.exists() and (record.finished(folder) or (folder / "checkpoints").exists()):
-        theirs, mine = flat(read_json(path)), flat(ours)
-        for key in sorted(set(theirs) | set(mine)):
-            if key not in _PLACES and theirs.get(key) != mine.get(key):
-                raise UsageError(
-                    f"{folder} was begun with {key}={theirs.get(key)!r}, now it is {mine.get(key)!r}: "
-                    "use another --workdir, or delete that folder"
-                )
+    ours, finished = plain(config), record.finished(folder)
+    if not finished and not (folder / "checkpoints").exists():
+        write_json(folder / record.CONFIG, ours)
+        write_json(folder / _IDENTITY, identified)
         return
-    write_json(path, ours)
+    if not finished and not (folder / _IDENTITY).exists():
+        raise UsageError(f"{folder} was begun by another version: use another --workdir, or delete that folder")
+    told = record.check(folder)["identity"] if finished else read_json(folder / _IDENTITY, tuple(identified))
+    theirs, mine = flat(read_json(folder / record.CONFIG, ("objective",))), flat(ours)
+    different = [
+        f"{key}={theirs.get(key)!r}, now it is {mine.get(key)!r}"
+        for key in sorted(set(theirs) | set(mine))
+        if key not in _PLACES and theirs.get(key) != mine.get(key)
+    ]
+    if told["variant"] != identified["variant"]:
+        different.append(f"the variant {told['variant']!r}, now it is {identified['variant']!r}")
+    if told["data"] != identified["data"]:
+        different.append(f"other data (digest {told['data']}, now it is {identified['data']})")
+    if files := identity.differing(told["code"], identified["code"]):
+        different.append(f"another text of {', '.join(files[:5])}{', ...' if len(files) > 5 else ''}")
+    if different:
+        raise UsageError(f"{folder} was begun with {different[0]}: use another --workdir, or delete that folder")
 
 
 def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, root: Path, session: Session) -> None:
-    """Train the cell's chain and write its predictions and result. variant: `cell`, `variant`, `experiment`, `seed`."""
+    """Train the cell's chain and write its predictions and result. variant: as `result.json` repeats it."""
     links, facts = chain.run(config, given, folder, root, session)
     bound = problems.bind(config.objective, given.tasks)
     arrays: dict[str, np.ndarray] = {}
@@ -135,7 +152,8 @@ def _conclude(
     folder: Path,
 ) -> None:
     """Fit the decisions on the training outputs, decide, measure, write."""
-    decisions = chain.decisions(config, given, bound)
+    undone = chain.undone(config, given)
+    decisions = chain.decisions(bound, undone)
     rows, fitted = [], {}
     for model, per_split in outputs.items():
         _, labels, weights = columns[model]["train"]
@@ -155,10 +173,14 @@ def _conclude(
         raise UserError(
             f"{variant['cell']}: the trained model gives outputs that are not finite; lower the learning rate"
         )
-    section = plain(config.objective)
+    decided = {
+        "decides_by": next(iter(decisions.values())).decision(config.objective.rule),  # whatever the task
+        "undone_weights": undone,
+        "fitted": fitted,
+    }
     result = {
         **variant,
-        "objective": {**section, "decides_by": _decides_by(decisions, section["rule"]), "fitted": fitted},
+        "objective": {**plain(config.objective), **decided},
         "class_weights": config.class_weights,
         "dataset": _dataset(config, given),
         "warnings": list(given.warnings),
@@ -167,12 +189,6 @@ def _conclude(
         **shared,
     }
     record.write(folder, result, arrays)
-
-
-def _decides_by(decisions: Mapping[str, Objective], rule: str) -> str:
-    """What the rule is for this objective, whatever the task."""
-    objective = next(iter(decisions.values()))
-    return objective.decision(rule) if hasattr(objective, "decision") else rule
 
 
 def _row(task: Any, split: str, made: Predictions, loss: float) -> dict[str, Any]:

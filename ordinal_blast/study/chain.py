@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models.grader import count_parameters
 from ordinal_blast.objectives import Objective
-from ordinal_blast.study import problems, stages, timelapse
+from ordinal_blast.study import identity, problems, stages, timelapse
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.session import Session
 from ordinal_blast.training import loop, parallel
@@ -40,6 +40,11 @@ class Material:
     splits: Mapping[str, np.ndarray]
     everything: Mapping[str, np.ndarray]
     warnings: tuple[str, ...]
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """12 hex digits of the data."""
+        return identity.of_data(self.dataset)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,41 +85,54 @@ def material(config: Any) -> Material:
 
 def class_weights(config: Any, given: Material, task: Task) -> np.ndarray:
     """What each grade of a task weighs in training, float32 `[K]`, by the frequencies of the training set alone."""
-    kind = config.class_weights
-    if kind not in ("inverse_frequency", "none"):
-        raise UsageError(f"class_weights is {kind}: choose inverse_frequency or none")
-    if kind == "none":
+    if config.class_weights == "none":
         return np.ones(task.num_classes, np.float32)
     train = given.dataset.columns[f"label/{task.name}"][given.splits["train"]]
     return inverse_frequency(train, task.num_classes)
 
 
-def decisions(config: Any, given: Material, bound: Mapping[str, Objective]) -> dict[str, Objective]:
-    """The objectives that decide: those that trained, or where `objective.correct_weights` the same without weights.
+def undone(config: Any, given: Material) -> dict[str, list[float]]:
+    """The class weights `[K]` of each task that its decision undoes; none unless `objective.correct_weights`."""
+    if not config.objective.correct_weights or config.class_weights == "none":
+        return {}
+    return {task.name: class_weights(config, given, task).tolist() for task in given.tasks}
+
+
+def decisions(bound: Mapping[str, Objective], undone: Mapping[str, Sequence[float]]) -> dict[str, Objective]:
+    """The objectives that decide: those that trained, without the class weights that are to be undone.
 
     Raises UsageError for a loss whose class weights cannot be undone.
     """
-    if not config.objective.correct_weights or config.class_weights == "none":
-        return dict(bound)
     try:
-        return {task.name: bound[task.name].corrected(class_weights(config, given, task)) for task in given.tasks}
+        return {task: each.corrected(undone[task]) if task in undone else each for task, each in bound.items()}
     except ValueError as error:
         raise UsageError(f"objective.correct_weights: {error}") from error
+
+
+def check(config: Any, given: Material) -> None:
+    """Raise UsageError for a configuration that cannot be trained on its data, before any work."""
+    chain = tuple(config.chain)
+    if "cropper" not in chain:
+        _column(chain, given)
+    elif "frames" not in given.dataset.columns:
+        raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
+    bound = problems.bind(config.objective, given.tasks)
+    for link in chain:
+        problems.segmentation(config.cropper) if link == "cropper" else problems.grading(link, config[link], bound)
+        problems.schedule(config[link].training)
+    decisions(bound, undone(config, given))
 
 
 def run(config: Any, given: Material, folder: Path, root: Path, session: Session) -> tuple[list[Link], dict[str, Any]]:
     """Train every link of `config.chain`, the last in `folder`, what cells can share under `root`/stages.
 
-    Returns the grading links in order, and facts about the other stages. Raises UsageError for a chain that the
-    dataset cannot feed.
+    Returns the grading links in order, and facts about the other stages.
     """
     chain = tuple(config.chain)
     trainer = _Trainer(config, given, problems.bind(config.objective, given.tasks), session)
     if "cropper" not in chain:
         inputs, facts = _inputs(config, chain, given)
         return [trainer.train(chain[0], _views(given, inputs), folder)], facts
-    if "frames" not in given.dataset.columns:
-        raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
     cropper = timelapse.cropper_stage(config, given.dataset, given.everything, root, session)
     crops = timelapse.crops_stage(config, given.dataset, cropper, root, session)
     facts = {"cropper": _facts(cropper), "crops": _facts(crops.folder)}
@@ -129,6 +147,7 @@ def run(config: Any, given: Material, folder: Path, root: Path, session: Session
         "class_weights": config.class_weights,
         "cnn": plain(config.cnn),
         "seed": config.seed,
+        "code": identity.of_code(config),
     }
     shared = stages.stage(
         root, "cnn", key, lambda place: {"seconds": trainer.fit("cnn", trainer.examples(views), place).seconds}
@@ -203,13 +222,19 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _inputs(config: Any, chain: tuple[str, ...], given: Material) -> tuple[Any, dict[str, Any]]:
     """The column that a model alone reads, and facts about what was done to it."""
-    column = {"cnn": "image", "mlp": "features"}[chain[0]]
-    if column not in given.dataset.columns:
-        raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
+    column = _column(chain, given)
     inputs = given.dataset.columns[column]
     if column == "features" and config.mlp.standardize:
         return _standardized(inputs, given.splits["train"])
     return inputs, {}
+
+
+def _column(chain: tuple[str, ...], given: Material) -> str:
+    """The name of the column that a model alone reads; raises UsageError where the dataset has none."""
+    column = {"cnn": "image", "mlp": "features"}[chain[0]]
+    if column not in given.dataset.columns:
+        raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
+    return column
 
 
 def _views(given: Material, inputs: Any) -> dict[str, View]:

@@ -9,64 +9,88 @@ from pathlib import Path
 from typing import Any
 
 from ordinal_blast import record
-from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.storage import digest, read_json, write_json
-from ordinal_blast.study import cell, chain, problems
+from ordinal_blast.errors import UserError
+from ordinal_blast.storage import digest, remove_leftovers, write_json
+from ordinal_blast.study import cell, chain, standing
 from ordinal_blast.study.configuration import plain
-from ordinal_blast.study.grid import Cell, Plan
+from ordinal_blast.study.grid import Plan
+from ordinal_blast.study.lock import alone
 from ordinal_blast.study.session import Progress, Session
+
+_WRITTEN = (
+    "plan.json",
+    "config.json",
+    "identity.json",
+    "predictions.npz",
+    "result.json",
+    "stage.json",
+    "metrics.jsonl",
+)
 
 
 def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
     """Run every unfinished cell under `root`; returns the names of the cells that failed.
 
     A cell's error is written to its `error.txt` and told; the others go on. Raises UsageError before any work where a
-    cell's configuration is wrong, or `root` holds cells of another one.
+    cell's configuration is wrong, `root` holds other cells under these names, or another process is at work there.
     """
     materials = _Materials(session.progress)
-    folders = {each.name: root / "cells" / each.name for each in plan.cells}
     for each in plan.cells:
-        problems.bind(each.config.objective, materials.of(each.config).tasks)
-        cell.claim(folders[each.name], each.config)
-    write_json(root / "plan.json", _describe(plan, command))
-    trained: dict[str, Path] = {}
+        chain.check(each.config, materials.of(each.config))
+    with alone(root, session.progress.say):
+        described = standing.joined(plan, command, root)
+        for folder in (root, *root.glob("cells/*/"), *root.glob("stages/*/")):
+            remove_leftovers(folder, _WRITTEN)
+        identified = {
+            each.name: cell.identify(each.variant, each.config, materials.of(each.config)) for each in plan.cells
+        }
+        for each in plan.cells:
+            cell.claim(root / "cells" / each.name, each.config, identified[each.name])
+        write_json(root / record.PLAN, described)
+        session.progress.start(len(plan.cells))
+        try:
+            return _run_cells(plan, identified, materials, root, session)
+        finally:
+            session.progress.close()
+
+
+def _run_cells(
+    plan: Plan, identified: Mapping[str, Mapping[str, Any]], materials: _Materials, root: Path, session: Session
+) -> list[str]:
+    trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
     failed: list[str] = []
-    session.progress.start(len(plan.cells))
     for number, each in enumerate(plan.cells, start=1):
-        folder = folders[each.name]
+        folder = root / "cells" / each.name
         error = folder / "error.txt"
         told = "finished before"
+        training = digest([cell.training_digest(each.config), identified[each.name]["data"]])
         if not record.finished(folder):
             session.progress.cell(each.name)
             error.unlink(missing_ok=True)
+            variant = {
+                "cell": each.name,
+                "variant": each.variant,
+                "seed": each.seed,
+                "experiment": plan.experiment,
+                "identity": identified[each.name],
+            }
+            given = materials.of(each.config)
             try:
-                _run_cell(each, plan, materials, folder, root, trained, session)
+                if training in trained:
+                    cell.redecide(each.config, variant, given, folder, trained[training])
+                else:
+                    cell.train(each.config, variant, given, folder, root, session)
                 told = _headline(folder)
-            except UsageError:
-                raise
-            except Exception as reason:  # one bad cell must not cost the others
-                message = str(reason) if isinstance(reason, UserError) else f"{type(reason).__name__}: {reason}"
+            except Exception as problem:  # one bad cell must not cost the others
+                message = str(problem) if isinstance(problem, UserError) else f"{type(problem).__name__}: {problem}"
                 failed.append(each.name)
                 told = f"FAILED: {message}"
                 with contextlib.suppress(OSError):  # the disk may be what failed; it is told all the same
                     error.write_text(message + "\n\n" + traceback.format_exc())
         if record.finished(folder):
-            trained.setdefault(cell.training_digest(each.config), folder)
+            trained.setdefault(training, folder)
         session.progress.finish(number, f"{each.name}: {told}")
-    session.progress.close()
     return failed
-
-
-def _run_cell(
-    each: Cell, plan: Plan, materials: Any, folder: Path, root: Path, trained: Mapping[str, Path], session: Session
-) -> None:
-    given = materials.of(each.config)
-    variant = {"cell": each.name, "variant": each.variant, "seed": each.seed, "experiment": plan.experiment}
-    same = trained.get(cell.training_digest(each.config))
-    if same is None:
-        cell.train(each.config, variant, given, folder, root, session)
-    else:
-        cell.redecide(each.config, variant, given, folder, same)
 
 
 class _Materials:
@@ -85,22 +109,9 @@ class _Materials:
         return self._opened[key]
 
 
-def _describe(plan: Plan, command: str) -> dict[str, Any]:
-    return {
-        "schema": record.SCHEMA,
-        "experiment": plan.experiment,
-        "question": plan.question,
-        "reference": plan.variants[0],
-        "variants": list(plan.variants),
-        "seeds": list(plan.seeds),
-        "cells": [each.name for each in plan.cells],
-        "command": command,
-    }
-
-
 def _headline(folder: Path) -> str:
     """QWK on the test set of the last model, per task."""
-    rows = [row for row in read_json(folder / "result.json")["rows"] if row["split"] == "test"]
+    rows = [row for row in record.read_result(folder)["rows"] if row["split"] == "test"]
     last = [row for row in rows if row["model"] == rows[-1]["model"]]
     return ", ".join(f"{row['task']} QWK {_shown(row['metrics']['qwk'])}" for row in last)
 

@@ -12,6 +12,7 @@ from ordinal_blast.storage import digest, read_json, write_json
 def stage(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> Path:
     """The folder `root/stages/NAME-HASH` of the stage with this key, built unless it is finished.
 
+    The key holds all that the stage is made of (settings, data, code): made of something else, it lies elsewhere.
     build(folder) does the work, may resume what an earlier sitting left there, and returns facts to keep;
     `stage.json` with key and facts is written last, so that its presence means the stage is whole.
     """
@@ -25,4 +26,4 @@ def stage(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path],
 
 def facts(folder: Path) -> Mapping[str, Any]:
     """What the build of a finished stage returned."""
-    return read_json(folder / "stage.json")["facts"]
+    return read_json(folder / "stage.json", ("key", "facts"))["facts"]

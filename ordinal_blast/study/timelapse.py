@@ -17,7 +17,8 @@ from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.data.store import Dataset
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models.grader import Grader
-from ordinal_blast.study import problems
+from ordinal_blast.storage import read_npy
+from ordinal_blast.study import identity, problems
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.cropper import Cropper, cropper_input
 from ordinal_blast.study.session import Session
@@ -51,7 +52,8 @@ def cropper_stage(
     """The folder of the cropper trained on the embryo masks of the training set."""
     section = config.cropper
     key = {
-        "dataset": dataset.identity,
+        "dataset": identity.of_data(dataset),
+        "code": identity.of_code(config, objective=False),
         "split": plain(config.data.split),
         "planes": list(config.frames.planes),
         "cropper": plain(section),
@@ -90,7 +92,7 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
     frames = config.frames
     recorded = tuple(dataset.extras["planes"])
     hours = timelapse.hours(frames.start_hpi, frames.stop_hpi, frames.step_h)
-    key = {"dataset": dataset.identity, "cropper": cropper.name, "frames": plain(frames)}
+    key = {"cropper": cropper.name, "frames": plain(frames)}
     planes = timelapse.plane_indices(recorded, frames.planes)
 
     def build(folder: Path) -> Mapping[str, Any]:
@@ -113,9 +115,9 @@ def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, sessio
         return {"frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
 
     folder = stage(root, "crops", key, build)
-    areas = np.load(folder / "areas.npy")
+    areas = read_npy(folder / "areas.npy")
     return Crops(
-        images=np.load(folder / "crops.npy", mmap_mode="r"),
+        images=read_npy(folder / "crops.npy"),
         hours=hours,
         tmeb=timelapse.maximum_expansion(areas[:, : len(hours)], hours, frames.start_hpi),
         planes=planes,
@@ -194,7 +196,7 @@ def sequences_stage(
         return {"frames": count * hours}
 
     folder = stage(root, "features", {"cnn": key, "crops": crops.folder.name}, build)
-    return np.load(folder / "sequences.npy", mmap_mode="r")
+    return read_npy(folder / "sequences.npy")
 
 
 def _under(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
