@@ -17,8 +17,11 @@ from scipy import sparse
 
 from ordinal_blast.evaluation.metrics import COUNT_METRICS
 from ordinal_blast.evaluation.probabilistic import confidence_bins, log_loss_values, rps_values
+from ordinal_blast.evaluation.rounding import difference
 from ordinal_blast.evaluation.validation import (
+    as_array,
     as_clusters,
+    as_count,
     as_labelled_probs,
     as_num_classes,
     as_pair,
@@ -48,7 +51,8 @@ class Interval:
 class Resamples:
     """Every metric of the summary, averaged over runs: its estimate, and its values `[R]` on R resampled test sets.
 
-    The same labels, seed and clusters draw the same test sets, so that values of two methods are paired: subtract them.
+    The same labels, seed and clusters draw the same test sets, so that values of two methods are paired: subtract them
+    by `rounding.difference`, so that what is equal but for rounding leaves 0.
     """
 
     estimates: dict[str, float]
@@ -158,17 +162,12 @@ def _difference(
     assumes: str,
 ) -> Difference:
     """One metric's difference from its values a and b `[1]`, and its differences drawn and swapped `[R]`."""
-    observed = float(a[0] - b[0])
+    observed = float(difference(a, b)[0])
     # Sums come out in another order after a swap: what is equal but for rounding must count as equal.
     as_extreme = ~(np.abs(swapped) < abs(observed) * (1 - 1e-9) - 1e-12)
     p_value = (1 + int(as_extreme.sum())) / (1 + len(swapped)) if np.isfinite(observed) else np.nan
     low, high, undefined = limits(drawn, confidence)
     return Difference(float(a[0]), float(b[0]), observed, low, high, p_value, undefined, assumes)
-
-
-def _check_resamples(resamples: int) -> None:
-    if resamples < 1:
-        raise ValueError(f"resamples must be 1 or more, found {resamples}")
 
 
 def resample(
@@ -186,9 +185,11 @@ def resample(
     predictions `[M, N]`, probs `[M, N, K]`: every run is graded on the same draw of the examples `[N]`, within each
     label, or, given clusters `[N]` (such as patients), of whole clusters. ValueError as `metrics.summary`.
     """
-    _check_resamples(resamples)
-    runs = len(np.asarray(predictions))
-    if runs < 1 or (probs is not None and len(np.asarray(probs)) != runs):
+    resamples, num_classes = as_count(resamples, "resamples"), as_num_classes(num_classes)
+    predictions = as_array(predictions, "predictions")
+    probs = None if probs is None else as_array(probs, "probs")
+    runs = len(predictions) if predictions.ndim == 2 else 0
+    if runs < 1 or (probs is not None and (probs.ndim != 3 or len(probs) != runs)):
         raise ValueError("predictions [M, N] must hold 1 run or more, and probs [M, N, K] as many")
     sums = [_sums(labels, predictions[m], num_classes, None if probs is None else probs[m]) for m in range(runs)]
     width = sums[0].shape[1]
@@ -222,9 +223,9 @@ def summary_intervals(
     check_confidence(confidence)
     drawn = resample(
         labels,
-        np.asarray(predictions)[None],
+        as_array(predictions, "predictions")[None],
         num_classes,
-        None if probs is None else np.asarray(probs)[None],
+        None if probs is None else as_array(probs, "probs")[None],
         seed=seed,
         clusters=clusters,
         resamples=resamples,
@@ -254,7 +255,7 @@ def summary_differences(
     (or clusters) and is (1 + number at least as extreme) / (1 + resamples), so that it is never 0 (Phipson & Smyth,
     2010). A metric that a swap leaves undefined counts as extreme. ValueError as `metrics.summary`.
     """
-    _check_resamples(resamples)
+    resamples = as_count(resamples, "resamples")
     check_confidence(confidence)
     if (probs_a is None) != (probs_b is None):
         raise ValueError("give probs_a and probs_b both or neither")
@@ -274,15 +275,14 @@ def summary_differences(
     swapped_a = _summaries(total[:, :width] + moved, num_classes)
     swapped_b = _summaries(total[:, width:] - moved, num_classes)
 
-    with np.errstate(invalid="ignore"):  # the difference of two infinite log losses is undefined, hence nan
-        return {
-            name: _difference(
-                a[name],
-                b[name],
-                drawn_a[name] - drawn_b[name],
-                swapped_a[name] - swapped_b[name],
-                confidence,
-                assumes,
-            )
-            for name in a
-        }
+    return {
+        name: _difference(
+            a[name],
+            b[name],
+            difference(drawn_a[name], drawn_b[name]),
+            difference(swapped_a[name], swapped_b[name]),
+            confidence,
+            assumes,
+        )
+        for name in a
+    }

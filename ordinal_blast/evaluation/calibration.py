@@ -1,6 +1,11 @@
 """Calibration after training: class log-probabilities rescaled to fit validation labels.
 
-Fit on validation examples only. A temperature keeps the order of the classes; vector scaling may change it.
+Fit on validation examples only. A temperature keeps the order of the classes; scaling by class may change it.
+
+What is scaled is what is given. A temperature does the same to logits and to log-probabilities, a slope for each class
+does not: on logits it is the vector scaling of Guo et al. (2017), which depends on the constant that a row of logits
+leaves open; on log-probabilities, all that most ordinal models have, it depends on the probabilities alone and is the
+diagonal form of Dirichlet calibration (Kull et al., 2019).
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from ordinal_blast.evaluation.validation import as_grades, as_num_classes
+from ordinal_blast.evaluation.validation import as_floats, as_grades, as_num_classes
 
 SLOPES = (1e-3, 1e3)  # a sample that is separated perfectly has no finite optimum
 OFFSETS = (-50.0, 50.0)
@@ -31,24 +36,28 @@ class Scaling:
 
 
 def _as_log_probs(log_probs: ArrayLike, num_classes: int) -> np.ndarray:
-    log_probs = np.asarray(log_probs, np.float64)
+    log_probs = as_floats(log_probs, "log_probs")
     if log_probs.ndim != 2 or log_probs.shape[1] != num_classes:
         raise ValueError(f"log_probs must have shape [N, {num_classes}], found {log_probs.shape}")
     bad = np.argwhere(np.isnan(log_probs) | (log_probs == np.inf))
     if len(bad):
         n, k = bad[0]
         raise ValueError(f"log_probs[{n}, {k}] = {log_probs[n, k]} is no log-probability")
+    bad = np.flatnonzero(np.isneginf(log_probs).all(axis=1))
+    if len(bad):
+        raise ValueError(f"log_probs[{bad[0]}] gives every class probability 0")
     return log_probs
 
 
 def fit(
     log_probs: ArrayLike, labels: ArrayLike, num_classes: int, method: Literal["temperature", "vector"] = "temperature"
 ) -> Scaling:
-    """The scaling with the least log loss on labels `[N]` given log_probs `[N, K]` (Guo et al., 2017).
+    """The scaling with the least log loss on labels `[N]` given log_probs `[N, K]`.
 
-    "temperature": one slope 1 / T for all classes and no offset; "vector": a slope and an offset for each class.
-    Slopes lie in 0.001..1000, offsets in -50..50. ValueError: bad labels or log_probs, a label with probability 0, or
-    vector scaling with a class absent from the labels.
+    "temperature": one slope 1 / T for all classes and no offset (Guo et al., 2017); "vector": a slope and an offset for
+    each class, of the log-probabilities and not of logits: diagonal Dirichlet calibration (Kull et al., 2019). Slopes
+    lie in 0.001..1000, offsets in -50..50. ValueError: bad labels or log_probs, a label with probability 0, or "vector"
+    with a class absent from the labels.
     """
     num_classes = as_num_classes(num_classes)
     labels, log_probs = as_grades(labels, num_classes), _as_log_probs(log_probs, num_classes)
@@ -75,7 +84,7 @@ def fit(
     elif method == "vector":
         absent = np.flatnonzero(~onehot.any(axis=0))
         if len(absent):
-            raise ValueError(f"class {absent[0]} is absent from the labels: vector scaling has no finite fit for it")
+            raise ValueError(f"class {absent[0]} is absent from the labels: its slope and offset have no finite fit")
 
         def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, gap = errors(x[:num_classes], x[num_classes:])

@@ -32,7 +32,8 @@ UNPAIRED_ASSUMES = (
     "Two fixed scores, each on its own independent examples, enough of them for a t approximation: it does not cover "
     "the spread over training seeds, examples that share a patient, or several comparisons at once."
 )
-DEGENERATE = "; the estimated variance is 0 here, so that the interval and p value are limits and no evidence."
+NO_TEST, NO_INTERVAL = "estimated variance 0: no test", "estimated variance 0: no interval"
+ROUND_OFF = 1e-14  # areas are 1 at most; a true error below it would take 1e14 pairs of a case and a control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,8 @@ class AUCComparison:
 
     difference is auc_a - auc_b; ci its interval at `confidence`, clipped to [-1, 1] and one-sided where the alternative
     is; statistic is Z (df inf) or t, of difference - null; assumes says what the p value rests on and leaves out.
+    degenerate: empty, or what to print where the estimated variance is 0. A sample without spread is no certainty: the
+    interval is nan, and so are statistic and p, unless difference = null (statistic 0).
     """
 
     auc_a: float
@@ -55,6 +58,7 @@ class AUCComparison:
     null: float
     confidence: float
     assumes: str
+    degenerate: str = ""
 
 
 def placements_of(labels: ArrayLike, scores: ArrayLike, name: str = "scores") -> Placements:
@@ -124,16 +128,17 @@ def compare(
 ) -> AUCComparison:
     """The test of auc_a - auc_b = null, given the variance of the difference and degrees of freedom (inf: normal)."""
     check_options(alternative, confidence)
+    if not -1 <= null <= 1:
+        raise ValueError(f"null must be a difference of areas, -1 to 1, found {null}")
     difference, error = auc_a - auc_b, float(np.sqrt(max(variance, 0.0)))
-    shift = difference - null
-    if error > 0:
-        statistic = shift / error
+    shift, spread = difference - null, stats.norm if np.isinf(df) else stats.t(df)
+    if error > ROUND_OFF:
+        statistic, degenerate = shift / error, ""
     else:
-        statistic = float(np.copysign(np.inf, shift)) if shift else 0.0
-        assumes = assumes.removesuffix(".") + DEGENERATE
-    spread = stats.norm if np.isinf(df) else stats.t(df)
+        error = 0.0
+        statistic, degenerate = (0.0, NO_INTERVAL) if abs(shift) <= ROUND_OFF else (np.nan, NO_TEST)
     if alternative == "two-sided":
-        p_value = min(1.0, 2 * float(spread.sf(abs(statistic))))
+        p_value = 2 * float(spread.sf(abs(statistic)))
         reach = float(spread.ppf((1 + confidence) / 2)) * error
         low, high = difference - reach, difference + reach
     else:
@@ -144,7 +149,7 @@ def compare(
         auc_a=auc_a,
         auc_b=auc_b,
         difference=difference,
-        ci=(max(low, -1.0), min(high, 1.0)),
+        ci=(np.nan, np.nan) if degenerate else (max(low, -1.0), min(high, 1.0)),
         standard_error=error,
         statistic=statistic,
         df=df,
@@ -153,6 +158,7 @@ def compare(
         null=null,
         confidence=confidence,
         assumes=assumes,
+        degenerate=degenerate,
     )
 
 
@@ -173,7 +179,8 @@ def delong_test(
     Paired: both scores `[N]` of the same examples; Z = (difference - null) / sqrt(var), with clusters `[N]` where
     examples share a patient. Unpaired: scores_b belong to other examples with labels_b (None: to examples labelled
     alike); t with Satterthwaite's degrees of freedom (V_a + V_b)² / (V_a² / (N_a - 1) + V_b² / (N_b - 1)). Scores that
-    rank alike give p = 1. ValueError: NaN scores, fewer than 2 cases or 2 controls.
+    rank alike give p = 1. Where the estimated variance is 0 nothing else is tested: see `AUCComparison.degenerate`.
+    ValueError: NaN scores, fewer than 2 cases or 2 controls.
     """
     if paired and labels_b is not None:
         raise ValueError("paired=True compares scores of the same examples: give labels_b only with paired=False")
@@ -187,8 +194,8 @@ def delong_test(
     else:
         part_a, part_b = delong_variance(labels, scores_a), delong_variance(labels_b, scores_b)
         variance = part_a + part_b
-        spread = part_a**2 / (len(np.asarray(labels)) - 1) + part_b**2 / (len(np.asarray(labels_b)) - 1)
-        df, assumes = variance**2 / spread if spread else np.inf, UNPAIRED_ASSUMES
+        spread = sum(part**2 / (len(of.cases) + len(of.controls) - 1) for part, of in ((part_a, a), (part_b, b)))
+        df, assumes = variance**2 / spread if variance > ROUND_OFF**2 else np.inf, UNPAIRED_ASSUMES
     return compare(a.auc, b.auc, variance, df, alternative, null, confidence, assumes)
 
 
@@ -205,8 +212,8 @@ def delong_noninferiority(
 
     A small p value, or a lower limit of the one-sided interval above -margin, shows it.
     """
-    if not margin > 0:
-        raise ValueError(f"margin must be above 0, found {margin}")
+    if not 0 < margin < 1:
+        raise ValueError(f"margin must be above 0 and below 1, found {margin}")
     return delong_test(
         labels, scores_a, scores_b, alternative="greater", clusters=clusters, null=-margin, confidence=confidence
     )

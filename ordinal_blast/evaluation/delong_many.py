@@ -8,10 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ordinal_blast.evaluation.delong import Alternative, AUCComparison, compare, covariance, delong_test, placements_of
+from ordinal_blast.evaluation.delong import (
+    NO_TEST,
+    ROUND_OFF,
+    Alternative,
+    AUCComparison,
+    compare,
+    covariance,
+    delong_test,
+    placements_of,
+)
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.placements import placements
-from ordinal_blast.evaluation.validation import as_grades, as_num_classes, as_scores
+from ordinal_blast.evaluation.validation import as_clusters, as_floats, as_grades, as_num_classes, as_numbers, as_scores
 
 CONTRAST_ASSUMES = (
     "Fixed models on the same independent examples (or clusters), enough of them for a chi-squared approximation: it "
@@ -25,7 +34,10 @@ SEEDS_ASSUMES = (
 
 @dataclasses.dataclass(frozen=True)
 class AUCContrast:
-    """Areas `[k]`, their covariance `[k, k]`, and the chi-squared test that a contrast of them is 0."""
+    """Areas `[k]`, their covariance `[k, k]`, and the chi-squared test that a contrast of them is 0.
+
+    degenerate: empty, or what to print where a difference that is not 0 has estimated variance 0, and p is nan.
+    """
 
     aucs: np.ndarray
     covariance: np.ndarray
@@ -33,6 +45,7 @@ class AUCContrast:
     df: int
     p_value: float
     assumes: str
+    degenerate: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,34 +83,35 @@ def delong_contrast(
     labels `[N]`, scores `[k, N]`, contrast L `[c, k]` with rows that sum to 0; None: all areas are equal.
     ValueError: NaN scores, fewer than 2 models, 2 cases or 2 controls, a contrast of another shape or row sum.
     """
-    scores = np.asarray(scores, np.float64)
+    scores = as_numbers(scores, "scores")
     if scores.ndim != 2 or len(scores) < 2:
         raise ValueError(f"scores must have shape [k, N] with 2 models or more, found {scores.shape}")
-    contrast = np.diff(np.eye(len(scores)), axis=0) if contrast is None else np.asarray(contrast, np.float64)
-    if contrast.ndim != 2 or contrast.shape[1] != len(scores):
+    contrast = as_floats(np.diff(np.eye(len(scores)), axis=0) if contrast is None else contrast, "contrast")
+    if contrast.ndim != 2 or contrast.shape[1] != len(scores) or not len(contrast):
         raise ValueError(f"contrast must have shape [c, {len(scores)}], found {contrast.shape}")
-    if not np.allclose(contrast.sum(axis=1), 0):
-        raise ValueError("each row of contrast must sum to 0, so that equal areas are its null")
+    size = np.abs(contrast).max(axis=1, keepdims=True)
+    if not ((size > 0) & (size < np.inf)).all() or np.abs((contrast / size).sum(axis=1)).max() > 1e-9:
+        raise ValueError("each row of contrast must sum to 0, and not be all 0, so that equal areas are its null")
+    contrast = contrast / size  # the test does not depend on the size of a row, what counts as rounding does
     found = [placements_of(labels, row, f"scores[{i}]") for i, row in enumerate(scores)]
     areas = np.array([each.auc for each in found])
     cases, controls = np.stack([each.cases for each in found]), np.stack([each.controls for each in found])
     shift = contrast @ areas
     spread = covariance(contrast @ cases, contrast @ controls, labels, clusters)
     values, vectors = np.linalg.eigh(spread)
-    kept = values > 1e-12 * max(1e-12, values.max())
+    kept = values > max(ROUND_OFF**2, 1e-12 * values.max())
     along = vectors.T @ shift
+    statistic, df = float((along[kept] ** 2 / values[kept]).sum()), int(kept.sum())
+    p_value, degenerate = float(stats.chi2.sf(statistic, df)) if df else 1.0, ""
     if np.abs(along[~kept]).max(initial=0) > 1e-12:
-        statistic, df = np.inf, len(values)
-    else:
-        statistic, df = float((along[kept] ** 2 / values[kept]).sum()), int(kept.sum())
-    p_value = float(stats.chi2.sf(statistic, df)) if df else 1.0
+        statistic, p_value, degenerate = np.nan, np.nan, NO_TEST
     everything = covariance(cases, controls, labels, clusters)
-    return AUCContrast(areas, everything, statistic, df, p_value, CONTRAST_ASSUMES)
+    return AUCContrast(areas, everything, statistic, df, p_value, CONTRAST_ASSUMES, degenerate)
 
 
 def _by_threshold(scores: ArrayLike, num_classes: int, length: int, name: str) -> np.ndarray:
     """Scores as `[K-1, N]`: one score for all thresholds `[N]`, or one each `[N, K-1]`."""
-    scores = np.asarray(scores, np.float64)
+    scores = as_numbers(scores, name)
     if scores.ndim == 1:
         return np.broadcast_to(as_scores(scores, length, name), (num_classes - 1, length))
     if scores.shape != (length, num_classes - 1):
@@ -131,7 +145,7 @@ def delong_per_threshold(
     clusters: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> tuple[ThresholdComparison, ...]:
-    """Paired DeLong test for "the grade is above k" at each k with 2 labels or more on both sides, adjusted by Holm.
+    """Paired DeLong test for "the grade is above k" at each k with 2 labels (or clusters) on both sides, and Holm.
 
     labels `[N]` in 0..K-1; scores `[N]` or `[N, K-1]` as for `auc_per_threshold`.
     """
@@ -140,7 +154,8 @@ def delong_per_threshold(
     a = _by_threshold(scores_a, num_classes, len(labels), "scores_a")
     b = _by_threshold(scores_b, num_classes, len(labels), "scores_b")
     above = [labels > k for k in range(num_classes - 1)]
-    tested = [k for k, cases in enumerate(above) if 2 <= cases.sum() <= len(labels) - 2]
+    units = np.arange(len(labels)) if clusters is None else as_clusters(clusters, len(labels))
+    tested = [k for k, cases in enumerate(above) if min(len(np.unique(units[side])) for side in (cases, ~cases)) > 1]
     tests = [
         delong_test(above[k], a[k], b[k], alternative=alternative, clusters=clusters, confidence=confidence)
         for k in tested
@@ -164,7 +179,7 @@ def delong_seeds(
     variance of the differences by seed over S (which seeds). With few seeds the second is itself uncertain: t with
     Satterthwaite's degrees of freedom, var² / ((var_seed / S)² / (S - 1)).
     """
-    a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
+    a, b = as_numbers(scores_a, "scores_a"), as_numbers(scores_b, "scores_b")
     if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f"scores must have one shape [S, N] with 2 seeds or more, found {a.shape} and {b.shape}")
     found_a = [placements_of(labels, row, f"scores_a[{s}]") for s, row in enumerate(a)]
@@ -178,6 +193,6 @@ def delong_seeds(
     means = [float(np.mean([each.auc for each in found])) for found in (found_a, found_b)]
     from_seeds = between / len(a)
     total = test_set + from_seeds
-    df = (len(a) - 1) * (total / from_seeds) ** 2 if from_seeds else np.inf
+    df = (len(a) - 1) * (total / from_seeds) ** 2 if from_seeds > ROUND_OFF**2 else np.inf
     test = compare(*means, total, df, alternative, 0.0, confidence, SEEDS_ASSUMES)
     return SeedComparison(differences, test_set, between, test)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.probabilistic import crossing_rate, ece, log_loss, rps, threshold_ece, unimodal_share
-from ordinal_blast.evaluation.validation import as_num_classes, as_pair
+from ordinal_blast.evaluation.validation import as_count, as_num_classes, as_pair
 
 __all__ = [
     "accuracy",
@@ -122,8 +122,8 @@ def accuracy(counts: np.ndarray) -> np.ndarray:
 
 @_of_labels
 def off_by_k_accuracy(counts: np.ndarray, *, k: int) -> np.ndarray:
-    """Share of examples with |ŷ - y| ≤ k, 0 to 1."""
-    return _mean_cost(counts, _distances(counts) <= k)
+    """Share of examples with |ŷ - y| ≤ k, 0 to 1. ValueError unless k is a whole number, 0 or more."""
+    return _mean_cost(counts, _distances(counts) <= as_count(k, "k", 0))
 
 
 @_of_labels

@@ -25,7 +25,10 @@ class Placements:
 
 
 def placements(is_case: np.ndarray, scores: np.ndarray) -> Placements:
-    """Placements of float64 `[N]` scores without NaN, given bool `[N]` with some of each."""
+    """Placements of float64 `[N]` scores without NaN, given bool `[N]` with some of each.
+
+    Scores are compared exactly: where a model is sure, what tells two examples apart may be in the last digits.
+    """
     order = np.argsort(scores)
     ranked = scores[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))

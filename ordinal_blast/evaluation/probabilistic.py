@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.validation import as_labelled_probs, as_num_classes, as_probs
+from ordinal_blast.evaluation.validation import as_count, as_labelled_probs, as_num_classes, as_numbers, as_probs, step
 
 
 def rps_values(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
@@ -22,11 +22,13 @@ def log_loss_values(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
 def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
     """Bin of each confidence in (0, 1], int: bins of equal width, closed on the right."""
-    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    # An edge that is not exact in binary, such as .7 times 10, must not fall into the bin above it.
+    return np.clip(np.ceil(confidence * bins - 1e-9).astype(np.int64) - 1, 0, bins - 1)
 
 
 def _binned_gap(confidence: np.ndarray, hits: np.ndarray, bins: int) -> float:
     """Sum over bins of |hits - confidence| / N."""
+    bins = as_count(bins, "bins")
     gaps = np.bincount(confidence_bins(confidence, bins), hits - confidence, bins)
     return float(np.abs(gaps).sum() / len(hits))
 
@@ -64,20 +66,28 @@ def threshold_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: i
 
 
 def unimodal_share(probs: ArrayLike, num_classes: int) -> float:
-    """Share of rows of probs `[N, K]` that rise to one peak and then fall, plateaus allowed, 0 to 1."""
-    steps = np.diff(as_probs(probs, as_num_classes(num_classes)), axis=1)
-    fallen = np.logical_or.accumulate(steps < 0, axis=1)
-    return float(1 - ((steps > 0) & fallen).any(axis=1).mean())
+    """Share of rows of probs `[N, K]` that rise to one peak and then fall, plateaus allowed, 0 to 1.
+
+    Steps within the rounding of the probabilities' own type are plateaus.
+    """
+    given = as_numbers(probs, "probs")
+    flat, steps = 2 * step(given), np.diff(as_probs(given, as_num_classes(num_classes)), axis=1)
+    fallen = np.logical_or.accumulate(steps < -flat, axis=1)
+    return float(1 - ((steps > flat) & fallen).any(axis=1).mean())
 
 
 def crossing_rate(cumulative: ArrayLike, num_classes: int) -> float:
     """Share of examples whose P(y > k), or its logits, rises somewhere with k and so is no distribution, 0 to 1.
 
-    cumulative `[N, K-1]`, column k about y > k, as given by a head with one sigmoid per threshold.
+    cumulative `[N, K-1]`, column k about y > k, as given by a head with one sigmoid per threshold. Rises within the
+    rounding of their own type are none.
     """
-    cumulative = np.asarray(cumulative, np.float64)
-    if cumulative.ndim != 2 or cumulative.shape[1] != as_num_classes(num_classes) - 1 or not len(cumulative):
-        raise ValueError(f"cumulative must have shape [N, {num_classes - 1}], found {cumulative.shape}")
+    given = as_numbers(cumulative, "cumulative")
+    if given.ndim != 2 or given.shape[1] != as_num_classes(num_classes) - 1 or not len(given):
+        raise ValueError(f"cumulative must have shape [N, {num_classes - 1}], found {given.shape}")
+    cumulative = given.astype(np.float64)
     if np.isnan(cumulative).any():
         raise ValueError(f"cumulative[{np.argwhere(np.isnan(cumulative))[0][0]}] holds NaN")
-    return float((np.diff(cumulative, axis=1) > 0).any(axis=1).mean())
+    earlier, later = cumulative[:, :-1], cumulative[:, 1:]
+    flat = 2 * step(given) * np.maximum(1, np.where(np.isinf(earlier), 0, np.abs(earlier)))
+    return float((later > earlier + flat).any(axis=1).mean())

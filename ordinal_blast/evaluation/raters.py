@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ordinal_blast.evaluation.validation import MOST_CLASSES, as_numbers
+
 Ties = Literal["low", "high", "median", "drop"]
 
 ASSUMES = (
@@ -40,15 +42,17 @@ class LeaveOneOut:
 
 def _counts(annotations: ArrayLike) -> np.ndarray:
     """How many raters gave each grade, int `[N, K]`, K up to the highest grade seen."""
-    annotations = np.asarray(annotations)
+    annotations = as_numbers(annotations, "annotations")
     if annotations.ndim != 2 or not annotations.size:
         raise ValueError(f"annotations must have shape [N, R] with N, R above 0, found {annotations.shape}")
     if annotations.dtype.kind not in "iu":
         raise ValueError(f"annotations must be integers, -1 where missing, found {annotations.dtype}")
-    bad = np.argwhere(annotations < -1)
+    bad = np.argwhere((annotations < -1) | (annotations >= MOST_CLASSES))
     if len(bad):
         n, r = bad[0]
-        raise ValueError(f"annotations[{n}, {r}] = {annotations[n, r]} is neither a grade (0 or more) nor missing (-1)")
+        raise ValueError(
+            f"annotations[{n}, {r}] = {annotations[n, r]} is neither a grade (0 to {MOST_CLASSES - 1}) nor missing (-1)"
+        )
     grades = np.arange(max(1, annotations.max() + 1))
     return (annotations[..., None] == grades).sum(axis=1)
 
@@ -105,11 +109,15 @@ def leave_one_out(
     counts = _counts(annotations)
     num_examples, num_classes = counts.shape
     if predictions is not None:
-        predictions = np.asarray(predictions)
+        predictions = as_numbers(predictions, "predictions")
         if predictions.shape != (num_examples,) or predictions.dtype.kind not in "iu":
             raise ValueError(
                 f"predictions must be integers [{num_examples}], found {predictions.dtype} {predictions.shape}"
             )
+
+        bad = np.flatnonzero(predictions < 0)
+        if len(bad):
+            raise ValueError(f"predictions[{bad[0]}] = {predictions[bad[0]]} is no grade (0 or more)")
 
     # Raters who gave the same grade leave the same votes behind: row g of others is without one of those who gave g.
     others = np.maximum(counts[:, None, :] - np.eye(num_classes, dtype=np.int64), 0)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from ordinal_blast.evaluation.delong import (
+    ROUND_OFF,
     AUCComparison,
     check_options,
     delong_noninferiority,
@@ -17,7 +18,7 @@ from ordinal_blast.evaluation.delong import (
 )
 from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold, delong_seeds
 from ordinal_blast.evaluation.placements import placements
-from ordinal_blast.evaluation.validation import as_binary, as_scores
+from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores
 
 __all__ = [
     "AUCComparison",
@@ -53,20 +54,34 @@ def auc_ci(
 ) -> tuple[float, float]:
     """Interval of the area from DeLong's variance: "wald" clipped to [0, 1], or "logit", symmetric in log odds.
 
-    An area of 0 or 1 has variance 0 and gives that one point: such a sample says too little for either method.
+    An area of 0 or 1 has variance 0, which is no certainty: its other limit is that of Clopper & Pearson (1934) for as
+    many independent pairs of a case and a control as can be formed. nan where the variance is 0 otherwise, as for
+    constant scores.
     """
     check_options("two-sided", confidence)
-    area, error = auc(labels, scores), np.sqrt(delong_variance(labels, scores, clusters=clusters))
+    if method not in ("wald", "logit"):
+        raise ValueError(f"method must be 'wald' or 'logit', found {method!r}")
+    area, variance = auc(labels, scores), delong_variance(labels, scores, clusters=clusters)
+    if area in (0, 1):
+        limit = ((1 - confidence) / 2) ** (1 / _independent_pairs(labels, clusters))
+        return (limit, 1.0) if area else (0.0, 1 - limit)
+    if variance <= ROUND_OFF**2:
+        return np.nan, np.nan
+    error = np.sqrt(variance)
     z = stats.norm.ppf((1 + confidence) / 2)
     if method == "wald":
         low, high = area - z * error, area + z * error
-    elif method == "logit":
-        if area in (0, 1):
-            return area, area
-        low, high = special.expit(special.logit(area) + np.array([-z, z]) * error / (area * (1 - area)))
     else:
-        raise ValueError(f"method must be 'wald' or 'logit', found {method!r}")
+        low, high = special.expit(special.logit(area) + np.array([-z, z]) * error / (area * (1 - area)))
     return max(float(low), 0.0), min(float(high), 1.0)
+
+
+def _independent_pairs(labels: ArrayLike, clusters: ArrayLike | None) -> int:
+    """Most pairs of a case and a control that share no example, and no cluster."""
+    is_case = as_binary(labels)
+    units = np.arange(len(is_case)) if clusters is None else as_clusters(clusters, len(is_case))
+    with_cases, with_controls, any_of_them = (len(np.unique(each)) for each in (units[is_case], units[~is_case], units))
+    return min(with_cases, with_controls, any_of_them // 2)
 
 
 def curve(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
+from ordinal_blast.evaluation.rounding import difference, level, round_off
+from ordinal_blast.evaluation.validation import as_floats, check_confidence
+
+NO_TEST = "constant difference: no test"
+NO_INTERVAL = "no difference: no interval"
+FEW_BLOCKS = 10  # up to which the approximations of Friedman's test are not to be trusted (Demšar, 2006)
 
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """Mean of a - b with its t interval and test, and a bootstrap interval (None for a corrected t)."""
+    """Mean of a - b with its t interval and test, and a bootstrap interval (None for a corrected t).
+
+    degenerate: empty, or what to print where all differences are equal but for rounding. They have no spread to judge
+    by, so the intervals are nan, and so is p unless the difference is 0, where it is 1.
+    """
 
     mean: float
     sd: float
@@ -31,6 +44,7 @@ class PairedDifference:
     statistic: float
     p_value: float
     assumes: str
+    degenerate: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +62,10 @@ class PairwiseTest:
 
 @dataclasses.dataclass(frozen=True)
 class Friedman:
-    """Mean ranks `[M]` (1 best), Friedman's chi-squared and the less conservative F of Iman and Davenport."""
+    """Mean ranks `[M]` (1 best), Friedman's chi-squared and the less conservative F of Iman and Davenport.
+
+    p_from: what p_value comes from, "F", or "permutations" where blocks are too few for it or all rank alike (F inf).
+    """
 
     mean_ranks: np.ndarray
     chi_squared: float
@@ -57,6 +74,7 @@ class Friedman:
     df: tuple[int, int]
     p_value: float
     assumes: str
+    p_from: Literal["F", "permutations"] = "F"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,13 +126,16 @@ def blocks(
     """Scores `[B, M]`, the B blocks and the M methods of result rows; rows that agree on both are averaged.
 
     Averaging seeds and folds within a data set first keeps blocks independent (Demšar, 2006). Order is that of first
-    appearance. ValueError: no rows, a row without the metric, or a block without one of the methods.
+    appearance, and that of the rows of one mean does not matter. ValueError: no rows, a row without the metric or with
+    one that is no number, or a block without one of the methods.
     """
     cells: dict[tuple[Any, ...], dict[str, list[float]]] = {}
     for i, row in enumerate(rows):
         missing = [key for key in (*by, method, metric) if key not in row]
         if missing:
             raise ValueError(f"row {i} has no {missing[0]!r}")
+        if not isinstance(row[metric], numbers.Real):
+            raise ValueError(f"row {i} has {metric} = {row[metric]!r}, which is no number")
         cells.setdefault(tuple(row[key] for key in by), {}).setdefault(row[method], []).append(row[metric])
     if not cells:
         raise ValueError("no result rows")
@@ -123,22 +144,23 @@ def blocks(
         absent = [name for name in methods if name not in cell]
         if absent:
             raise ValueError(f"block {dict(zip(by, block, strict=True))} has no {method} {absent[0]!r}: tests need all")
-    scores = np.array([[np.mean(cell[name]) for name in methods] for cell in cells.values()])
+    scores = np.array([[math.fsum(cell[name]) / len(cell[name]) for name in methods] for cell in cells.values()])
     return scores, list(cells), methods
 
 
 def _as_pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = as_floats(a, "a"), as_floats(b, "b")
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f"a and b must be vectors of one length, 2 or more, found {a.shape} and {b.shape}")
-    if not np.isfinite(a - b).all():
-        raise ValueError(f"pair {np.flatnonzero(~np.isfinite(a - b))[0]} is not finite")
+    bad = np.flatnonzero(~np.isfinite(a) | ~np.isfinite(b))
+    if len(bad):
+        raise ValueError(f"pair {bad[0]} is not finite: a is {a[bad[0]]} and b is {b[bad[0]]}")
     return a, b
 
 
 def _as_table(values: ArrayLike, columns: int, axes: str) -> np.ndarray:
     """Values as finite float64 with 2 rows and `columns` columns at least; ValueError otherwise."""
-    values = np.asarray(values, np.float64)
+    values = as_floats(values, axes)
     if values.ndim != 2 or len(values) < 2 or values.shape[1] < columns:
         raise ValueError(f"need {axes} of shape [2, {columns}] or larger, found {list(values.shape)}")
     if not np.isfinite(values).all():
@@ -151,33 +173,46 @@ def _as_scores(scores: ArrayLike, num_methods: int = 2) -> np.ndarray:
     return _as_table(scores, num_methods, "scores [blocks, methods]")
 
 
-def _t_test(differences: np.ndarray, error: float, confidence: float) -> tuple[tuple[float, float], float, float]:
-    """Interval, t and p value of the mean of differences with standard error `error`."""
-    mean, df = float(differences.mean()), len(differences) - 1
-    reach = float(stats.t.ppf((1 + confidence) / 2, df)) * error
-    with np.errstate(divide="ignore"):
-        statistic = float(np.divide(mean, error)) if mean else 0.0
-    return (mean - reach, mean + reach), statistic, float(2 * stats.t.sf(abs(statistic), df))
+def _settled(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b `[B]` where sizes that are equal but for rounding are equal, and what is rounding alone is 0."""
+    gap = difference(a, b)
+    return np.sign(gap) * level(np.abs(gap), round_off(a, b))
+
+
+def _t_test(
+    differences: np.ndarray,
+    error: float,
+    confidence: float,
+    ci_bootstrap: tuple[float, float] | None,
+    assumes: str,
+) -> PairedDifference:
+    """Mean of settled differences `[B]` with standard error `error`: interval, t and p value, or why there are none."""
+    check_confidence(confidence)
+    mean, sd, df = float(differences.mean()), float(differences.std(ddof=1)), len(differences) - 1
+    if (differences == differences[0]).all():
+        mean, sd, ci = float(differences[0]), 0.0, (math.nan, math.nan)
+        ci_bootstrap = None if ci_bootstrap is None else ci
+        statistic, p_value, degenerate = (math.nan, math.nan, NO_TEST) if mean else (0.0, 1.0, NO_INTERVAL)
+    else:
+        reach = float(stats.t.ppf((1 + confidence) / 2, df)) * error
+        statistic, ci, degenerate = mean / error, (mean - reach, mean + reach), ""
+        p_value = float(2 * stats.t.sf(abs(statistic), df))
+    return PairedDifference(mean, sd, df + 1, ci, ci_bootstrap, statistic, p_value, assumes, degenerate)
 
 
 def paired_difference(
     a: ArrayLike, b: ArrayLike, *, seed: int, confidence: float = 0.95, resamples: int = 10_000
 ) -> PairedDifference:
     """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test, and a percentile bootstrap interval."""
-    a, b = _as_pair(a, b)
-    differences = a - b
-    ci, statistic, p_value = _t_test(differences, stats.sem(differences), confidence)
+    differences = _settled(*_as_pair(a, b))
     draws = np.random.default_rng(seed).integers(len(differences), size=(resamples, len(differences)))
     limits = np.quantile(differences[draws].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return PairedDifference(
-        mean=float(differences.mean()),
-        sd=float(differences.std(ddof=1)),
-        n=len(differences),
-        ci=ci,
-        ci_bootstrap=(float(limits[0]), float(limits[1])),
-        statistic=statistic,
-        p_value=p_value,
-        assumes="Runs are independent and, for t, their differences near normal: it does not cover which examples were "
+    return _t_test(
+        differences,
+        float(stats.sem(differences)),
+        confidence,
+        (float(limits[0]), float(limits[1])),
+        "Runs are independent and, for t, their differences near normal: it does not cover which examples were "
         "tested, and the bootstrap interval is too short below some ten runs.",
     )
 
@@ -189,22 +224,16 @@ def corrected_t(
 
     The added share allows for training sets that overlap (Nadeau & Bengio, 2003).
     """
-    a, b = _as_pair(a, b)
+    differences = _settled(*_as_pair(a, b))
     if num_train < 1 or num_test < 1:
         raise ValueError(f"num_train and num_test must be 1 or more, found {num_train} and {num_test}")
-    differences = a - b
-    sd = float(differences.std(ddof=1))
-    ci, statistic, p_value = _t_test(differences, sd * np.sqrt(1 / len(a) + num_test / num_train), confidence)
-    return PairedDifference(
-        mean=float(differences.mean()),
-        sd=sd,
-        n=len(a),
-        ci=ci,
-        ci_bootstrap=None,
-        statistic=statistic,
-        p_value=p_value,
-        assumes="Random splits of one data set whose runs correlate by the share tested, a rule of thumb: it does not "
-        "cover other data sets.",
+    return _t_test(
+        differences,
+        float(differences.std(ddof=1)) * math.sqrt(1 / len(differences) + num_test / num_train),
+        confidence,
+        None,
+        "Random splits of one data set whose runs correlate by the share tested, a rule of thumb: it does not cover "
+        "other data sets.",
     )
 
 
@@ -212,53 +241,58 @@ def wilcoxon_holm(scores: ArrayLike, methods: Sequence[str]) -> tuple[PairwiseTe
     """Wilcoxon's signed-rank test of every pair of methods over blocks, scores `[B, M]`, adjusted by Holm.
 
     Unlike mean ranks, a pair's result does not depend on which other methods are compared (Benavoli et al., 2016). Zero
-    differences are ranked and split between the signs, so that they count against a difference (Demšar, 2006).
+    differences are ranked and split between the signs, so that they count against a difference (Demšar, 2006). Sizes
+    that are equal but for rounding share their rank; p is exact, ties or not, up to 50 blocks.
     """
     scores = _as_scores(scores)
     if len(methods) != scores.shape[1]:
         raise ValueError(f"{len(methods)} methods named but scores have {scores.shape[1]} columns")
     results = []
     for i, j in itertools.combinations(range(len(methods)), 2):
-        difference = scores[:, i] - scores[:, j]
-        if difference.any():
-            statistic, p_value = stats.wilcoxon(difference, zero_method="zsplit")
-        else:
-            statistic, p_value = len(difference) * (len(difference) + 1) / 4, 1.0
-        results.append((methods[i], methods[j], float(np.median(difference)), float(statistic), float(p_value)))
+        differences = _settled(scores[:, i], scores[:, j])
+        results.append((methods[i], methods[j], float(np.median(differences)), *permutation.signed_rank(differences)))
     assumes = "Blocks are independent, differences symmetric: it does not weigh the spread within a block."
     adjusted = holm([result[-1] for result in results]).tolist()
     return tuple(PairwiseTest(*result, p, assumes) for result, p in zip(results, adjusted, strict=True))
 
 
+def _ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
+    """Ranks `[B, M]` within each block, 1 the best; scores that are equal but for rounding share theirs."""
+    levelled = np.stack([level(row, round_off(row)) for row in scores])
+    return stats.rankdata(-levelled if higher_is_better else levelled, axis=1)
+
+
 def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> np.ndarray:
     """Mean over blocks of each method's rank, 1 the best, ties shared, `[M]` from scores `[B, M]`."""
-    scores = _as_scores(scores)
-    return stats.rankdata(-scores if higher_is_better else scores, axis=1).mean(axis=0)
+    return _ranks(_as_scores(scores), higher_is_better).mean(axis=0)
 
 
 def friedman(scores: ArrayLike, *, higher_is_better: bool) -> Friedman:
     """Friedman's test that M ≥ 3 methods rank alike over B blocks, scores `[B, M]`.
 
-    F = (B - 1) χ² / (B (M - 1) - χ²) with M - 1 and (M - 1)(B - 1) degrees of freedom (Iman & Davenport, 1980).
+    F = (B - 1) χ² / (B (M - 1) - χ²) with M - 1 and (M - 1)(B - 1) degrees of freedom (Iman & Davenport, 1980). Up to
+    10 blocks, and where all of them rank alike, p comes from the permutations of ranks within blocks instead.
     """
-    scores = _as_scores(scores, 3)
-    num_blocks, num_methods = scores.shape
+    ranks = _ranks(_as_scores(scores, 3), higher_is_better)
+    num_blocks, num_methods = ranks.shape
     df = (num_methods - 1, (num_methods - 1) * (num_blocks - 1))
-    if (scores == scores[:, :1]).all():
+    if (ranks == ranks[:, :1]).all():
         chi_squared, p_chi_squared = 0.0, 1.0
     else:
-        chi_squared, p_chi_squared = (float(value) for value in stats.friedmanchisquare(*scores.T))
+        chi_squared, p_chi_squared = (float(value) for value in stats.friedmanchisquare(*ranks.T))
     left = num_blocks * (num_methods - 1) - chi_squared
-    f = (num_blocks - 1) * chi_squared / left if left > 1e-9 * num_blocks else np.inf
+    f = (num_blocks - 1) * chi_squared / left if left > 1e-9 * num_blocks else math.inf
+    permuted = num_blocks <= FEW_BLOCKS or math.isinf(f)
     return Friedman(
-        mean_ranks=mean_ranks(scores, higher_is_better=higher_is_better),
+        mean_ranks=ranks.mean(axis=0),
         chi_squared=chi_squared,
         p_chi_squared=p_chi_squared,
         f=f,
         df=df,
-        p_value=float(stats.f.sf(f, *df)),
+        p_value=permutation.friedman(ranks) if permuted else float(stats.f.sf(f, *df)),
         assumes="Blocks are independent and only ranks within them count: it does not weigh the size of differences or "
         "the spread within a block.",
+        p_from="permutations" if permuted else "F",
     )
 
 
@@ -272,11 +306,12 @@ def nemenyi(scores: ArrayLike, *, higher_is_better: bool, alpha: float = 0.05) -
     scores = _as_scores(scores)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, found {alpha}")
-    num_blocks, num_methods = scores.shape
+    ranks = _ranks(scores, higher_is_better)
+    num_blocks, num_methods = ranks.shape
     quantile = float(stats.studentized_range.ppf(1 - alpha, num_methods, np.inf)) / np.sqrt(2)
     return Nemenyi(
-        mean_ranks=mean_ranks(scores, higher_is_better=higher_is_better),
-        p_values=np.asarray(posthoc_nemenyi_friedman(scores), np.float64),
+        mean_ranks=ranks.mean(axis=0),
+        p_values=np.asarray(posthoc_nemenyi_friedman(ranks), np.float64),
         critical_difference=float(quantile * np.sqrt(num_methods * (num_methods + 1) / (6 * num_blocks))),
         alpha=alpha,
         assumes="Blocks are independent, and many: it is conservative, and a pair's result depends on which other "
@@ -289,19 +324,23 @@ def bayesian_signed_rank(
 ) -> BayesianComparison:
     """Posterior probabilities over blocks `[B]` with a region of practical equivalence |a - b| ≤ rope.
 
-    Bayesian signed-rank test with a Dirichlet process prior (Benavoli et al., 2014, 2017). ImportError without the
-    package baycomp.
+    Bayesian signed-rank test with a Dirichlet process prior (Benavoli et al., 2014, 2017). Differences at the edge of
+    the region, but for rounding, lie inside it. ImportError without the package baycomp.
     """
     try:
         import baycomp
     except ImportError as error:
         raise ImportError("bayesian_signed_rank needs baycomp: pip install 'ordinal-blast[bayes]'") from error
     a, b = _as_pair(a, b)
-    if not rope >= 0:
-        raise ValueError(f"rope must be 0 or more, found {rope}")
-    worse, better = (b, a) if higher_is_better else (a, b)
-    posterior = baycomp.SignedRankTest(worse, better, rope=rope, nsamples=samples, random_state=seed)
-    p_b, p_rope, p_a = (float(p) for p in posterior.probs())
+    if not 0 <= rope < math.inf:
+        raise ValueError(f"rope must be 0 or more and finite, found {rope}")
+    gains = _settled(a, b) if higher_is_better else _settled(b, a)
+    if gains.any():
+        edge = rope + round_off(a, b) if rope else 0.0
+        posterior = baycomp.SignedRankTest(np.zeros_like(gains), gains, rope=edge, nsamples=samples, random_state=seed)
+        p_b, p_rope, p_a = (float(p) for p in posterior.probs())
+    else:
+        p_b, p_rope, p_a = 0.0, 1.0, 0.0
     return BayesianComparison(
         p_a=p_a,
         p_rope=p_rope,

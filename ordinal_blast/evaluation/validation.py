@@ -2,31 +2,92 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+MOST_CLASSES = 1000  # a table of counts is K x K, and thousands of them are held at once
+STEPS = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23}  # the spacing of a type's numbers at 1
+MISSING = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id becomes when it is written as text
+
+
+def as_array(values: ArrayLike, name: str) -> np.ndarray:
+    """Values as an array; ValueError for masked entries, whose mask would be lost, or rows that differ in length."""
+    if np.ma.is_masked(values):
+        where = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+        raise ValueError(f"{name}[{_at(where)}] is masked: drop what is missing first")
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, found rows that differ in length or shape") from None
+
+
+def _at(where: list[int]) -> str:
+    return ", ".join(map(str, where))
+
+
+def as_numbers(values: ArrayLike, name: str) -> np.ndarray:
+    """Values as an array of whole or real numbers of their own type; ValueError names the first that is none."""
+    array = as_array(values, name)
+    if array.dtype.kind == "O":
+        for where, value in np.ndenumerate(array):
+            if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+                place = f"[{_at(where)}]" if where else ""
+                raise ValueError(f"{name}{place} must be a number, found {value!r}")
+        array = np.asarray(array.tolist())
+    if not np.can_cast(array.dtype, np.float64, "same_kind"):
+        raise ValueError(f"{name} must be numbers, found {'text' if array.dtype.kind in 'US' else array.dtype}")
+    return array
+
+
+def step(values: np.ndarray) -> float:
+    """What one rounding of a number near 1 may do in the values' own type; 1e-12 for float64, which many were."""
+    return STEPS.get(values.dtype.name, 1e-12)
+
+
+def as_floats(values: ArrayLike, name: str) -> np.ndarray:
+    """Values as float64; ValueError as `as_numbers`."""
+    return as_numbers(values, name).astype(np.float64)
+
+
+def as_count(value: int, name: str, least: int = 1) -> int:
+    """A whole number as an int; ValueError below `least` or for another type."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, found {value!r}") from None
+    if count < least:
+        raise ValueError(f"{name} must be {least} or more, found {count}")
+    return count
+
 
 def as_num_classes(num_classes: int) -> int:
-    """K as an int; ValueError below 2, because one grade is not a scale."""
-    num_classes = operator.index(num_classes)
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be 2 or more, found {num_classes}")
+    """K as an int; ValueError below 2, because one grade is not a scale, or above 1000."""
+    num_classes = as_count(num_classes, "num_classes", 2)
+    if num_classes > MOST_CLASSES:
+        raise ValueError(f"num_classes must be {MOST_CLASSES} or less, found {num_classes}")
     return num_classes
 
 
 def as_grades(grades: ArrayLike, num_classes: int, name: str = "labels") -> np.ndarray:
     """Grades as int64 `[N]`; ValueError unless one-dimensional, non-empty integers in 0..K-1."""
-    grades = np.asarray(grades)
+    grades = as_numbers(grades, name)
     if grades.ndim != 1 or not len(grades):
         raise ValueError(f"{name} must be a non-empty vector [N], found shape {grades.shape}")
-    if grades.dtype.kind not in "iub":
-        raise ValueError(f"{name} must be integers, found {grades.dtype}")
+    if grades.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, found {grades.dtype}{_first_nan(grades)}")
     bad = np.flatnonzero((grades < 0) | (grades >= num_classes))
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] = {grades[bad[0]]} is outside 0..{num_classes - 1} ({num_classes} classes)")
     return grades.astype(np.int64)
+
+
+def _first_nan(values: np.ndarray) -> str:
+    missing = np.flatnonzero(values != values)
+    return f" with NaN at {missing[0]}: drop what is missing first" if len(missing) else ""
 
 
 def as_pair(
@@ -40,18 +101,32 @@ def as_pair(
 
 
 def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.ndarray:
-    """Class probabilities as float64 `[N, K]`; ValueError unless every row is a distribution to within `tolerance`."""
-    probs = np.asarray(probs, np.float64)
-    if probs.ndim != 2 or probs.shape[1] != num_classes:
-        raise ValueError(f"probs must have shape [N, {num_classes}], found {probs.shape}")
+    """Class probabilities as float64 `[N, K]`; ValueError unless every row is a distribution to within `tolerance`.
+
+    float16 and bfloat16 cannot hold that: their rows may be off by 4 steps of the type at 1, and are then normalised.
+    """
+    given = as_numbers(probs, "probs")
+    if given.ndim != 2 or given.shape[1] != num_classes or not len(given):
+        raise ValueError(f"probs must have shape [N, {num_classes}], found {given.shape}")
+    coarse = 4 * step(given) > tolerance
+    tolerance, probs = max(tolerance, 4 * step(given)), given.astype(np.float64)
     bad = np.flatnonzero(~(probs >= 0).all(axis=1))
     if len(bad):
-        raise ValueError(f"probs[{bad[0]}] = {probs[bad[0]].tolist()} has a negative or missing entry")
+        row = probs[bad[0]]
+        hint = ": give probabilities, not logits or log-probabilities" if (row < 0).any() else ""
+        raise ValueError(f"probs[{bad[0]}] = {row.tolist()} has a negative or missing entry{hint}")
     totals = probs.sum(axis=1)
     bad = np.flatnonzero(~(np.abs(totals - 1) <= tolerance))
     if len(bad):
-        raise ValueError(f"probs[{bad[0]}] sums to {totals[bad[0]]:.6g}, not 1: give probabilities, not logits")
-    return probs
+        row, total = probs[bad[0]], totals[bad[0]]
+        if abs(total - 1) <= 0.01:
+            why = f"that is rounding beyond what {given.dtype} allows ({tolerance:.2g}): divide each row by its sum"
+        elif (row <= 1).all():
+            why = "give the probability of each class, not of each threshold"
+        else:
+            why = "give probabilities, not logits"
+        raise ValueError(f"probs[{bad[0]}] sums to {total:.6g}, not 1: {why}")
+    return probs / totals[:, None] if coarse else probs
 
 
 def as_labelled_probs(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,8 +139,9 @@ def as_labelled_probs(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> 
 
 
 def as_binary(labels: ArrayLike, name: str = "labels") -> np.ndarray:
-    """Labels of a binary outcome as bool `[N]`, True for cases; ValueError unless 0s and 1s with some of each."""
-    cases = as_grades(labels, 2, name).astype(bool)
+    """Labels of a binary outcome as bool `[N]`, True for cases; ValueError unless 0s and 1s, or bools, of both."""
+    labels = as_array(labels, name)
+    cases = as_grades(labels.astype(np.int64) if labels.dtype == bool else labels, 2, name).astype(bool)
     if not cases.any() or cases.all():
         raise ValueError(
             f"{name} hold {cases.sum()} cases and {(~cases).sum()} controls: at least one of each is needed"
@@ -74,10 +150,18 @@ def as_binary(labels: ArrayLike, name: str = "labels") -> np.ndarray:
 
 
 def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarray:
-    """Scores as float64 `[N]`, infinite ones allowed; ValueError for NaN or another length."""
-    scores = np.asarray(scores, np.float64)
-    if scores.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},) like the labels, found {scores.shape}")
+    """Scores as float64 `[N]`, infinite ones allowed; ValueError for NaN, another length, or integers beyond float64.
+
+    Scores are never rounded: two that differ in their last bit are two.
+    """
+    given = as_numbers(scores, name)
+    if given.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},) like the labels, found {given.shape}")
+    scores = given.astype(np.float64)
+    if given.dtype.kind in "iu":
+        bad = np.flatnonzero(np.abs(scores) > 2.0**53)
+        if len(bad):
+            raise ValueError(f"{name}[{bad[0]}] = {given[bad[0]]} has no exact float64: different scores would tie")
     bad = np.flatnonzero(np.isnan(scores))
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] is NaN: a missing score cannot be ranked, drop or fill it first")
@@ -85,14 +169,43 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
 
 
 def as_clusters(clusters: ArrayLike, length: int) -> np.ndarray:
-    """Cluster of each example as int64 `[N]` in 0..G-1; ValueError for another length or fewer than 2 clusters."""
-    clusters = np.asarray(clusters)
-    if clusters.shape != (length,):
-        raise ValueError(f"clusters must have shape ({length},) like the labels, found {clusters.shape}")
-    names, members = np.unique(clusters, return_inverse=True)
+    """Cluster of each example as int64 `[N]` in 0..G-1, from ids that are all text or all numbers.
+
+    ValueError: a missing id (it would gather strangers in one cluster), ids of two kinds, another length, or fewer than
+    2 clusters.
+    """
+    if not hasattr(clusters, "dtype"):
+        try:  # item by item, because numpy would write a None or NaN among texts as text
+            clusters = np.fromiter(clusters, object)
+        except TypeError:
+            raise ValueError(f"clusters must be a vector of ids, found {clusters!r}") from None
+    ids = as_array(clusters, "clusters")
+    if ids.shape != (length,):
+        raise ValueError(f"clusters must have shape ({length},) like the labels, found {ids.shape}")
+    names, members = np.unique(ids if ids.dtype.kind in "iub" else _checked_ids(ids), return_inverse=True)
     if len(names) < 2:
         raise ValueError("clusters must name at least 2 clusters: one says nothing of the spread between them")
     return members
+
+
+def _checked_ids(ids: np.ndarray) -> np.ndarray:
+    """Ids `[N]` as an array of text or of numbers; ValueError names the first that is missing or of another kind."""
+    items = ids.tolist()
+    kinds = [_kind(item) for item in items]
+    for i, kind in enumerate(kinds):
+        if not kind:
+            raise ValueError(f"clusters[{i}] = {items[i]!r} is no id: give text or a number, or drop the example")
+        if kind != kinds[0]:
+            raise ValueError(f"clusters[{i}] = {items[i]!r} is {kind}, clusters[0] = {items[0]!r} is {kinds[0]}")
+    return np.array(items)
+
+
+def _kind(item: object) -> str:
+    """What an id is, empty where it is missing or cannot be one."""
+    if isinstance(item, str | bytes):
+        text = item.decode(errors="replace") if isinstance(item, bytes) else item
+        return "" if text.strip() in MISSING else type(item).__name__
+    return "a number" if isinstance(item, numbers.Real) and math.isfinite(item) else ""
 
 
 def check_confidence(confidence: float) -> None:

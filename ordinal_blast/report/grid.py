@@ -114,9 +114,11 @@ def _ranks(grid: Grid, studio: Studio) -> list[Block]:
             for i, variant in enumerate(grid.variants)
         ],
     )
+    permuted = any(found.p_from == "permutations" for found in friedman.values())
     tests = Table(
-        "Friedman’s test that all variants rank alike, by the F of Iman and Davenport; Nemenyi’s critical difference "
-        f"of mean ranks at {LEVEL:.0%}.",
+        "Friedman’s test that all variants rank alike, by the F of Iman and Davenport"
+        f"{', its p from permutations within blocks where F is too sure' if permuted else ''}; Nemenyi’s critical "
+        f"difference of mean ranks at {LEVEL:.0%}.",
         ["Measure", "χ²", "F", "Degrees of freedom", "p", "Critical difference"],
         [
             Line(
@@ -212,7 +214,8 @@ def _corrected(grid: Grid, group: Group, studio: Studio) -> Part:
 
     def entry(measure: Measure, i: int) -> Entry:
         test, p = found[measure, i], adjusted[measure][i]
-        return Entry(number(test.mean, sign=True), f"{interval(*test.ci)} p {p_value(p)}", p < LEVEL)
+        detail = test.degenerate or f"{interval(*test.ci)} p {p_value(p)}"
+        return Entry(number(test.mean, sign=True), detail, p < LEVEL)
 
     name = group.cells[0].result["dataset"]["name"]
     table = Table(

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from ordinal_blast.evaluation import bootstrap
+from ordinal_blast.evaluation.rounding import difference
 from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
 from ordinal_blast.report.formats import count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
@@ -77,7 +78,7 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
             a, b = resampled(variant, common), resampled(reference, common)
             for m in measures:
                 gap = a.estimates[m.key] - b.estimates[m.key]
-                differences[variant, m] = spread(gap, a.values[m.key] - b.values[m.key])
+                differences[variant, m] = spread(gap, difference(a.values[m.key], b.values[m.key]))
     return OverExamples(
         {m: spread(own.estimates[m.key], own.values[m.key]) for m in measures},
         differences,

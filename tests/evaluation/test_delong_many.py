@@ -104,7 +104,52 @@ def test_non_inferiority_is_a_shifted_one_sided_test():
     z = (two_sided.difference + 0.1) / two_sided.standard_error
     assert found.p_value == pytest.approx(stats.norm.sf(z), rel=1e-10)
     assert (found.ci[0] > -0.1) == (found.p_value < 0.05)
-    assert roc.delong_noninferiority(labels, scores[0], scores[0], margin=0.1).p_value == 0
+
+
+def test_models_that_rank_alike_on_one_sample_are_not_certain_to_do_so_on_another():
+    labels, scores, _ = draw()
+    found = roc.delong_noninferiority(labels, scores[0], scores[0], margin=0.1)
+    assert math.isnan(found.p_value)
+    assert found.degenerate == "estimated variance 0: no test"
+
+
+def test_a_contrast_without_variance_is_not_tested():
+    # Perfect against constant: areas 1 and .5 with every placement the same.
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    for contrast in (None, [[1e6, -1e6]], [[1e-20, -1e-20]]):
+        found = roc.delong_contrast(labels, [labels, np.ones(6)], contrast)
+        assert math.isnan(found.p_value)
+        assert found.degenerate == "estimated variance 0: no test"
+
+
+def test_a_contrast_may_be_of_any_size():
+    labels, scores, _ = draw()
+    plain = roc.delong_contrast(labels, scores, [[1, -1, 0], [0, 1, -1]])
+    sized = roc.delong_contrast(labels, scores, [[1e9, -1e9, 0], [0, 1e-9, -1e-9]])
+    assert (sized.df, sized.statistic) == (2, pytest.approx(plain.statistic, rel=1e-9))
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 7])
+def test_seeds_that_all_leave_the_same_difference_are_not_tested(num_seeds):
+    # Differences .5 and variance 0, but for rounding in the mean of thirds.
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    found = roc.delong_seeds(labels, [labels] * num_seeds, [np.ones(6)] * num_seeds)
+    assert (found.test.difference, found.test.standard_error) == (0.5, 0)
+    assert math.isnan(found.test.p_value)
+    mixed = roc.delong_seeds(labels, [labels, labels, labels], [labels, np.ones(6), -labels])
+    assert 0.05 < mixed.test.p_value < 1
+
+
+def test_thresholds_with_one_side_in_one_cluster_are_left_out():
+    grades, clusters = np.array([0, 0, 1, 1, 2, 2, 2, 1]), np.array([0, 1, 1, 2, 3, 3, 3, 2])
+    a, b = np.arange(8.0), np.array([1.0, 0, 2, 5, 4, 3, 7, 6])
+    assert [each.threshold for each in roc.delong_per_threshold(grades, a, b, 3)] == [0, 1]
+    assert [each.threshold for each in roc.delong_per_threshold(grades, a, b, 3, clusters=clusters)] == [0]
+
+
+def test_a_test_that_could_not_be_made_is_not_counted():
+    np.testing.assert_allclose(holm([0.01, math.nan, 0.04]), [0.02, math.nan, 0.04], rtol=1e-12)
+    np.testing.assert_array_equal(holm([math.nan, math.nan]), [math.nan, math.nan])
 
 
 def test_thresholds_are_binary_problems_adjusted_together():
@@ -173,7 +218,11 @@ LABELS, SCORES, _ = draw()
         (lambda: roc.delong_test(LABELS, *SCORES[:2], False, clusters=LABELS), "no common clusters"),
         (lambda: roc.auc_per_threshold([0, 1], [[0.1], [0.2]], 3), r"shape \[2\] or \[2, 2\]"),
         (lambda: holm([0.1, 1.2]), r"p_values\[1\] = 1\.2"),
-        (lambda: holm([math.nan]), r"p_values\[0\] = nan"),
+        (lambda: holm([0.1, None]), r"p_values\[1\] must be a number, found None"),
+        (lambda: roc.delong_contrast(LABELS, SCORES, [[0, 0, 0]]), "not be all 0"),
+        (lambda: roc.delong_contrast(LABELS, SCORES, [[math.inf, -math.inf, 0]]), "must sum to 0"),
+        (lambda: roc.delong_noninferiority(LABELS, SCORES[0], SCORES[1], margin=math.inf), "margin must be above 0"),
+        (lambda: roc.delong_test(LABELS, *SCORES[:2], null=math.nan), "null must be a difference of areas"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from ordinal_blast.evaluation import roc
+from ordinal_blast.evaluation.delong import compare
 
 
 def draw(n: int = 60, seed: int = 0, decimals: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -105,9 +106,60 @@ def test_scores_that_rank_alike_give_p_one(paired):
 
 def test_both_perfect_gives_p_one():
     found = roc.delong_test([0, 0, 1, 1], [0, 1, 2, 3], [-5, -5, 9, 9])
-    assert (found.auc_a, found.auc_b, found.p_value, found.ci) == (1, 1, 1, (0, 0))
-    assert found.assumes.count(".") == 1
-    assert "estimated variance is 0" in found.assumes
+    assert (found.auc_a, found.auc_b, found.statistic, found.p_value) == (1, 1, 0, 1)
+    np.testing.assert_array_equal(found.ci, (math.nan, math.nan))
+    assert found.degenerate == "estimated variance 0: no interval"
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_difference_without_variance_is_no_certainty(paired, alternative):
+    found = roc.delong_test([0, 0, 1, 1], [0, 0, 1, 1], [5, 5, 5, 5], paired, alternative)
+    assert (found.difference, found.standard_error) == (0.5, 0)
+    np.testing.assert_array_equal([found.statistic, found.p_value, *found.ci], [math.nan] * 4)
+    assert found.degenerate == "estimated variance 0: no test"
+
+
+def test_variance_left_by_rounding_is_none():
+    # Each case placed 1/3 higher by a than by b, and each control one third too: equal but in their last digits.
+    labels = [0, 0, 0, 1, 1, 1]
+    assert roc.delong_test(labels, [0, 1, 2, 3, 4, 5], [5, 1, 2, 3, 4, 0]).degenerate == ""
+    third = compare(1.0, 2 / 3, 1e-34, math.inf, "two-sided", 0.0, 0.95, "")
+    assert math.isnan(third.p_value)
+    equal = compare(0.1 + 0.2, 0.3, 1e-34, math.inf, "two-sided", 0.0, 0.95, "")
+    assert (equal.statistic, equal.p_value) == (0, 1)
+
+
+@pytest.mark.parametrize("method", ["wald", "logit"])
+def test_perfect_separation_has_the_exact_interval_of_its_independent_pairs(method):
+    # 2 pairs that agree: .025 = limit². As many controls more change nothing, one cluster for two pairs does.
+    options = {"method": method}
+    assert roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3], **options) == (pytest.approx(math.sqrt(0.025), rel=1e-12), 1)
+    assert roc.auc_ci([0, 0, 1, 1], [3, 2, 1, 0], **options) == (0, pytest.approx(1 - math.sqrt(0.025), rel=1e-12))
+    assert roc.auc_ci([0, 0, 0, 0, 1, 1], [0, 1, 1, 1, 2, 3], **options)[0] == pytest.approx(math.sqrt(0.025))
+    clusters = ["a", "b", "a", "b"]
+    assert roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3], clusters=clusters, **options) == (pytest.approx(0.025), 1)
+
+
+def test_the_interval_of_perfect_separation_covers():
+    # Were the area as low as the limit from two pairs, a sample would be perfect with a chance of .025 at most.
+    low, _ = roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3])
+    shift = math.sqrt(2) * stats.norm.ppf(low)
+    scores = np.random.default_rng(0).normal(size=(20_000, 4)) + shift * np.array([0, 0, 1, 1])
+    assert 0 < (scores[:, :2].max(axis=1) < scores[:, 2:].min(axis=1)).mean() < 0.025
+
+
+@pytest.mark.parametrize("value", [0.0, math.inf, -math.inf])
+def test_constant_scores_have_no_interval(value):
+    scores = np.full(6, value)
+    assert roc.auc([0, 1, 0, 1, 0, 1], scores) == 0.5
+    assert roc.delong_variance([0, 1, 0, 1, 0, 1], scores) == 0
+    np.testing.assert_array_equal(roc.auc_ci([0, 1, 0, 1, 0, 1], scores), (math.nan, math.nan))
+
+
+def test_scores_that_differ_in_their_last_digit_differ():
+    assert roc.auc([0, 1], [1.0, np.nextafter(1.0, 2)]) == 1
+    assert roc.auc([0, 1], [-5e-324, 0.0]) == 1
 
 
 def test_perfect_against_fair_is_finite():
@@ -208,6 +260,12 @@ def test_intervals_by_their_formulas():
         (lambda: roc.auc([0, 0], [0.1, 0.2]), "0 cases and 2 controls"),
         (lambda: roc.auc([0, 2], [0.1, 0.2]), r"labels\[1\] = 2 is outside 0\.\.1"),
         (lambda: roc.auc([0, 1], [0.1, math.nan]), r"scores\[1\] is NaN"),
+        (lambda: roc.auc([0, 1], [2**53 + 1, 2**53 + 2]), r"scores\[1\] = 9007199254740994 has no exact float64"),
+        (lambda: roc.auc([0, 1], [0.1, None]), r"scores\[1\] must be a number, found None"),
+        (lambda: roc.auc([0, 1], ["0.1", "0.2"]), "scores must be numbers, found text"),
+        (lambda: roc.auc([0, 1], np.ma.masked_equal([0.1, 9.0], 9.0)), r"scores\[1\] is masked"),
+        (lambda: roc.auc([0.0, math.nan], [0.1, 0.2]), "labels must be integers, found float64 with NaN at 1"),
+        (lambda: roc.auc([True, None], [0.1, 0.2]), r"labels\[0\] must be a number, found True"),
         (lambda: roc.auc([0, 1], [0.1]), r"shape \(2,\) like the labels, found \(1,\)"),
         (lambda: roc.delong_variance([0, 0, 1], [0.1, 0.2, 0.3]), "at least 2 cases and 2 controls, found 1 and 2"),
         (lambda: roc.delong_test([0, 1], [0, 1], [0, math.nan]), r"at least 2 cases"),

@@ -67,7 +67,8 @@ def test_friedman_by_ranks_with_ties_and_by_iman_and_davenport():
 def test_friedman_at_its_limits():
     order = np.tile([1.0, 2.0, 3.0], (6, 1))
     best = significance.friedman(order, higher_is_better=False)
-    assert (best.mean_ranks.tolist(), best.f, best.p_value) == ([1, 2, 3], math.inf, 0)
+    assert (best.mean_ranks.tolist(), best.f) == ([1, 2, 3], math.inf)
+    assert best.p_value == pytest.approx(6 / 6**6, rel=1e-12)
     assert significance.friedman(order, higher_is_better=True).mean_ranks.tolist() == [3, 2, 1]
     tied = significance.friedman(np.ones((6, 3)), higher_is_better=True)
     assert (tied.chi_squared, tied.f, tied.p_value) == (0, 0, 1)
@@ -91,9 +92,45 @@ def test_bootstrap_of_two_runs_in_closed_form():
 
 def test_runs_that_agree_exactly():
     same = significance.paired_difference([1.0, 2.0], [1.0, 2.0], seed=0)
-    assert (same.mean, same.statistic, same.p_value, same.ci) == (0, 0, 1, (0, 0))
-    shifted = significance.paired_difference([1.5, 2.5], [1.0, 2.0], seed=0)
-    assert (shifted.statistic, shifted.p_value) == (math.inf, 0)
+    assert (same.mean, same.sd, same.statistic, same.p_value) == (0, 0, 0, 1)
+    assert same.degenerate == "no difference: no interval"
+    np.testing.assert_array_equal(same.ci + same.ci_bootstrap, [math.nan] * 4)
+
+
+# Equal differences but for rounding, and p = 1e-31 where that is taken for spread.
+CONSTANT = [0.8, 0.9, 0.7, 0.6], [0.7, 0.8, 0.6, 0.5]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+def test_a_constant_difference_is_no_certainty(scale):
+    a, b = np.array(CONSTANT) * scale
+    for found in (
+        significance.paired_difference(a, b, seed=0),
+        significance.corrected_t(a, b, num_train=75, num_test=25),
+    ):
+        assert (found.mean, found.sd) == (pytest.approx(0.1 * scale), 0)
+        np.testing.assert_array_equal([found.statistic, found.p_value, *found.ci], [math.nan] * 4)
+        assert found.degenerate == "constant difference: no test"
+    assert found.ci_bootstrap is None
+
+
+def test_equal_runs_in_another_order_of_summation_do_not_differ():
+    seeds = np.array([[0.1, 0.2, 0.3], [0.5, 0.6, 0.7], [0.15, 0.25, 0.95], [0.9, 0.8, 0.3]])
+    a = (seeds[:, 0] + seeds[:, 1]) + seeds[:, 2]
+    b = seeds[:, 0] + (seeds[:, 1] + seeds[:, 2])
+    assert (a != b).any()
+    for found in (
+        significance.paired_difference(a, b, seed=0),
+        significance.corrected_t(a, b, num_train=75, num_test=25),
+        significance.wilcoxon_holm(np.stack([a, b], axis=1), ["a", "b"])[0],
+        significance.friedman(np.stack([a, b, a], axis=1), higher_is_better=True),
+    ):
+        assert found.p_value == 1
+    many = np.tile(np.stack([a, b, a], axis=1), (5, 1))
+    assert significance.friedman(many, higher_is_better=True).p_value == 1
+    nemenyi = significance.nemenyi(many, higher_is_better=False)
+    assert nemenyi.mean_ranks.tolist() == [2, 2, 2]
+    np.testing.assert_array_equal(nemenyi.p_values, 1)
 
 
 def test_corrected_t_by_hand():
@@ -115,6 +152,13 @@ def test_wilcoxon_by_enumeration_of_signs():
     assert found[0].p_value == pytest.approx(exact, rel=1e-12)
     assert found[0].p_holm == found[0].p_value
     assert found[0].median_difference == 0.3
+
+
+def test_wilcoxon_of_differences_that_are_equal_but_for_rounding():
+    # Five differences of +.1, one of -.1 and one of .2: W- = 3.5, and 7 of 128 signs give as little.
+    a, b = [0.8, 0.9, 0.7, 0.6, 0.9, 0.5, 0.8], [0.7, 0.8, 0.6, 0.7, 0.7, 0.4, 0.7]
+    found = significance.wilcoxon_holm(np.stack([a, b], axis=1), ["a", "b"])[0]
+    assert (found.statistic, found.p_value) == (3.5, 0.109375)
 
 
 def test_wilcoxon_of_all_pairs_is_adjusted_by_holm():
@@ -175,6 +219,29 @@ def test_variance_components_without_variance():
     assert (found.seed, found.example, found.rest, found.standard_error) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_friedman_of_two_blocks_that_agree_is_one_in_six(higher_is_better):
+    found = significance.friedman([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], higher_is_better=higher_is_better)
+    assert (found.f, found.p_value, found.p_from) == (math.inf, 1 / 6, "permutations")
+
+
+def test_friedman_of_many_blocks_that_agree_is_not_certain():
+    found = significance.friedman(np.tile(np.arange(12.0), (30, 1)), higher_is_better=True)
+    assert found.f == math.inf
+    assert 0 < found.p_value < 1e-4
+    assert significance.friedman(DEMSAR, higher_is_better=True).p_from == "F"
+
+
+def test_bayesian_signed_rank_of_equal_methods_is_practical_equality():
+    pytest.importorskip("baycomp")
+    a = np.array([0.1, 0.2, 0.3, 0.4])
+    equal = significance.bayesian_signed_rank(a, a, 0, higher_is_better=True, seed=0, samples=200)
+    assert (equal.p_a, equal.p_rope, equal.p_b) == (0, 1, 0)
+    # Differences of .1 lie at the edge of the region, some of them a last digit beyond it.
+    edge = significance.bayesian_signed_rank(*CONSTANT, 0.1, higher_is_better=True, seed=0, samples=200)
+    assert edge.p_rope == 1
+
+
 ROWS = [
     {"dataset": d, "objective": o, "seed": s, "mae": base + s}
     for (d, o, base) in [("x", "ce", 1.0), ("x", "oce", 2.0), ("y", "ce", 3.0), ("y", "oce", 5.0)]
@@ -189,6 +256,12 @@ def test_blocks_average_what_is_not_a_block():
     by_seed, names, _ = significance.blocks(ROWS, "mae", by=("dataset", "seed"))
     assert names == [("x", 0), ("x", 1), ("y", 0), ("y", 1)]
     assert by_seed.tolist() == [[1, 2], [2, 3], [3, 5], [4, 6]]
+
+
+def test_blocks_do_not_depend_on_the_order_of_seeds():
+    rows = [{"dataset": "x", "objective": "ce", "mae": each} for each in (0.1, 0.2, 0.3, 0.7)]
+    forth, back = (significance.blocks(order, "mae")[0] for order in (rows, rows[::-1]))
+    assert forth.tolist() == back.tolist()
 
 
 def test_every_result_says_what_it_assumes_in_one_sentence():
@@ -213,6 +286,13 @@ def test_every_result_says_what_it_assumes_in_one_sentence():
         (lambda: significance.blocks([], "mae"), "no result rows"),
         (lambda: significance.blocks(ROWS[:-2], "mae"), r"block \{'dataset': 'y'\} has no objective 'oce'"),
         (lambda: significance.blocks(ROWS, "qwk"), "row 0 has no 'qwk'"),
+        (lambda: significance.blocks([{**ROWS[0], "mae": "0.5"}], "mae"), "row 0 has mae = '0.5', which is no number"),
+        (lambda: significance.blocks([{**ROWS[0], "mae": None}], "mae"), "row 0 has mae = None, which is no number"),
+        (lambda: significance.paired_difference([1.0, None], [2.0, 1.0], seed=0), r"a\[1\] must be a number"),
+        (
+            lambda: significance.corrected_t([1.0, 2.0], [0.0, 0.0], num_train=9, num_test=1, confidence=95),
+            "confidence must lie between 0 and 1, found 95",
+        ),
         (lambda: significance.friedman(DEMSAR[:, :2], higher_is_better=True), r"shape \[2, 3\] or larger"),
         (lambda: significance.wilcoxon_holm(DEMSAR, ["a"]), "1 methods named but scores have 4 columns"),
         (
