@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read our output, such as `head`, has gone; nothing more can be said there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         if given is None and isinstance(error, SystemExit):
             raise  # --help and --version; later on it is a user's own part that exits
         if debug:
@@ -183,6 +183,7 @@ def _report(given: Any, runs: Sequence[Path], out: Path, command: str) -> None:
         page, table = reports.write(runs, out, command), reports.table(runs)
     except OSError as error:
         raise UserError(f"{given.doing}: {error}") from error
+    given.doing = f"cannot print what stands in {page}"
     print(table)
     print(f"Report: {page}")
 

@@ -1,6 +1,8 @@
 """The command line as its user meets it: exit codes, one clear line for bad input, and light imports."""
 
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordinal_blast import cli
+from ordinal_blast import bench, cli
+from ordinal_blast.errors import UsageError
+from ordinal_blast.study import configuration
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
@@ -88,6 +92,15 @@ def test_inspect_counts_every_example(settings, tiny_root, capsys):
             2,
             "--seeds is 0",
         ),
+        (["tran"], 2, "argument VERB: invalid choice: 'tran'"),
+        ([], 2, "the following arguments are required: VERB; ordinal-blast --help lists what there is"),
+        (["train"], 2, "the following arguments are required: --config, --workdir; ordinal-blast train --help lists"),
+        (["demo", "--seeds", "x"], 2, "argument --seeds: invalid int value: 'x'"),
+        (["data", "inspect", "eras"], 2, "there is no file eras; there are configs/balance_scale.py"),
+        (["report", "W", "--out", __file__], 2, f"--out {__file__}: {__file__} is not a folder"),
+        (["train", "--config", "era", "--workdir", f"{__file__}/W"], 2, f"{__file__} is not a folder"),
+        (["train", "--config", "era", "--workdir", "a\0b"], 2, r"--workdir 'a\x00b' is no path"),
+        (["train", "--config", "era", "--workdir", "W", "--config.data.source=x:y"], 2, "data.source is x:y"),
     ],
 )
 def test_bad_usage_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, code, message):
@@ -158,3 +171,92 @@ def test_nothing_imports_tensorflow_or_torch_and_evaluation_imports_no_jax():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ZeroDivisionError("two\nlines"), "ZeroDivisionError: two lines"),
+        (KeyError("epochs"), "KeyError: 'epochs'"),
+        (MemoryError(), "MemoryError"),
+        (RecursionError("too deep"), "RecursionError: too deep"),
+        (SystemExit(3), "SystemExit: 3"),
+        (RuntimeError("long " * 1000), "RuntimeError: " + "long " * 99 + "..."),
+    ],
+)
+def test_an_error_that_nobody_foresaw_is_one_line_and_debug_shows_the_traceback(monkeypatch, capsys, error, words):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(bench, "bench", fail)
+    line = f"ordinal-blast: bench failed: {words}; run again with --debug for the traceback\n"
+    assert cli.main(["bench"]) == 1
+    assert capsys.readouterr().err == line
+    for arguments in (["bench", "--debug"], ["--debug", "bench"]):
+        assert cli.main(arguments) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("Traceback (most recent call last):")
+        assert printed.endswith(line)
+
+
+def test_debug_shows_where_a_foreseen_error_comes_from_too(capsys):
+    assert cli.main(["data", "inspect", "eras", "--debug"]) == 2
+    assert "in find\n" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_told_and_exits_with_130(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "bench", interrupt)
+    assert cli.main(["bench"]) == 130
+    assert capsys.readouterr().err == (
+        "ordinal-blast: interrupted; the same command goes on from the last checkpoint\n"
+    )
+
+
+def test_a_terminal_that_lacks_letters_gets_the_whole_output(monkeypatch):
+    monkeypatch.setattr(bench, "bench", lambda: [])
+    monkeypatch.setattr(bench, "table", lambda rows: "28 × 28")
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    assert cli.main(["bench"]) == 0
+    assert printed.getvalue() == rb"28 \xd7 28" + b"\n"
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "bench", lambda: [])
+    monkeypatch.setattr(bench, "table", lambda rows: "row\n" * 100000)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert cli.main(["bench"]) == 141
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_any_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert cli.main(["train", "--config", "era", "--workdir", str(tmp_path / "W")]) == 2
+    assert capsys.readouterr().err == (
+        f"ordinal-blast: --workdir {tmp_path / 'W'}: {tmp_path} may not be written: give another folder\n"
+    )
+
+
+def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def look(*arguments, **named):
+        seen.append(str(tmp_path) in sys.path)
+        raise UsageError("enough")
+
+    from ordinal_blast.study import grading
+
+    for module, function in ((configuration, "load"), (grading, "grade"), (bench, "bench")):
+        monkeypatch.setattr(module, function, look)
+    for arguments in (["train", "--config", "era", "--workdir", "W"], ["grade", "--run", "W", "a.png"], ["bench"]):
+        assert cli.main(arguments) == 2
+    assert seen == [True, False, False]
+    assert str(tmp_path) not in sys.path

@@ -30,9 +30,9 @@ def find(name: str, folder: str = "configs") -> Path:
     for place in places:
         if place.suffix == ".py" and place.is_file():
             return place
-    kind = "is a folder, not a file" if given.is_dir() else "is no Python file" if given.is_file() else ""
+    kind = "is a folder, not a file" if name and given.is_dir() else "is no Python file" if given.is_file() else ""
     there = ", ".join(sorted(f"{folder}/{path.name}" for path in (home / folder).glob("*.py")))
-    raise UsageError(f"{f'{name} {kind}' if kind else f'there is no file {name}'}; there are {there}")
+    raise UsageError(f"{f'{name} {kind}' if kind else f'there is no file {name or repr(name)}'}; there are {there}")
 
 
 def load_module(name: str, folder: str = "configs") -> ModuleType:
@@ -54,9 +54,9 @@ def blamed(what: str) -> Iterator[None]:
     """Whatever a user's code raises in this block, `exit()` too, becomes one UsageError that begins with `what`."""
     try:
         yield
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UsageError(f"{what}: {told(error)}") from error
 
 
@@ -71,7 +71,10 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> ConfigDict:
     with blamed(f"{name}: get_config() raised"):
         config = module.get_config()
         if not isinstance(config, ConfigDict):
-            raise UsageError(f"{name}: get_config() returns {type(config).__name__}: it returns a ConfigDict elsewhere")
+            raise UsageError(
+                f"{name}: get_config() returns {type(config).__name__}: it has to return a ConfigDict of ml_collections"
+            )
+        flat(config)  # what holds itself has no end, and raises here
         config = override(config, {})
     config = override(config, overrides or {})
     limits.check(flat(config), name)
@@ -91,11 +94,12 @@ def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
             if parent not in section or not isinstance(section[parent], ConfigDict):
                 raise UsageError(_unknown(config, key))
             section = section[parent]
-        free = ".".join(parents) in _FREE
+        free = leaf and ".".join(parents) in _FREE
         if leaf not in section and not free:
             raise UsageError(_unknown(config, key))
         with section.unlocked():
-            section[leaf] = _read(value) if leaf not in section else _convert(key, value, section[leaf])
+            value = _read(value) if leaf not in section else _convert(key, value, section[leaf])
+            section[leaf] = _sections(key, value)
     config.lock()
     return config
 
@@ -149,7 +153,7 @@ def _unknown(config: ConfigDict, key: str) -> str:
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [
         k for k in known if k.startswith(key.split(".")[0])
     ]
-    return f"the configuration has no {key}: did you mean {' or '.join((near or known)[:3])}?"
+    return f"the configuration has no {key or repr(key)}: did you mean {' or '.join((near or known)[:3])}?"
 
 
 def _convert(key: str, value: Any, current: Any) -> Any:
@@ -158,20 +162,33 @@ def _convert(key: str, value: Any, current: Any) -> Any:
         fits = isinstance(value, bool)
     elif isinstance(current, float):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        with contextlib.suppress(OverflowError):  # a whole number beyond every float stays one, and is out of range
-            value = float(value) if fits else value
+        fits = fits and abs(value) <= sys.float_info.max  # or `float` would not take it
+        value = float(value) if fits else value
     elif isinstance(current, tuple):
         value = (value,) if isinstance(value, str) else value
         fits = isinstance(value, tuple | list)
         value = tuple(value) if fits else value
     elif isinstance(current, ConfigDict):
-        fits = isinstance(value, Mapping)
-        value = ConfigDict(dict(value)) if fits else value
+        fits = isinstance(value, Mapping | ConfigDict)
     else:
         fits = isinstance(value, type(current)) and not isinstance(value, bool)
     if not fits:
-        raise UsageError(f"{key} is {value!r}: it takes a {type(current).__name__}, such as {current!r}")
+        wanted = (
+            "section of settings"
+            if isinstance(current, ConfigDict)
+            else f"{type(current).__name__}, such as {current!r}"
+        )
+        raise UsageError(f"{key} is {value!r:.100}: it takes a {wanted}")
     return value
+
+
+def _sections(key: str, value: Any) -> Any:
+    """A value whose mappings are sections, with texts as keys; raises UsageError for other keys."""
+    if not isinstance(value, Mapping | ConfigDict):
+        return value
+    if wrong := [name for name in value if not isinstance(name, str) or not name or "." in name]:
+        raise UsageError(f"{key} has the key {wrong[0]!r}: keys are texts without dots")
+    return ConfigDict({name: _sections(f"{key}.{name}", each) for name, each in value.items()})
 
 
 def _read(value: Any) -> Any:

@@ -107,6 +107,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
+_GIVEN = Range("what the configurations of the package have there", lambda value: True)  # its reader checks it
 _SECTION = Range("a section of settings", lambda value: hasattr(value, "items"))
 _SEED = _whole(0, LARGEST_SEED)
 _TEXT = Range("a text that is not empty", _is_text)
@@ -147,9 +148,16 @@ _ALWAYS: Mapping[str, Range] = {
 }
 _LINK: Mapping[str, Range] = {
     "model": _SECTION,
-    "training.learning_rate": _NUMBER,
-    "training.weight_decay": _NUMBER,
-    "training.batch_size": _whole(1),
+    "training.batch_size": _GIVEN,
+    "training.epochs": _GIVEN,
+    "training.learning_rate": _GIVEN,
+    "training.weight_decay": _GIVEN,
+    "training.plateau_factor": _GIVEN,
+    "training.plateau_patience": _GIVEN,
+    "training.select": _GIVEN,
+    "training.steps_per_dispatch": _GIVEN,
+    "training.checkpoint_every": _GIVEN,
+    "training.threads": _GIVEN,
 }
 _OF: Mapping[str, Mapping[str, Range]] = {
     "cropper": {"seed": _SEED, "size": _whole(1), "frames_per_embryo": _whole(1)},
