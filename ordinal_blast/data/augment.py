@@ -9,13 +9,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.errors import UsageError
+from ordinal_blast.ranges import check_fields, each, number, one_of
+
+_RANGES = {
+    "flip_horizontal": one_of(False, True),
+    "flip_vertical": one_of(False, True),
+    "rotation": number(least=0, most=180),
+    "shift": number(least=0, most=1),
+    "zoom": each(number(above=0), count=2),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Affine:
     """Random flip, rotation, shift and zoom, the same for an image and its mask.
 
     flip_horizontal, flip_vertical: with probability 1/2 each. rotation: up to ± degrees. shift: up to ± this share of
-    the side. zoom: (low, high) magnification. Pixels from outside repeat the nearest edge.
+    the side. zoom: (low, high) magnification. Pixels from outside repeat the nearest edge. Raises UsageError for a
+    number that means nothing.
     """
 
     flip_horizontal: bool
@@ -23,6 +35,11 @@ class Affine:
     rotation: float
     shift: float
     zoom: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        check_fields(self, _RANGES, "augment.options")
+        if self.zoom[0] > self.zoom[1]:
+            raise UsageError(f"augment.options.zoom is {self.zoom!r}: it takes the lower magnification first")
 
     def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
         """Images `[B, H, W, F]` of any dtype, one view for each of the keys `[B]`; dtype kept."""
@@ -69,10 +86,16 @@ def _bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Arra
 
 @dataclasses.dataclass(frozen=True)
 class Quarter:
-    """Random flips and rotations by quarter turns: exact on square images, and cheap."""
+    """Random flips and rotations by quarter turns: exact, and cheap; UsageError unless images are square."""
 
     def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
         """Images `[B, S, S, F]`, one of the eight views for each of the keys `[B]`; dtype kept."""
+
+        if images.shape[1] != images.shape[2]:
+            raise UsageError(
+                f"augment.name is quarter, but the images are {images.shape[1]}×{images.shape[2]} pixels: quarter turns "
+                "take square ones"
+            )
 
         def one(key: jax.Array, image: jax.Array) -> jax.Array:
             transpose, vertical, horizontal = jax.random.bernoulli(key, shape=(3,))

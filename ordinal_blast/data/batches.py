@@ -10,6 +10,8 @@ from typing import Any
 import grain
 import numpy as np
 
+from ordinal_blast import seeds
+from ordinal_blast.ranges import check, one_of
 from ordinal_blast.types import Batch
 
 View = Callable[[np.ndarray, np.random.Generator | None], Any]
@@ -98,9 +100,15 @@ def epochs(
 
     size: the global batch; threads: how many read ahead. Every example appears at most once an epoch, unless `balance`
     names a task: then its grades are dealt in turn, so that every batch has as many of each as it can, and examples of
-    rarer grades are repeated until each grade appears as often as the commonest.
+    rarer grades are repeated until each grade appears as often as the commonest. Raises UsageError at once for a seed
+    that `seeds.checked` refuses, or a `balance` that is no task.
     """
-    source = _Batches(examples, batch_size(examples, size), last, seed, balance)
+    seed = seeds.checked(seed)
+    check("training.balance", balance, one_of("", *examples.labels))
+    return _epochs(_Batches(examples, batch_size(examples, size), last, seed, balance), first, last, threads)
+
+
+def _epochs(source: _Batches, first: int, last: int, threads: int) -> Iterator[tuple[int, Iterator[Batch]]]:
     steps = source.steps_per_epoch
     data = grain.MapDataset.source(source)[first * steps :]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * threads, 1))

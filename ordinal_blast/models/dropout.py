@@ -8,6 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.models.bounds import RATE
+from ordinal_blast.ranges import check
+
 
 def dropout_mask(keys: jax.Array, name: str, rate: float, shape: tuple[int, ...]) -> jax.Array:
     """Draw `[B, *shape]` float32 masks m / (1 − rate), m ~ Bernoulli(1 − rate), one key per example.
@@ -23,6 +26,10 @@ class Dropout(nn.Module):
     """Zero each value with probability `rate` and scale the rest by 1 / (1 − rate) (Srivastava et al., 2014)."""
 
     rate: float
+
+    def __post_init__(self) -> None:
+        check("model.dropout", self.rate, RATE)
+        super().__post_init__()
 
     def __call__(self, x: jax.Array, *, train: bool, keys: jax.Array | None = None) -> jax.Array:
         """Drop values of `[B, ...]`; the identity unless `train` and `keys` `[B]` are given."""

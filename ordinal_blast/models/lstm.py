@@ -7,12 +7,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models.bounds import RATE, WIDTH
 from ordinal_blast.models.dropout import dropout_mask
+from ordinal_blast.ranges import check_fields
 
 
 def hard_sigmoid(x: jax.Array) -> jax.Array:
     """clip(0.2 x + 0.5, 0, 1): the gate of Keras 2 (newer versions have x / 6 + 0.5)."""
     return jnp.clip(0.2 * x + 0.5, 0, 1)
+
+
+_RANGES = {"units": WIDTH, "dropout": RATE, "recurrent_dropout": RATE}
 
 
 class LSTM(nn.Module):
@@ -22,6 +27,7 @@ class LSTM(nn.Module):
     i, f, g, o. Dropout masks of the input and of h are drawn once per sequence and separately for each gate
     (implementation 1 of Keras 2). The defaults on D = 2048 are the published network, 540,928 parameters.
     masking: stop at the last frame that is not all zero; False processes trailing zero padding like any frame.
+    UsageError for a number that means nothing.
     """
 
     units: int = 64
@@ -29,6 +35,10 @@ class LSTM(nn.Module):
     recurrent_dropout: float = 0.5
     masking: bool = False
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        check_fields(self, _RANGES, "model")
+        super().__post_init__()
 
     @nn.compact
     def __call__(

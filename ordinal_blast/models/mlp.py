@@ -6,10 +6,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.models.bounds import EPSILON, MOMENTUM, RATE, WIDTH
 from ordinal_blast.models.dropout import Dropout
 from ordinal_blast.models.normalization import BatchNorm
+from ordinal_blast.ranges import check_fields, each
 
 ACTIVATIONS = {"elu": nn.elu, "gelu": nn.gelu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "tanh": nn.tanh}
+_RANGES = {
+    "widths": each(WIDTH),
+    "dropout": RATE,
+    "momentum": MOMENTUM,
+    "epsilon": EPSILON,
+}
 
 
 class MLP(nn.Module):
@@ -17,7 +25,7 @@ class MLP(nn.Module):
 
     The defaults are the network of Shi et al. (2023, CORN) for tabular data: 300-300, LeakyReLU of slope 0.01, 20 %
     dropout. A dense layer has no bias where batch normalisation follows.
-    ValueError for an unknown activation.
+    ValueError for an unknown activation, UsageError for a number that means nothing.
     """
 
     widths: tuple[int, ...] = (300, 300)
@@ -29,13 +37,17 @@ class MLP(nn.Module):
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r} is unknown: use one of {', '.join(ACTIVATIONS)}")
+        check_fields(self, _RANGES, "model")
+        super().__post_init__()
+
     @nn.compact
     def __call__(
         self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
     ) -> jax.Array:
         """Return features `[B, widths[-1]]`; keys `[B]` draw the dropout, mask `[B]` marks padding False."""
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is unknown: use one of {', '.join(ACTIVATIONS)}")
         for index, width in enumerate(self.widths, start=1):
             x = nn.Dense(width, use_bias=not self.batch_norm, dtype=self.dtype, name=f"dense{index}")(x)
             x = ACTIVATIONS[self.activation](x)

@@ -6,8 +6,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
+from ordinal_blast.ranges import check_fields, each
+
+_RANGES = {"widths": each(WIDTH, least=1), "momentum": MOMENTUM, "epsilon": EPSILON}
 
 
 class UNet(nn.Module):
@@ -16,7 +20,7 @@ class UNet(nn.Module):
     The defaults are the published cropper: 469,089 parameters with the moving statistics of batch normalisation, for
     64×64×3 images. One level per width, the last being the bottleneck; each convolution is followed by ReLU, then batch
     normalisation, in the paper's order. uint8 images are scaled to [−1, 1] inside; floats are taken as scaled.
-    ValueError where H or W is not a multiple of 2^(levels − 1).
+    ValueError where H or W is not a multiple of 2^(levels − 1), UsageError for a number that means nothing.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -24,6 +28,10 @@ class UNet(nn.Module):
     epsilon: float = 1e-3
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        check_fields(self, _RANGES, "model")
+        super().__post_init__()
 
     @nn.compact
     def __call__(

@@ -8,9 +8,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool
+from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
+from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool, resolve
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
+from ordinal_blast.ranges import check_fields, each, whole
 
 _glorot = nn.initializers.glorot_uniform()
 
@@ -53,6 +55,17 @@ class SeparableConv(nn.Module):
         return conv(x, pointwise.astype(self.dtype))
 
 
+_RANGES = {
+    "stem": each(WIDTH, count=2),
+    "entry": each(WIDTH, least=1),
+    "middle": whole(0),
+    "exit": each(WIDTH, count=4),
+    "stem_stride": whole(1),
+    "momentum": MOMENTUM,
+    "epsilon": EPSILON,
+}
+
+
 class Xception(nn.Module):
     """Xception: `[B, H, W, C]` images to `[B, exit[-1]]` globally averaged features.
 
@@ -67,6 +80,7 @@ class Xception(nn.Module):
 
     The image shrinks by stem_stride · 2^(len(entry) + 1): for 28×28 or 48×48 images, stem=(16, 32), stem_stride=1,
     entry=(48, 96), middle=2, exit=(96, 128, 128, 128) has 165,264 parameters and ends on 3×3 or 6×6 positions.
+    ValueError for an unknown form, UsageError for a number that means nothing.
     """
 
     stem: tuple[int, int] = (32, 64)
@@ -79,6 +93,11 @@ class Xception(nn.Module):
     epsilon: float = 1e-3
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        resolve(self.depthwise)
+        check_fields(self, _RANGES, "model")
+        super().__post_init__()
 
     @nn.compact
     def __call__(

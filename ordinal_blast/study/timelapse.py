@@ -132,12 +132,12 @@ def cropping(config: Any, recorded: Sequence[float], cropper: Path) -> tuple[Pro
     size, planes = config.cropper.size, timelapse.plane_indices(recorded, config.frames.planes)
     variables = loop.restore(trained, jnp.zeros((1, size, size, len(planes)), jnp.uint8), cropper)
     model = Cropper(trained.model, planes, size, config.frames.crop_share, config.frames.size)
-    return Problem(model=model, loss=_no_loss, learning_rate=0.0), _under("segmenter", variables)
+    return Problem(model), _under("segmenter", variables)
 
 
 def extract(trained: Problem, variables: Any, inputs: Any, count: int, devices: tuple[jax.Device, ...]) -> np.ndarray:
     """Features float32 `[count, D]` that the heads of a trained grader read; inputs(indices) gives its inputs."""
-    problem = Problem(model=_Features(trained.model), loss=_no_loss, learning_rate=0.0)
+    problem = Problem(_Features(trained.model))
     made = parallel.predict(problem, _under("grader", variables), inputs, count, _BATCH, devices)
     return np.asarray(made["features"], np.float32)
 
@@ -202,10 +202,6 @@ def sequences_stage(
 def _under(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of a model as those of one that holds it as `name`."""
     return {collection: {name: values} for collection, values in variables.items()}
-
-
-def _no_loss(outputs: Any, labels: Any, weights: Any) -> jax.Array:
-    raise NotImplementedError("this problem is only evaluated")
 
 
 def _slots(config: Any, dataset: Dataset, hours: np.ndarray) -> np.ndarray:

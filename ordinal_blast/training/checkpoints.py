@@ -1,9 +1,15 @@
-"""The latest state, for an exact resume, and the best variables, for the test: kept apart, with Orbax."""
+"""The latest state, for an exact resume, the best variables, for the test, and the history: one checkpoint, with Orbax.
+
+A checkpoint counts once its seal is written: `seal.json` names its epoch, holds the history of the run so far, and has
+the digest of every file, because Orbax reads an array with a flipped bit without a word.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
-import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,68 +17,123 @@ import jax
 import orbax.checkpoint as ocp
 
 from ordinal_blast.errors import UserError
+from ordinal_blast.storage import digest, file_digest, write_json
 
 logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 class Checkpoints:
-    """Checkpoints of one run under `directory`/latest and `directory`/best, one of each.
+    """The checkpoint of one run under `directory`, one at a time.
 
     Saving is synchronous and atomic: killed at any moment, the previous checkpoint still stands.
     """
 
     def __init__(self, directory: Path) -> None:
+        """Raises UserError where the seal is damaged."""
         self._directory = directory.absolute()  # Orbax loses saves to relative paths without a word
-        self._managers = {name: self._manager(name) for name in ("latest", "best")}
+        self._seal = self._read_seal()
 
-    def _manager(self, name: str) -> ocp.CheckpointManager:
-        options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False, create=True)
-        return ocp.CheckpointManager(self._directory / name, options=options)
+    @property
+    def epoch(self) -> int:
+        """The epoch of the checkpoint, 0 before any."""
+        return self._seal["epoch"]
 
-    def epoch(self, name: str) -> int | None:
-        """The epoch of the checkpoint "latest" or "best", or None."""
-        return self._managers[name].latest_step()
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The lines that were saved with the checkpoint, of epochs 1 to `epoch`."""
+        return list(self._seal["history"])
 
-    def save(self, name: str, epoch: int, tree: Any) -> None:
-        """Save `tree` as the only checkpoint `name`, of this epoch.
+    def save(self, epoch: int, trees: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
+        """Save the named trees and the history as the checkpoint of this epoch, instead of the one before.
 
         Raises UserError when the disk refuses; what was saved before is kept.
         """
-        manager = self._managers[name]
-        stale = [step for step in manager.all_steps() if step >= epoch]
         try:
-            for step in stale:  # left by a run that was killed between its two saves; it is made again, equal
-                manager.delete(step)
-            manager.save(epoch, args=ocp.args.StandardSave(tree))
-            manager.wait_until_finished()
+            self._forget_all_but(self.epoch)  # what a run that was killed before it sealed has left
+            parts = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
+            self._manager.save(epoch, args=ocp.args.Composite(**parts))
+            self._manager.wait_until_finished()
+            self._seal = _seal(epoch, _digests(self._directory / str(epoch)), history)
+            write_json(self._directory / "seal.json", self._seal)
+            self._forget_all_but(epoch)
+        except UserError:
+            raise
         except Exception as error:  # Orbax wraps a full disk in several types
             raise UserError(
-                f"cannot write the checkpoint of epoch {epoch} in {self._directory / name}: {_reason(error)}; "
+                f"cannot write the checkpoint of epoch {epoch} in {self._directory}: {_reason(error)}; "
                 "free space and run the same command again, it resumes from the last checkpoint"
             ) from error
 
-    def restore(self, name: str, like: Any) -> Any:
-        """The tree of checkpoint `name`, with the shapes and types of `like`; raises UserError when it does not fit."""
-        manager = self._managers[name]
+    def restore(self, like: Mapping[str, Any]) -> dict[str, Any]:
+        """The trees of these names, with the shapes and types of `like`.
+
+        Raises UserError where a file is not what was written, or a tree does not fit.
+        """
+        for name in like:
+            self._check_files(name)
         try:
-            template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-            return manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(template))
+            parts = {
+                name: ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, tree))
+                for name, tree in like.items()
+            }
+            restored = self._manager.restore(self.epoch, args=ocp.args.Composite(**parts))
         except Exception as error:
-            raise UserError(
-                f"cannot read the checkpoint in {self._directory / name}: {_reason(error)}; "
-                f"delete {self._directory} to train again"
-            ) from error
+            raise self._unreadable(_reason(error)) from error
+        return {name: restored[name] for name in like}
 
     def close(self) -> None:
         """Release Orbax's threads."""
-        for manager in self._managers.values():
-            manager.close()
+        if "_manager" in vars(self):
+            self._manager.close()
 
-    def clear(self) -> None:
-        """Delete both checkpoints."""
-        self.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._managers = {name: self._manager(name) for name in ("latest", "best")}
+    @functools.cached_property
+    def _manager(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False, create=True)
+        return ocp.CheckpointManager(self._directory, options=options)
+
+    def _forget_all_but(self, epoch: int) -> None:
+        for step in self._manager.all_steps():
+            if step != epoch:
+                self._manager.delete(step)
+
+    def _read_seal(self) -> dict[str, Any]:
+        path = self._directory / "seal.json"
+        if not path.exists():
+            return _seal(0, {}, [])
+        try:
+            found = json.loads(path.read_bytes())
+            whole = _seal(found["epoch"], found["files"], found["history"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._unreadable(f"seal.json is damaged ({_reason(error)})") from error
+        if found != whole:
+            raise self._unreadable("seal.json is not what was written")
+        return found
+
+    def _check_files(self, part: str) -> None:
+        folder = self._directory / str(self.epoch)
+        for name, written in self._seal["files"].items():
+            if name.startswith(f"{part}/"):
+                try:
+                    found = file_digest(folder / name)
+                except OSError as error:
+                    raise self._unreadable(f"{name} cannot be read ({error.strerror})") from error
+                if found != written:
+                    raise self._unreadable(f"{name} is not what was written")
+
+    def _unreadable(self, reason: str) -> UserError:
+        return UserError(
+            f"cannot read the checkpoint in {self._directory}: {reason}; delete that folder to train again"
+        )
+
+
+def _seal(epoch: int, files: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    content = {"epoch": epoch, "files": dict(files), "history": [dict(line) for line in history]}
+    return {**content, "digest": digest(content)}
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def _reason(error: BaseException) -> str:

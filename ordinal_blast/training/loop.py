@@ -17,20 +17,34 @@ import numpy as np
 
 from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UserError
+from ordinal_blast.ranges import Range, check_fields, number, whole
+from ordinal_blast.storage import atomic
 from ordinal_blast.training import parallel, plateau, step
 from ordinal_blast.training.checkpoints import Checkpoints
 from ordinal_blast.training.problem import Problem
+from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor
+
+_RANGES: Mapping[str, Range] = {
+    "batch_size": whole(1),
+    "epochs": whole(1),
+    "plateau_factor": number(above=0, most=1),
+    "plateau_patience": whole(1),
+    "steps_per_dispatch": whole(1),
+    "checkpoint_every": whole(1),
+    "threads": whole(0),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
     """How long and how: the `training` section of a configuration, less what the optimiser takes.
 
-    batch_size: the global batch. plateau_factor and plateau_patience: see `plateau.update`. select: what is smallest in
-    the epoch that is kept, "val_loss" or a key of `monitor`. steps_per_dispatch: how many steps one call to the device
-    takes. checkpoint_every: epochs. threads: that read ahead. balance: the task whose grades every batch has in equal
-    numbers (see `batches.epochs`), or "".
+    batch_size: the global batch, or all examples where there are fewer. plateau_factor and plateau_patience: see
+    `plateau.update`. select: what is best in the epoch that is kept, "val_loss" or a measure of the monitor.
+    steps_per_dispatch: how many steps one call to the device takes. checkpoint_every: epochs. threads: that read ahead.
+    balance: the task whose grades every batch has in equal numbers (see `batches.epochs`), or "". Raises UsageError
+    for a number that means nothing.
     """
 
     batch_size: int
@@ -43,18 +57,21 @@ class Schedule:
     threads: int
     balance: str = ""
 
+    def __post_init__(self) -> None:
+        check_fields(self, _RANGES, "training")
+
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
     """The model of the epoch that was selected on the validation set, and how training went.
 
     variables: `params` and `batch_stats`. history: one mapping an epoch (epoch from 1, train_loss, val_loss,
-    learning_rate, seconds, and `monitor`'s values).
+    learning_rate, seconds, and the monitor's measures, None where one is undefined).
     """
 
     variables: Any
     best_epoch: int
-    history: Sequence[Mapping[str, float]]
+    history: Sequence[Line]
 
     @property
     def seconds(self) -> float:
@@ -72,40 +89,39 @@ def fit(
     directory: Path,
     devices: tuple[jax.Device, ...],
     name: str,
-    monitor: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]] = lambda outputs: {},
-    report: Callable[[int, int, Mapping[str, float]], None] = lambda epoch, epochs, line: None,
+    monitor: Monitor = NO_MEASURES,
+    report: Callable[[int, int, Line], None] = lambda epoch, epochs, line: None,
 ) -> Fitted:
     """Train `problem` to the end, from the last checkpoint in `directory` where there is one.
 
-    Killed at any moment and called again, it ends with the same model and metrics as if never interrupted. monitor
-    turns the validation outputs into more metrics; report is told of every epoch (from 1). Raises UserError when the
-    loss is not finite, naming `name`, the epoch and the step.
+    Killed at any moment and called again, it ends with the same model and metrics as if never interrupted. report is
+    told of every epoch (from 1). Raises UsageError before any work for a selection, balance or seed that cannot be,
+    and UserError where nothing can be learned, or when the loss is not finite, naming `name`, the epoch and the step.
     """
-    size = batches.batch_size(train, schedule.batch_size)
-    example = train.inputs(np.arange(min(2, len(train))))
-    state = step.create(problem, example, seed)
+    monitor.check(schedule.select)
+    _check_examples(train, f"{name} (training)")
+    _check_examples(val, f"{name} (validation)")
     checkpoints = Checkpoints(directory / "checkpoints")
-    log = directory / "metrics.jsonl"
-    done = checkpoints.epoch("latest") or 0
-    best = _variables(state)
-    if done:
-        state = checkpoints.restore("latest", state)
-        best = checkpoints.restore("best", best)
-    state = parallel.replicate(state, devices)
-    history = _read_log(log, done)
-    best_epoch = _best(history, schedule.select)
-    saved = best_epoch
-    run = parallel.train_steps(problem, devices)
-    evaluate = jax.jit(problem.loss)
+    done, history = checkpoints.epoch, checkpoints.history
     stream = batches.epochs(
         train,
-        size=size,
+        size=schedule.batch_size,
         first=done,
         last=schedule.epochs,
         seed=seed,
         threads=schedule.threads,
         balance=schedule.balance,
     )
+    state = step.create(problem, train.inputs(np.arange(min(2, len(train)))), seed)
+    best, best_epoch = _variables(state), monitor.best(history, schedule.select)
+    if done:
+        restored = checkpoints.restore({"state": state, "best": best})
+        state, best = restored["state"], restored["best"]
+    log = directory / "metrics.jsonl"
+    _write_log(log, history)
+    state = parallel.replicate(state, devices)
+    run = parallel.train_steps(problem, devices)
+    evaluate = jax.jit(problem.loss)
     started = time.perf_counter()
     for epoch, steps in stream:
         losses = []
@@ -113,10 +129,10 @@ def fit(
             state, values = run(state, parallel.stack(block, len(devices)))
             losses.append(values)
         losses = np.concatenate([np.asarray(values) for values in losses])
-        _check(losses, name, epoch + 1, done, directory)
+        _check_loss(losses, name, epoch + 1, done, directory)
         outputs = parallel.predict(problem, _variables(state), val.inputs, len(val), schedule.batch_size, devices)
         val_loss = float(evaluate(outputs, val.labels, val.weights))
-        _check(np.asarray([val_loss]), f"{name} (validation)", epoch + 1, done, directory)
+        _check_loss(np.asarray([val_loss]), f"{name} (validation)", epoch + 1, done, directory)
         rate = problem.learning_rate * float(state.plateau.scale)
         state = state.replace(
             plateau=plateau.update(
@@ -128,19 +144,16 @@ def fit(
             "train_loss": float(losses.mean(dtype=np.float64)),
             "val_loss": val_loss,
             "learning_rate": rate,
-            **monitor(outputs),
+            **{key: _defined(value) for key, value in monitor.measure(outputs).items()},
             "seconds": round(time.perf_counter() - started, 3),
         }
         started = time.perf_counter()
         history.append(line)
-        if _best(history, schedule.select) == epoch + 1:
+        if monitor.best(history, schedule.select) == epoch + 1:
             best, best_epoch = _variables(state), epoch + 1
         _append_log(log, line)
         if (epoch + 1) % schedule.checkpoint_every == 0 or epoch + 1 == schedule.epochs:
-            if best_epoch != saved:  # the best first: a run killed in between repeats this epoch and saves it again
-                checkpoints.save("best", best_epoch, best)
-                saved = best_epoch
-            checkpoints.save("latest", epoch + 1, state)
+            checkpoints.save(epoch + 1, {"state": state, "best": best}, history)
             done = epoch + 1
         report(epoch + 1, schedule.epochs, line)
     checkpoints.close()
@@ -150,27 +163,32 @@ def fit(
 def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
     """The best variables of a finished run in `directory`; `inputs` `[B, ...]` gives the shapes."""
     checkpoints = Checkpoints(directory / "checkpoints")
-    if checkpoints.epoch("best") is None:
+    if not checkpoints.epoch:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")
     shapes = jax.eval_shape(lambda x: problem.model.init(jax.random.key(0), x, train=False), inputs)
     like = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-    best = checkpoints.restore("best", like)
+    best = checkpoints.restore({"best": like})["best"]
     checkpoints.close()
     return best
-
-
-def _best(history: Sequence[Mapping[str, float]], select: str) -> int:
-    """The first epoch with the smallest `select`; 0 before any. Raises UsageError for what is not monitored."""
-    if history and select not in history[0]:
-        raise UsageError(f"training.select is {select}: choose from {', '.join(k for k in history[0] if k != 'epoch')}")
-    return min(history, key=lambda line: line[select])["epoch"] if history else 0
 
 
 def _variables(state: step.TrainState) -> dict[str, Any]:
     return {"params": state.params, "batch_stats": state.batch_stats}
 
 
-def _check(losses: np.ndarray, name: str, epoch: int, kept: int, directory: Path) -> None:
+def _defined(value: float) -> float | None:
+    """The number, or None where it is undefined: JSON has no NaN, and a resumed history must equal a whole one."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _check_examples(examples: Examples, name: str) -> None:
+    """Raise UserError unless every task has a label that counts."""
+    for task, weights in examples.weights.items():
+        if not np.any(np.asarray(weights) > 0):
+            raise UserError(f"{name}: none of the {len(examples)} examples has a label of {task} that counts")
+
+
+def _check_loss(losses: np.ndarray, name: str, epoch: int, kept: int, directory: Path) -> None:
     wrong = np.flatnonzero(~np.isfinite(losses))
     if len(wrong):
         last = f"the checkpoint of epoch {kept} in {directory} is kept" if kept else "no epoch was finished"
@@ -180,23 +198,17 @@ def _check(losses: np.ndarray, name: str, epoch: int, kept: int, directory: Path
         )
 
 
-def _append_log(path: Path, line: Mapping[str, float]) -> None:
+def _write_log(path: Path, history: Sequence[Line]) -> None:
+    """The lines up to the checkpoint, whatever stood there: later ones, and torn ones, are of epochs to be repeated."""
+    text = "".join(json.dumps(line) + "\n" for line in history)
+    if not path.exists() or path.read_bytes() != text.encode():
+        with atomic(path) as stream:
+            stream.write(text.encode())
+
+
+def _append_log(path: Path, line: Line) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; free space and run the same command again") from error
-
-
-def _read_log(path: Path, epochs: int) -> list[dict[str, float]]:
-    """The lines of the first `epochs` epochs; later ones, and a torn last one, are of epochs to be repeated."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text().splitlines()[:epochs]:
-        lines.append(json.loads(text))
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    if len(lines) != epochs or any(not math.isfinite(line["val_loss"]) for line in lines):
-        raise UserError(f"{path} does not match its checkpoint of epoch {epochs}; delete {path.parent} to train again")
-    return lines

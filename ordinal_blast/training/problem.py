@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from ordinal_blast.objectives import Objective
+from ordinal_blast.ranges import check, number
 
 Outputs = Mapping[str, jax.Array]
 
@@ -21,14 +22,20 @@ class Problem:
     """Everything a training step is made of; hashable, so that equal problems share one compiled step.
 
     loss(outputs, labels, weights) -> scalar sees the whole batch of all devices. augment(keys, inputs, labels) ->
-    inputs, labels draws one random view per example, or is None.
+    inputs, labels draws one random view per example, or is None. Without loss and learning rate it is evaluated only.
+    Raises UsageError for a rate or decay that means nothing.
     """
 
     model: nn.Module
-    loss: Callable[[Outputs, Outputs, Outputs], jax.Array]
-    learning_rate: float
+    loss: Callable[[Outputs, Outputs, Outputs], jax.Array] | None = None
+    learning_rate: float | None = None
     weight_decay: float = 0.0
     augment: Callable[..., tuple[Any, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is not None:
+            check("training.learning_rate", self.learning_rate, number(above=0))
+        check("training.weight_decay", self.weight_decay, number(least=0))
 
     @property
     def optimizer(self) -> optax.GradientTransformation:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ordinal_blast import seeds
 from ordinal_blast.training import plateau
 from ordinal_blast.training.problem import Outputs, Problem
 from ordinal_blast.types import Batch
@@ -29,8 +30,8 @@ class TrainState:
 
 
 def create(problem: Problem, inputs: Any, seed: int) -> TrainState:
-    """The state before the first step; `inputs` gives the shapes, `[B, ...]`."""
-    init_key, key = jax.random.split(jax.random.key(seed))
+    """The state before the first step; `inputs` gives the shapes, `[B, ...]`. Raises UsageError for a bad seed."""
+    init_key, key = jax.random.split(seeds.key(seed))
     variables = _initialiser(problem)(init_key, inputs)
     params = variables["params"]
     return TrainState(

@@ -103,20 +103,22 @@ def test_a_run_stopped_after_any_epoch_ends_as_one_that_was_not(tmp_path, epoch)
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_killed_between_its_two_saves_ends_the_same(tmp_path, monkeypatch):
+def test_a_run_killed_before_its_checkpoint_is_sealed_ends_the_same(tmp_path, monkeypatch):
     whole = fit(tmp_path / "whole")
-    save = checkpoints.Checkpoints.save
+    seal = checkpoints.write_json
 
-    def cut(self, name, epoch, tree):
-        if name == "latest" and epoch == 4:
+    def cut(path, value):
+        if value["epoch"] == 4:
             raise Stopped
-        save(self, name, epoch, tree)
+        seal(path, value)
 
-    monkeypatch.setattr(checkpoints.Checkpoints, "save", cut)
-    with pytest.raises(Stopped):
+    monkeypatch.setattr(checkpoints, "write_json", cut)
+    with pytest.raises(UserError, match="cannot write the checkpoint of epoch 4"):
         fit(tmp_path / "cut")
-    monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
+    monkeypatch.setattr(checkpoints, "write_json", seal)
+    assert checkpoints.Checkpoints(tmp_path / "cut/checkpoints").epoch == 2
     same(whole, fit(tmp_path / "cut"))
+    assert {path.name for path in (tmp_path / "cut/checkpoints").iterdir()} == {"6", "seal.json"}
 
 
 def test_a_finished_run_is_read_not_trained_again(tmp_path):
@@ -171,7 +173,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_finished(tmp
     )
     with pytest.raises(UserError, match=r"a cell: the loss is nan at epoch 3, step 1; .* checkpoint of epoch 2"):
         fit(tmp_path, train=poisoned)
-    assert checkpoints.Checkpoints(tmp_path / "checkpoints").epoch("latest") == 2
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").epoch == 2
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):

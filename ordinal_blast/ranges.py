@@ -1,0 +1,73 @@
+"""What a setting may be, in words and as a test, so that a value that means nothing is refused where it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ordinal_blast.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The values that a setting takes: in words that follow "it takes", and as a test of any object."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def check(name: str, value: Any, allowed: Range) -> None:
+    """Raise UsageError that names the setting, its value and what it takes, unless the value is allowed."""
+    if not allowed.holds(value):
+        raise UsageError(f"{name} is {value!r}: it takes {allowed.words}")
+
+
+def check_fields(thing: Any, table: Mapping[str, Range], section: str) -> None:
+    """Check the fields of a dataclass that `table` names; raises UsageError for the first, as `section.field`."""
+    for name, allowed in table.items():
+        check(f"{section}.{name}", getattr(thing, name), allowed)
+
+
+def whole(low: int, high: int | None = None) -> Range:
+    """Whole numbers low ... high, or from `low` on; True and False are none."""
+    words = f"a whole number from {low} {'on' if high is None else f'to {high}'}"
+    return Range(words, lambda value: _is_whole(value) and low <= value and (high is None or value <= high))
+
+
+def number(
+    *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf, below: float = math.inf
+) -> Range:
+    """Finite numbers within all the bounds that are given."""
+    bounds = {"above": above, "of at least": least, "of at most": most, "below": below}
+    stated = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+
+    def holds(value: Any) -> bool:
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        return above < value < below and least <= value <= most
+
+    return Range(f"a number {stated}".rstrip(), holds)
+
+
+def one_of(*choices: Any) -> Range:
+    """Any of the choices."""
+    return Range("one of " + ", ".join(map(repr, choices)), lambda value: value in choices)
+
+
+def each(allowed: Range, count: int | None = None, least: int = 0) -> Range:
+    """Tuples or lists, of `count` or of at least `least` values, that are allowed one by one."""
+    size = f"{count} values" if count is not None else f"at least {least} values" if least else "values"
+
+    def holds(value: Any) -> bool:
+        if not isinstance(value, tuple | list) or (count is not None and len(value) != count) or len(value) < least:
+            return False
+        return all(map(allowed.holds, value))
+
+    return Range(f"{size}, each {allowed.words}", holds)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -1,0 +1,55 @@
+"""Which epoch is kept: every measure of the validation set has a direction, and only measures can be selected."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ordinal_blast.errors import UsageError
+
+Line = Mapping[str, float | None]
+
+LOSS = "val_loss"
+HIGHER, LOWER = 1, -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Monitor:
+    """What is measured on the validation outputs after each epoch, beside the loss.
+
+    directions: HIGHER or LOWER, whichever is better, under the name of each measure. measure(outputs) gives their
+    values; NaN where one is undefined.
+    """
+
+    directions: Mapping[str, int]
+    measure: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]]
+
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        """The names that `training.select` may have."""
+        return LOSS, *self.directions
+
+    def check(self, select: str) -> None:
+        """Raise UsageError that lists the choices unless `select` is a measure."""
+        if select not in self.selectable:
+            raise UsageError(f"training.select is {select!r}: choose from {', '.join(self.selectable)}")
+
+    def best(self, history: Sequence[Line], select: str) -> int:
+        """The first epoch (from 1) with the best value of `select`; 0 before any.
+
+        An epoch where it is undefined is kept only where it is undefined in all; then the smallest loss decides.
+        """
+        direction = self.directions.get(select, LOWER)
+
+        def badness(line: Line) -> tuple[float, float]:
+            value = line[select]
+            undefined = value is None or math.isnan(value)
+            return (math.inf, line[LOSS]) if undefined else (-direction * value, 0.0)
+
+        return int(min(history, key=badness)["epoch"]) if history else 0
+
+
+NO_MEASURES = Monitor({}, lambda outputs: {})
