@@ -93,8 +93,8 @@ class Quarter:
 
         if images.shape[1] != images.shape[2]:
             raise UsageError(
-                f"augment.name is quarter, but the images are {images.shape[1]}×{images.shape[2]} pixels: quarter turns "
-                "take square ones"
+                f"augment.name is quarter, but the images are {images.shape[1]}×{images.shape[2]} pixels: "
+                "quarter turns take square ones"
             )
 
         def one(key: jax.Array, image: jax.Array) -> jax.Array:

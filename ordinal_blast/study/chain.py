@@ -23,6 +23,7 @@ from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.session import Session
 from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
+from ordinal_blast.training.selection import Monitor
 from ordinal_blast.types import Task
 
 _EXTRAS = ("group", "clinic", "instrument", "fetal_heartbeat")
@@ -116,11 +117,7 @@ def check(config: Any, given: Material) -> None:
         _column(chain, given)
     elif "frames" not in given.dataset.columns:
         raise UsageError(f"chain is {chain}, but {given.dataset.name} has no frames: use ('cnn',)")
-    bound = problems.bind(config.objective, given.tasks)
-    for link in chain:
-        problems.segmentation(config.cropper) if link == "cropper" else problems.grading(link, config[link], bound)
-        problems.schedule(config[link].training)
-    decisions(bound, undone(config, given))
+    decisions(problems.bind(config.objective, given.tasks), undone(config, given))
 
 
 def run(config: Any, given: Material, folder: Path, root: Path, session: Session) -> tuple[list[Link], dict[str, Any]]:
@@ -175,20 +172,20 @@ class _Trainer:
         """Train in `folder`, or read what was trained there."""
         val = examples["val"]
 
-        def monitor(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+        def measure(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
             measured = [_agreement(self.bound[task], outputs[task], val.labels[task]) for task in self.bound]
-            return {key: float(np.mean([each[key] for each in measured])) for key in measured[0]}
+            return {key: float(np.mean([each[key] for each in measured])) for key in problems.MEASURES}
 
         return loop.fit(
             self.problem(link),
             examples["train"],
             val,
-            problems.schedule(self.config[link].training),
+            problems.schedule(link, self.config[link].training),
             seed=self.config.seed,
             directory=folder,
             devices=self.session.devices,
             name=f"{self.config.objective.name}, seed {self.config.seed}, {link}",
-            monitor=monitor,
+            monitor=Monitor(problems.MEASURES, measure),
             report=self.session.progress.epoch(link),
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -22,8 +23,10 @@ from ordinal_blast.study.cropper import Segmenter
 from ordinal_blast.training.loop import Schedule
 from ordinal_blast.training.parallel import AXIS
 from ordinal_blast.training.problem import DiceLoss, GradingLoss, Problem
+from ordinal_blast.training.selection import HIGHER, LOWER, check_selection
 from ordinal_blast.types import Task
 
+MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch of a grader
 BACKBONES: Mapping[str, type[nn.Module]] = {"cropper": UNet, "cnn": Xception, "rnn": LSTM, "mlp": MLP}
 
 
@@ -39,37 +42,43 @@ def bind(objective: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, objec
         raise UsageError(f"objective: {error}") from error
 
 
-def schedule(training: Mapping[str, Any]) -> Schedule:
-    """The part of a `training` section that the loop reads."""
+def check(config: Any) -> None:
+    """Make what every link of the chain is trained with, without data; raises UsageError for what cannot be."""
+    for link in config.chain:
+        section = config[link]
+        schedule(link, section["training"])
+        segmentation(section) if link == "cropper" else grading(link, section, {})
+
+
+def schedule(link: str, training: Mapping[str, Any]) -> Schedule:
+    """The part of the `training` section of a link that the loop reads; raises UsageError for what cannot be."""
     names = (field.name for field in dataclasses.fields(Schedule))
-    return Schedule(**{name: training[name] for name in names if name in training})
+    with _said_of(link, "training"):
+        made = Schedule(**{name: training[name] for name in names if name in training})
+        check_selection(made.select, () if link == "cropper" else MEASURES)
+    return made
 
 
 def grading(link: str, section: Mapping[str, Any], bound: Mapping[str, objectives.Objective]) -> Problem:
     """The problem of the link "cnn", "rnn" or "mlp" of the chain: its backbone, one head a task, the objectives."""
     heads = tuple((task, objective.head, objective.num_outputs) for task, objective in bound.items())
-    return Problem(
-        model=Grader(backbone(link, section), heads),
-        loss=GradingLoss(tuple(bound.items())),
-        learning_rate=section["training"]["learning_rate"],
-        weight_decay=section["training"]["weight_decay"],
-        augment=_augmentation(link, section, augment.OnInputs),
-    )
+    return _problem(link, section, Grader(backbone(link, section), heads), GradingLoss(tuple(bound.items())))
 
 
 def segmentation(section: Mapping[str, Any]) -> Problem:
     """The problem of the cropper: U-Net, Dice loss, the same random view of image and mask."""
-    return Problem(
-        model=Segmenter(backbone("cropper", section)),
-        loss=DiceLoss(),
-        learning_rate=section["training"]["learning_rate"],
-        weight_decay=section["training"]["weight_decay"],
-        augment=_augmentation("cropper", section, augment.OnInputsAndMask),
-    )
+    return _problem("cropper", section, Segmenter(backbone("cropper", section)), DiceLoss())
+
+
+def _problem(link: str, section: Mapping[str, Any], model: nn.Module, loss: Any) -> Problem:
+    training = section["training"]
+    augmentation = _augmentation(link, section)
+    with _said_of(link, "training"):
+        return Problem(model, loss, training["learning_rate"], training["weight_decay"], augmentation)
 
 
 def backbone(link: str, section: Mapping[str, Any]) -> nn.Module:
-    """The network of a link with the fields of its `model` section; raises UsageError for a field it lacks."""
+    """The network of a link with the fields of its `model` section; raises UsageError for what it cannot be."""
     kind = BACKBONES[link]
     fields = {
         name: tuple(value) if isinstance(value, list | tuple) else value for name, value in section["model"].items()
@@ -80,7 +89,8 @@ def backbone(link: str, section: Mapping[str, Any]) -> nn.Module:
     if "dtype" in fields:
         fields["dtype"] = _dtype(f"{link}.model.dtype", fields["dtype"])
     across = {"axis_name": AXIS} if any(field.name == "axis_name" for field in dataclasses.fields(kind)) else {}
-    return kind(**fields, **across)
+    with _said_of(link, "model"):
+        return kind(**fields, **across)
 
 
 def _dtype(key: str, name: str) -> Any:
@@ -91,10 +101,20 @@ def _dtype(key: str, name: str) -> Any:
     return choices[name]
 
 
-def _augmentation(link: str, section: Mapping[str, Any], wrap: Any) -> Any:
+def _augmentation(link: str, section: Mapping[str, Any]) -> Any:
     if "augment" not in section or section["augment"]["name"] == "none":
         return None
-    try:
+    wrap = augment.OnInputsAndMask if link == "cropper" else augment.OnInputs
+    with _said_of(link, "augment"):
         return wrap(augment.make(section["augment"]["name"], section["augment"]["options"]))
+
+
+@contextlib.contextmanager
+def _said_of(link: str, section: str) -> Iterator[None]:
+    """What is refused inside is a UsageError that names the link of the chain, and its section."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{link}.{error}") from error
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{link}.augment: {error}") from error
+        raise UsageError(f"{link}.{section}: {error}") from error

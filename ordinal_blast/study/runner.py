@@ -11,7 +11,7 @@ from typing import Any
 from ordinal_blast import record
 from ordinal_blast.errors import UserError
 from ordinal_blast.storage import digest, remove_leftovers, write_json
-from ordinal_blast.study import cell, chain, standing
+from ordinal_blast.study import cell, chain, problems, standing
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.grid import Plan
 from ordinal_blast.study.lock import alone
@@ -35,6 +35,8 @@ def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
     cell's configuration is wrong, `root` holds other cells under these names, or another process is at work there.
     """
     materials = _Materials(session.progress)
+    for each in plan.cells:
+        problems.check(each.config)
     for each in plan.cells:
         chain.check(each.config, materials.of(each.config))
     with alone(root, session.progress.say):

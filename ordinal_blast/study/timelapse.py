@@ -66,7 +66,7 @@ def cropper_stage(
             problem,
             examples["train"],
             examples["val"],
-            problems.schedule(section.training),
+            problems.schedule("cropper", section.training),
             seed=section.seed,
             directory=folder,
             devices=session.devices,

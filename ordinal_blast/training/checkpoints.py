@@ -17,7 +17,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from ordinal_blast.errors import UserError
-from ordinal_blast.storage import digest, file_digest, write_json
+from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_json
 
 logging.getLogger("absl").setLevel(logging.ERROR)
 
@@ -50,6 +50,7 @@ class Checkpoints:
         """
         try:
             self._forget_all_but(self.epoch)  # what a run that was killed before it sealed has left
+            remove_leftovers(self._directory, ["seal.json"])
             parts = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
             self._manager.save(epoch, args=ocp.args.Composite(**parts))
             self._manager.wait_until_finished()

@@ -19,11 +19,11 @@ from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples
 from ordinal_blast.errors import UserError
 from ordinal_blast.ranges import Range, check_fields, number, whole
-from ordinal_blast.storage import atomic
+from ordinal_blast.storage import atomic, remove_leftovers
 from ordinal_blast.training import parallel, plateau, step
 from ordinal_blast.training.checkpoints import Checkpoints
 from ordinal_blast.training.problem import Problem
-from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor
+from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor, check_selection
 
 _RANGES: Mapping[str, Range] = {
     "batch_size": whole(1),
@@ -98,7 +98,7 @@ def fit(
     told of every epoch (from 1). Raises UsageError before any work for a selection, balance or seed that cannot be,
     and UserError where nothing can be learned, or when the loss is not finite, naming `name`, the epoch and the step.
     """
-    monitor.check(schedule.select)
+    check_selection(schedule.select, monitor.directions)
     _check_examples(train, f"{name} (training)")
     _check_examples(val, f"{name} (validation)")
     checkpoints = Checkpoints(directory / "checkpoints")
@@ -118,6 +118,7 @@ def fit(
         restored = checkpoints.restore({"state": state, "best": best})
         state, best = restored["state"], restored["best"]
     log = directory / "metrics.jsonl"
+    remove_leftovers(directory, [log.name])
     _write_log(log, history)
     state = parallel.replicate(state, devices)
     run = parallel.train_steps(problem, devices)

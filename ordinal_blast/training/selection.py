@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ordinal_blast.errors import UsageError
+from ordinal_blast.ranges import check, one_of
 
 Line = Mapping[str, float | None]
 
 LOSS = "val_loss"
 HIGHER, LOWER = 1, -1
+
+
+def check_selection(select: str, measures: Iterable[str]) -> None:
+    """Raise UsageError that lists the choices unless `select` is the loss or one of the measures."""
+    check("training.select", select, one_of(LOSS, *measures))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,16 +31,6 @@ class Monitor:
 
     directions: Mapping[str, int]
     measure: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]]
-
-    @property
-    def selectable(self) -> tuple[str, ...]:
-        """The names that `training.select` may have."""
-        return LOSS, *self.directions
-
-    def check(self, select: str) -> None:
-        """Raise UsageError that lists the choices unless `select` is a measure."""
-        if select not in self.selectable:
-            raise UsageError(f"training.select is {select!r}: choose from {', '.join(self.selectable)}")
 
     def best(self, history: Sequence[Line], select: str) -> int:
         """The first epoch (from 1) with the best value of `select`; 0 before any.

@@ -1,7 +1,9 @@
 """The loop: kill it anywhere and it ends the same; NaN and a full disk stop it with one clear line."""
 
+import dataclasses
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,9 +18,10 @@ import pytest
 
 from ordinal_blast import objectives
 from ordinal_blast.data.batches import Examples, fixed, inverse_frequency
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.training import checkpoints, loop
 from ordinal_blast.training.problem import DiceLoss, GradingLoss, Problem
+from ordinal_blast.training.selection import HIGHER, Monitor
 
 SCHEDULE = loop.Schedule(
     batch_size=16,
@@ -55,17 +58,21 @@ def examples(seed, count=50):
     )
 
 
-def fit(directory, schedule=SCHEDULE, task=None, train=None):
+def fit(directory, schedule=SCHEDULE, task=None, train=None, val=None, **more):
     return loop.fit(
         task or problem(),
-        train or examples(0),
-        examples(1),
+        examples(0) if train is None else train,
+        examples(1) if val is None else val,
         schedule,
-        seed=3,
         directory=directory,
         devices=tuple(jax.devices()[:1]),
         name="a cell",
+        **({"seed": 3} | more),
     )
+
+
+def scheduled(**changes):
+    return dataclasses.replace(SCHEDULE, **changes)
 
 
 def same(a, b):
@@ -81,23 +88,9 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("epoch", [1, 2, 3, 5])
 def test_a_run_stopped_after_any_epoch_ends_as_one_that_was_not(tmp_path, epoch):
-    def stop(number, epochs, line):
-        if number == epoch:
-            raise Stopped
-
     whole = fit(tmp_path / "whole")
     with pytest.raises(Stopped):
-        loop.fit(
-            problem(),
-            examples(0),
-            examples(1),
-            SCHEDULE,
-            seed=3,
-            directory=tmp_path / "cut",
-            devices=tuple(jax.devices()[:1]),
-            name="a cell",
-            report=stop,
-        )
+        fit(tmp_path / "cut", report=stop_after(epoch))
     same(whole, fit(tmp_path / "cut"))
     lines = (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
@@ -136,9 +129,7 @@ def test_kill_dash_nine(tmp_path):
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from pathlib import Path
         import test_loop as t
-        import dataclasses
-        slow = dataclasses.replace(t.SCHEDULE, epochs=40, checkpoint_every=1)
-        t.fit(Path({str(tmp_path / "cut")!r}), slow)
+        t.fit(Path({str(tmp_path / "cut")!r}), t.scheduled(epochs=40, checkpoint_every=1))
         """
     )
     log = tmp_path / "cut" / "metrics.jsonl"
@@ -149,7 +140,7 @@ def test_kill_dash_nine(tmp_path):
     process.wait()
     process.stderr.close()
     assert process.returncode == -signal.SIGKILL
-    schedule = loop.Schedule(**{**vars(SCHEDULE), "epochs": 40, "checkpoint_every": 1})
+    schedule = scheduled(epochs=40, checkpoint_every=1)
     same(fit(tmp_path / "whole", schedule), fit(tmp_path / "cut", schedule))
 
 
@@ -166,7 +157,7 @@ def test_the_best_epoch_is_that_of_the_smallest_validation_loss(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_finished(tmp_path):
-    fit(tmp_path, loop.Schedule(**{**vars(SCHEDULE), "epochs": 2}))
+    fit(tmp_path, scheduled(epochs=2))
     broken = examples(0)
     poisoned = Examples(
         broken.ids, lambda i, rng: np.full((len(i), 4), np.nan, np.float32), broken.labels, broken.weights
@@ -192,6 +183,161 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         fit(tmp_path / "cut")
     monkeypatch.setattr(ocp.CheckpointManager, "save", save)
     same(whole, fit(tmp_path / "cut"))
+
+
+class Rising(Monitor):
+    """A measure that is better high: undefined in the first epoch, then 0.1, 0.9, 0.3, 0.2, 0.4."""
+
+    def __init__(self, start=0):
+        values = iter([math.nan, 0.1, 0.9, 0.3, 0.2, 0.4][start:])
+        super().__init__({"val_qwk": HIGHER}, lambda outputs: {"val_qwk": next(values)})
+
+
+def stop_after(epoch):
+    def report(number, epochs, line):
+        if number == epoch:
+            raise Stopped
+
+    return report
+
+
+def test_the_best_epoch_of_a_measure_that_is_better_high_is_kept_with_its_own_variables(tmp_path):
+    fitted = fit(tmp_path / "whole", scheduled(select="val_qwk"), monitor=Rising())
+    assert fitted.best_epoch == 3
+    third = fit(tmp_path / "three", scheduled(epochs=3, select="val_qwk"), monitor=Rising())
+    jax.tree.map(np.testing.assert_array_equal, fitted.variables, third.variables)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "torn", "first line doubled", "NaN", "another run's"])
+def test_a_resumed_run_keeps_its_earlier_best_whatever_became_of_the_metrics_file(tmp_path, damage):
+    schedule = scheduled(select="val_qwk", checkpoint_every=1)
+    whole = fit(tmp_path / "whole", schedule, monitor=Rising())
+    with pytest.raises(Stopped):
+        fit(tmp_path / "cut", schedule, monitor=Rising(), report=stop_after(4))
+    log = tmp_path / "cut" / "metrics.jsonl"
+    text = log.read_text()
+    first = text.splitlines(keepends=True)[0]
+    if damage == "missing":
+        log.unlink()
+    else:
+        damaged = {
+            "empty": "",
+            "torn": text[:-20],
+            "first line doubled": first + text,
+            "NaN": text.replace("0.1", "NaN"),
+            "another run's": text.replace('"epoch": 1', '"epoch": 7'),
+        }
+        log.write_text(damaged[damage])
+    same(whole, fit(tmp_path / "cut", schedule, monitor=Rising(start=4)))
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert [line["val_qwk"] for line in lines] == [None, 0.1, 0.9, 0.3, 0.2, 0.4]
+
+
+def test_a_run_killed_while_the_metrics_file_is_rewritten_loses_nothing(tmp_path, monkeypatch):
+    with pytest.raises(Stopped):
+        fit(tmp_path, scheduled(checkpoint_every=1), report=stop_after(3))
+    log = tmp_path / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"epoch": 4, "val')
+    before = log.read_bytes()
+
+    def killed(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path)
+    assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize("select", ["seconds", "learning_rate", "epoch", "train_loss", "val_mae"])
+def test_what_is_no_measure_is_refused_before_any_work(tmp_path, select):
+    with pytest.raises(UsageError, match=rf"training.select is '{select}': it takes one of 'val_loss', 'val_qwk'"):
+        fit(tmp_path, scheduled(select=select), monitor=Rising())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", [2**32, -1, 0.5, True, "0"])
+def test_a_seed_without_a_key_of_its_own_is_refused_before_any_work(tmp_path, seed):
+    with pytest.raises(UsageError, match=r"seed is .*: it takes a whole number from 0 to 4294967295"):
+        fit(tmp_path, seed=seed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_and_the_last_seed_train_differently(tmp_path):
+    short = scheduled(epochs=1)
+    losses = {fit(tmp_path / str(seed), short, seed=seed).history[0]["val_loss"] for seed in (0, 1, 2**32 - 1)}
+    assert len(losses) == 3
+
+
+def test_a_balance_that_is_no_task_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match=r"training.balance is 'stage': it takes one of '', 'grade'"):
+        fit(tmp_path, scheduled(balance="stage"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("epochs", 0),
+        ("plateau_factor", 0.0),
+        ("plateau_factor", 1.5),
+        ("plateau_factor", math.nan),
+        ("plateau_patience", 0),
+        ("plateau_patience", -1),
+        ("steps_per_dispatch", 0),
+        ("checkpoint_every", 0),
+        ("threads", -1),
+    ],
+)
+def test_a_schedule_of_numbers_that_mean_nothing_is_refused(field, value):
+    with pytest.raises(UsageError, match=rf"^training.{field} is {value}: it takes a (whole )?number "):
+        scheduled(**{field: value})
+
+
+@pytest.mark.parametrize("rate", [-1, 0, 0.0, math.nan, math.inf, "fast"])
+def test_a_learning_rate_that_means_nothing_is_refused(rate):
+    with pytest.raises(UsageError, match=r"^training.learning_rate is .*: it takes a number above 0$"):
+        problem(rate)
+
+
+@pytest.mark.parametrize("decay", [-0.1, math.nan, math.inf])
+def test_a_weight_decay_that_means_nothing_is_refused(decay):
+    with pytest.raises(UsageError, match=r"^training.weight_decay is .*: it takes a number of at least 0$"):
+        dataclasses.replace(problem(), weight_decay=decay)
+
+
+def test_a_batch_larger_than_the_training_set_is_the_training_set(tmp_path):
+    large, exact = (fit(tmp_path / str(size), scheduled(batch_size=size)) for size in (64, 50))
+    same(large, exact)
+
+
+def test_a_split_without_any_label_is_refused_before_any_work(tmp_path):
+    unlabelled = dataclasses.replace(examples(1), weights={"grade": np.zeros(50, np.float32)})
+    message = r"a cell \({}\): none of the 50 examples has a label of grade that counts"
+    with pytest.raises(UserError, match=message.format("training")):
+        fit(tmp_path, train=unlabelled)
+    with pytest.raises(UserError, match=message.format("validation")):
+        fit(tmp_path, val=unlabelled)
+    with pytest.raises(UserError, match="none of the 0 examples"):
+        fit(tmp_path, val=examples(1, count=0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_was_never_trained_is_told_and_nothing_is_written(tmp_path):
+    with pytest.raises(UserError, match="holds no trained model: run the command that trains it first"):
+        loop.restore(problem(), np.zeros((1, 4), np.float32), tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 2], [-1, -1], []])
+def test_grades_without_an_example_weigh_nothing(labels):
+    weights = inverse_frequency(np.asarray(labels, int), 3)
+    assert np.isfinite(weights).all()
+    assert (weights[np.setdiff1d(range(3), labels)] == 0).all()
 
 
 def test_inverse_frequency_weights_average_to_one():
