@@ -39,6 +39,8 @@ def get_config() -> ConfigDict:
                     test="test_ERA_{holdout}.csv",
                     label="",  # no header: the last column
                     lowest=1,
+                    group="",  # the column of the patient; without one, every row is a group
+                    drop=(),  # columns that are no features
                     holdout=0,
                     val_share=0.2,
                     val_stratified=True,

@@ -47,6 +47,8 @@ def get_config() -> ConfigDict:
                     test="test.csv",
                     label="response",
                     lowest=0,
+                    group="",  # the column of the patient; without one, every row is a group
+                    drop=(),  # columns that are no features
                     holdout=0,
                     val_share=0.0,
                     val_stratified=False,

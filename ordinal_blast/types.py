@@ -11,18 +11,38 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ordinal_blast.errors import UsageError
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One thing that is graded: its name and the names of its grades, worst first."""
+    """One thing that is graded: its name and the names of its grades, worst first.
+
+    Raises UsageError for a name that is no plain text or has a slash, fewer than two grades, or two grades alike.
+    """
 
     name: str
     grades: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not _is_name(self.name) or "/" in self.name:
+            raise UsageError(f"a task is named {self.name!r}: give it a name of one line, without a slash")
+        if len(self.grades) < 2:
+            raise UsageError(f"task {self.name} has {len(self.grades)} grades: name two or more, worst first")
+        for grade in self.grades:
+            if not _is_name(grade):
+                raise UsageError(f"task {self.name} has the grade {grade!r}: name each by a text of one line")
+            if self.grades.count(grade) > 1:
+                raise UsageError(f"task {self.name} has two grades named {grade}: name each otherwise")
 
     @property
     def num_classes(self) -> int:
         """K, the number of grades."""
         return len(self.grades)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() == value != "" and value.isprintable()
 
 
 class Batch(NamedTuple):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ordinal_blast.data import sources, splits, store
-from ordinal_blast.errors import UsageError
+from ordinal_blast.data import options, sources, splits, store
+from ordinal_blast.errors import UsageError, UserError, reason
 from ordinal_blast.types import Task
 
 
@@ -28,9 +28,12 @@ def find(name: str) -> Callable[..., store.Source]:
     if ":" in name:
         module, function = name.split(":", 1)
         try:
-            return getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError) as error:
-            raise UsageError(f"data.source is {name}: {error}") from error
+            found = getattr(importlib.import_module(module), function)
+        except Exception as error:  # of the module's own code
+            raise UsageError(f"data.source is {name}: {type(error).__name__}: {reason(error)}") from error
+        if not callable(found):
+            raise UsageError(f"data.source is {name}: it is no function")
+        return found
     if name not in names():
         raise UsageError(f"data.source is {name}: there are {', '.join(names())}, or my_package.my_file:my_source")
     return importlib.import_module(f"{sources.__name__}.{name}").source
@@ -39,22 +42,27 @@ def find(name: str) -> Callable[..., store.Source]:
 def prepare(data: Mapping[str, Any]) -> Path:
     """Build the dataset of a `data` section unless it is built; returns its folder.
 
-    data: `source`, `root` (folder of the source's files), `cache`, `options`. Where the files are gone but one built
-    copy is there, that copy is used. Raises UserError or UsageError.
+    data: `source`, `root` (folder of the source's files), `cache`, `options`. Where the files are gone, the one built
+    copy that was made with the same options and file names is used. Raises UserError or UsageError.
     """
-    cache = Path(data["cache"]).expanduser()
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in data["options"].items()}
+    cache, root = Path(data["cache"]).expanduser(), Path(data["root"]).expanduser()
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in data["options"].items()}
+    function = find(data["source"])
+    options.check(function, given, root)
     try:
-        return store.build(find(data["source"])(Path(data["root"]).expanduser(), **options), cache)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise UsageError(f"data.options do not fit data.source {data['source']}: {error}") from error
+        source = function(root, **given)
     except store.SourceMissingError as missing:
-        copies = store.built(missing.name, cache)
+        copies = store.built(missing.name, cache, missing.known)
         if len(copies) != 1:
             raise
         return copies[0]
+    except UserError:
+        raise
+    except Exception as error:  # of a source's own code
+        raise UserError(f"data.source {data['source']} failed: {type(error).__name__}: {reason(error)}") from error
+    if not isinstance(source, store.Source):
+        raise UsageError(f"data.source {data['source']} returns a {type(source).__name__}: it has to return a Source")
+    return store.build(source, cache)
 
 
 def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
@@ -63,14 +71,49 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
     by: "official" for the splits the dataset comes with, or a column ("group" for treatments or patients, "id" for
     single items, "clinic") whose values are never divided. Raises UsageError for another rule.
     """
-    if split["by"] == "official":
+    by = split["by"]
+    columns = {name for name, column in dataset.columns.items() if isinstance(column, np.ndarray) and column.ndim == 1}
+    columns -= {name for name in columns if np.issubdtype(dataset.columns[name].dtype, np.floating)}  # measurements
+    if by == "official":
         if set(dataset.official) != set(splits.NAMES):
             raise UsageError(f"data.split.by is official, but {dataset.name} comes unsplit: use group")
         return dataset.official
-    if split["by"] not in dataset.columns:
-        known = ", ".join(sorted(name for name, column in dataset.columns.items() if np.ndim(column) == 1))
-        raise UsageError(f"data.split.by is {split['by']}: {dataset.name} can be split by official or {known}")
-    return splits.grouped(dataset.columns[split["by"]], split["fractions"], split["seed"])
+    if by not in columns:
+        known = ", ".join(sorted(columns))
+        raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
+    return splits.grouped(dataset.columns[by], split["fractions"], split["seed"])
+
+
+def graded(dataset: store.Dataset, names: Sequence[str]) -> tuple[Task, ...]:
+    """The tasks of the setting `tasks`; raises UsageError where there is none, one is unknown or is named twice."""
+    known = {task.name: task for task in dataset.tasks}
+    if not names:
+        raise UsageError(f"tasks is empty: {dataset.name} has {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise UsageError(f"tasks has {name}: {dataset.name} has {', '.join(known)}")
+        if list(names).count(name) > 1:
+            raise UsageError(f"tasks has {name} twice: name each task once")
+    return tuple(known[name] for name in names)
+
+
+def labelled(
+    dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Sequence[Task]
+) -> Mapping[str, np.ndarray]:
+    """The rows of each set that have a label for one of the tasks.
+
+    Raises UserError where all labels of a task are missing in a set.
+    """
+    known = {task.name: dataset.columns[f"label/{task.name}"] >= 0 for task in tasks}
+    for task, has in known.items():
+        for name, rows in split.items():
+            if not has[rows].any():
+                raise UserError(
+                    f"task {task} has no label in the {name} split of {dataset.name}: divide it otherwise, or leave "
+                    "that task out of tasks"
+                )
+    either = np.any(list(known.values()), axis=0)
+    return {name: rows[either[rows]] for name, rows in split.items()}
 
 
 def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +21,10 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
     until each set is full. Returns sorted indices per set; raises UsageError for fractions that do not sum to 1 or a
     set that would be empty.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise UsageError(f"data.split.fractions is {tuple(fractions)}: give train, val and test shares that sum to 1")
+    if not _are_shares(fractions):
+        raise UsageError(f"data.split.fractions is {fractions}: give train, val and test shares that sum to 1")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise UsageError(f"data.split.seed is {seed!r}: give a whole number from 0 on")
     names, members = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     sizes = np.bincount(members, minlength=len(names))[order]
@@ -31,6 +36,13 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
         if not len(indices):
             raise UsageError(f"data.split leaves the {name} set empty: {len(names)} groups are too few, use more data")
     return result
+
+
+def _are_shares(fractions: Any) -> bool:
+    try:
+        return len(fractions) == 3 and all(share > 0 for share in fractions) and math.isclose(sum(fractions), 1)
+    except TypeError:  # no sequence of numbers
+        return False
 
 
 def split_off(strata: np.ndarray, share: float, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -45,3 +57,14 @@ def split_off(strata: np.ndarray, share: float, seed: Sequence[int]) -> tuple[np
     if taken.all() or not taken.any():
         raise UsageError(f"a share of {share} of {len(strata)} rows leaves a set empty: choose another share")
     return np.sort(ordered[~taken]), np.sort(ordered[taken])
+
+
+def split_off_groups(
+    groups: np.ndarray, strata: np.ndarray, share: float, seed: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `split_off`, of whole groups `[N]`; the stratum of a group is the highest of its rows."""
+    names, members = np.unique(groups, return_inverse=True)
+    highest = np.full(len(names), np.min(strata))
+    np.maximum.at(highest, members, strata)
+    kept, chosen = split_off(highest, share, seed)
+    return np.flatnonzero(np.isin(members, kept)), np.flatnonzero(np.isin(members, chosen))

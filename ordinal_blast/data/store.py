@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import json
+import re
 import shutil
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.errors import UserError
-from ordinal_blast.storage import digest
+from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.locks import lock
+from ordinal_blast.storage import digest, file_digest
 from ordinal_blast.types import Task
 
-_VERSION = "1.0.0"
+_VERSION = "1.1.0"
+_SEAL = "digests.json"  # of the other files of a built dataset, written last
 _CHUNK = 128  # records decoded at a time
 _SHARD = 2**30  # bytes of records in a file, before compression
 
 
 class SourceMissingError(UserError):
-    """The files of the dataset `name` are not where they were looked for."""
+    """The files of the dataset `name` are not where they were looked for; `known` is that of its Source."""
 
-    def __init__(self, name: str, message: str) -> None:
+    def __init__(self, name: str, known: Mapping[str, Any], message: str) -> None:
         super().__init__(message)
-        self.name = name
+        self.name, self.known = name, known
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a dataset comes from: what one file of `ordinal_blast/data/sources` returns.
 
-    identity: JSON-able, equal if and only if the records are equal; it names the built copy.
-    features: TFDS features of one record, which holds `id`, `group`, one `label/TASK` a task (-1 where missing) and
-    what the model reads. splits: per split, a function that yields the records.
+    identity: JSON-able, equal if and only if the records are equal; it names the built copy. known: JSON-able, all that
+    is said of the records without their files: a built copy serves for lost files where it agrees. features: TFDS
+    features of one record, which holds `id`, `group`, one `label/TASK` a task (-1 where missing) and what the model
+    reads. splits: per split, a function that yields the records. Raises UsageError for names that are none.
     """
 
     name: str
@@ -46,7 +52,26 @@ class Source:
     identity: Mapping[str, Any]
     features: Mapping[str, Any]
     splits: Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
+    known: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        tasks = [task.name for task in self.tasks]
+        if twice := sorted({name for name in tasks if tasks.count(name) > 1}):
+            raise UsageError(f"{self.name} has two tasks named {', '.join(twice)}: name each otherwise")
+        for split in self.splits:
+            if not re.fullmatch(r"\w+", split) or split == "all":  # which means all of them to TFDS
+                raise UsageError(f"{self.name} has a split named {split!r}: use letters and digits, and not all")
+        needed = ["id", "group", *(f"label/{name}" for name in tasks)]
+        if missing := [name for name in needed if name not in self.features]:
+            raise UsageError(f"{self.name} has records without {', '.join(missing)}: add it to its features")
+
+
+def _check_name(name: str) -> None:
+    """Raise UsageError for a name of a dataset that is none of a folder, or leads out of the cache."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise UsageError(f"a dataset is named {name!r}: use letters, digits, dots, hyphens and underscores")
 
 
 def pixels(*shape: int) -> tfds.features.Tensor:
@@ -58,28 +83,40 @@ def build(source: Source, cache: Path) -> Path:
     """Write the source's records under `cache` unless they are there; returns the folder of the built dataset.
 
     Records are written as they come, so that a dataset of large records may be larger than memory. Raises UserError
-    when the disk refuses or a split is empty. A failed or killed build leaves no half dataset under this name: the
-    folder is renamed when it is whole.
+    when the disk refuses, the source fails, or a split is empty. A failed or killed build leaves no half dataset under
+    this name: the folder is renamed when it is whole, and the next build clears what a killed one left.
     """
-    parent = cache / source.name / digest(source.identity)
-    folder = parent / source.name / _VERSION
-    if not (folder / "dataset_info.json").exists():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = parent / f"unfinished-{uuid.uuid4().hex[:8]}"
-            unfinished.mkdir()
-            try:
-                _write(source, unfinished)
-                if not folder.exists():  # another process may have built it meanwhile
-                    unfinished.rename(folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        except (OSError, RuntimeError) as error:  # ArrayRecord's writer raises the latter
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(
-                f"cannot build {source.name} in {parent}: {reason}; free space or set data.cache"
-            ) from error
+    home = cache / source.name
+    folder = home / digest(source.identity) / source.name / _VERSION
+    if (folder / _SEAL).exists():
+        return folder
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with lock(home / "lock", lambda: print(f"waiting for another build of {source.name}", file=sys.stderr)):
+            for leftover in home.glob("*/unfinished*"):  # nobody's: who builds holds the lock
+                shutil.rmtree(leftover)
+            if not (folder / _SEAL).exists():
+                _make(source, folder)
+    except (OSError, RuntimeError) as error:  # ArrayRecord's writer raises the latter
+        full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "free space or set data.cache" if full else "set data.cache to a folder that can be written"
+        raise UserError(f"cannot build {source.name} in {home}: {reason(error)}; {advice}") from error
     return folder
+
+
+def _make(source: Source, folder: Path) -> None:
+    """Build beside `folder`, seal, and rename to it."""
+    shutil.rmtree(folder, ignore_errors=True)  # without a seal it is damaged
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.parents[1] / "unfinished"
+    unfinished.mkdir()
+    try:
+        _write(source, unfinished)
+        digests = {path.name: file_digest(path) for path in sorted(unfinished.iterdir())}
+        (unfinished / _SEAL).write_text(json.dumps(digests, indent=1) + "\n")
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write(source: Source, folder: Path) -> None:
@@ -88,7 +125,12 @@ def _write(source: Source, folder: Path) -> None:
     TFDS's writer of records in order; its builders gather a split in memory and need TensorFlow beyond 1 GB.
     """
     tasks = [{"name": task.name, "grades": list(task.grades)} for task in source.tasks]
-    metadata = {"tasks": tasks, "licence": source.licence, "identity": dict(source.identity)}
+    metadata = {
+        "tasks": tasks,
+        "licence": source.licence,
+        "identity": dict(source.identity),
+        "known": dict(source.known),
+    }
     info = tfds.core.DatasetInfo(
         builder=tfds.core.DatasetIdentity(
             name=source.name, version=tfds.core.Version(_VERSION), data_dir=str(folder), module_name=__name__
@@ -102,16 +144,64 @@ def _write(source: Source, folder: Path) -> None:
     length = max(1, _SHARD // sum(_sizes(info.features).values()))
     writer = tfds.core.SequentialWriter(info, max_examples_per_shard=length, file_format="array_record")
     writer.initialize_splits(list(source.splits))
-    writer.add_examples({name: records() for name, records in source.splits.items()})
+    for name, records in source.splits.items():
+        try:
+            writer.add_examples({name: _guarded(source.name, name, records)})
+        except (UserError, OSError, RuntimeError):
+            raise
+        except Exception as error:
+            raise UserError(
+                f"a record of the split {name} does not fit the features of {source.name}: {reason(error)}"
+            ) from error
     writer.close_all()
     for name, split in info.splits.items():
         if not split.num_examples:
             raise UserError(f"{source.name} has no records in its split {name}: leave the split out or fill it")
 
 
-def built(name: str, cache: Path) -> list[Path]:
-    """The folders of all built copies of the dataset `name` under `cache`."""
-    return sorted(path.parent for path in (cache / name).glob(f"*/{name}/{_VERSION}/dataset_info.json"))
+def _guarded(name: str, split: str, records: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """The records of a split; what a source raises is told as its own failure, and not as the disk's."""
+    try:
+        yield from records()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"the source of {name} failed in its split {split}: {type(error).__name__}: {reason(error)}"
+        ) from error
+
+
+def built(name: str, cache: Path, known: Mapping[str, Any] | None = None) -> list[Path]:
+    """The folders of the built copies of the dataset `name` under `cache`, or those made with this `known`."""
+    _check_name(name)
+    folders = [path.parent for path in sorted((cache / name).glob(f"*/{name}/{_VERSION}/{_SEAL}"))]
+    if known is None:
+        return folders
+    return [folder for folder in folders if digest(_read(folder, "metadata.json").get("known")) == digest(known)]
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    """One of the JSON files of a built dataset; raises UserError when it is missing or damaged."""
+    try:
+        found = json.loads((folder / name).read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{name}: {reason(error)}") from error
+    if not isinstance(found, dict):
+        raise _damaged(folder, f"{name} is no JSON object")
+    return found
+
+
+def _damaged(folder: Path, why: str) -> UserError:
+    return UserError(f"the built dataset {folder} is damaged ({why}): delete that folder to build it again")
+
+
+def _check_seal(folder: Path) -> None:
+    """Raise UserError unless every file of a built dataset is there and is what was written."""
+    for name, written in _read(folder, _SEAL).items():
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"{name} is missing")
+        if file_digest(folder / name) != written:
+            raise _damaged(folder, f"{name} is not what was written")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,18 +211,23 @@ class Records:
     sources: tuple[Any, ...]
     starts: tuple[int, ...]
     field: str
+    folder: Path
 
     def __len__(self) -> int:
         return self.starts[-1]
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        """The field of these records, stacked."""
+        """The field of these records, stacked; raises UserError where the file was damaged since it was opened."""
         split = np.searchsorted(self.starts, indices, side="right") - 1
         rows: list[Any] = [None] * len(indices)
         for number in np.unique(split):
             places = np.flatnonzero(split == number)
             wanted = [int(indices[place]) - self.starts[number] for place in places]
-            for place, record in zip(places, self.sources[number].__getitems__(wanted), strict=True):
+            try:
+                records = self.sources[number].__getitems__(wanted)
+            except Exception as error:
+                raise _damaged(self.folder, reason(error)) from error
+            for place, record in zip(places, records, strict=True):
                 rows[place] = record[self.field]
         return np.stack(rows)
 
@@ -142,7 +237,7 @@ class Dataset:
     """A built dataset, open for reading.
 
     columns: per field, an array `[N, ...]`, or Records where one example is larger than `large` bytes. official: the
-    splits as built, as indices. identity: content of the dataset, 12 hex digits.
+    splits as built, as indices. identity: of the source and of every id, group and label, 12 hex digits.
     """
 
     name: str
@@ -160,28 +255,32 @@ class Dataset:
 
 
 def open_dataset(folder: Path, large: int = 65536) -> Dataset:
-    """Open a built dataset; raises UserError when it cannot be read or a label lies outside 0 ... K-1."""
+    """Open a built dataset; raises UserError when a byte of it is damaged or a label or group is none."""
+    _check_seal(folder)
     try:
         builder = tfds.builder_from_directory(str(folder))
         names = list(builder.info.splits)
         sources = tuple(builder.as_data_source(name) for name in names)
         starts = tuple(np.cumsum([0, *(len(source) for source in sources)]).tolist())
-        columns = _columns(builder.info.features, sources, starts, large)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"cannot read the built dataset {folder}: {error}; delete that folder to build it again"
-        ) from error
-    metadata = builder.info.metadata
-    tasks = tuple(Task(task["name"], tuple(task["grades"])) for task in metadata["tasks"])
+        columns = _columns(builder.info.features, sources, starts, large, folder)
+        metadata = builder.info.metadata
+        tasks = tuple(Task(task["name"], tuple(task["grades"])) for task in metadata["tasks"])
+        rows = [columns[name].tolist() for name in ("id", "group", *(f"label/{task.name}" for task in tasks))]
+    except Exception as error:
+        raise _damaged(folder, reason(error)) from error
     for task in tasks:
         check_labels(columns[f"label/{task.name}"], task, str(folder))
+    if "" in columns["group"]:
+        raise UserError(
+            f"example {rows[1].index('')} of {folder} has no group: name one, or give each a group of its own"
+        )
     return Dataset(
         name=builder.info.name,
         tasks=tasks,
         summary=builder.info.description,
         licence=metadata["licence"],
         citation=builder.info.citation,
-        identity=digest(metadata["identity"]),
+        identity=digest([metadata["identity"], rows]),
         extras=metadata["extras"],
         columns=columns,
         official={name: np.arange(*starts[i : i + 2]) for i, name in enumerate(names)},
@@ -190,6 +289,10 @@ def open_dataset(folder: Path, large: int = 65536) -> Dataset:
 
 def check_labels(labels: np.ndarray, task: Task, where: str) -> None:
     """Raise UserError for the first label outside 0 ... K-1 (and other than -1, which means missing)."""
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        raise UserError(
+            f"labels of task {task.name} in {where} are {labels.dtype} {labels.shape}: give one integer each"
+        )
     wrong = np.flatnonzero((labels < -1) | (labels >= task.num_classes))
     if len(wrong):
         raise UserError(
@@ -198,7 +301,9 @@ def check_labels(labels: np.ndarray, task: Task, where: str) -> None:
         )
 
 
-def _columns(features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int) -> dict[str, Any]:
+def _columns(
+    features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int, folder: Path
+) -> dict[str, Any]:
     sizes = _sizes(features)
     small = [name for name, size in sizes.items() if size <= large]
     values: dict[str, list[Any]] = {name: [] for name in small}
@@ -209,7 +314,7 @@ def _columns(features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], l
                     value = record[name]
                     values[name].append(value.decode() if isinstance(value, bytes) else value)
     columns: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
-    return columns | {name: Records(sources, starts, name) for name in sizes if name not in columns}
+    return columns | {name: Records(sources, starts, name, folder) for name in sizes if name not in columns}
 
 
 def _sizes(features: Mapping[str, Any]) -> dict[str, int]:

@@ -73,14 +73,9 @@ class Link:
 def material(config: Any) -> Material:
     """Open the dataset of a configuration, building it first where needed; raises UserError or UsageError."""
     dataset = store.open_dataset(catalog.prepare(config.data))
-    known = {task.name: task for task in dataset.tasks}
-    for name in config.tasks:
-        if name not in known:
-            raise UsageError(f"tasks has {name}: {dataset.name} has {', '.join(known)}")
-    tasks = tuple(known[name] for name in config.tasks)
+    tasks = catalog.graded(dataset, config.tasks)
     everything = catalog.divide(dataset, config.data.split)
-    labelled = np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in tasks], axis=0)
-    splits = {name: rows[labelled[rows]] for name, rows in everything.items()}
+    splits = catalog.labelled(dataset, everything, tasks)
     return Material(dataset, tasks, splits, everything, tuple(catalog.absent_grades(dataset, splits, tasks)))
 
 

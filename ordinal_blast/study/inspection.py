@@ -12,7 +12,7 @@ from ordinal_blast.study.chain import Material
 
 
 def facts(given: Material) -> dict[str, Any]:
-    """Sizes and grade counts per split, and the groups that two splits share (leakage)."""
+    """Sizes and grade counts per split, the groups that two splits share (leakage), and what to be warned of."""
     columns = given.dataset.columns
     shared = {
         f"{a} and {b}": len(np.intersect1d(columns["group"][given.splits[a]], columns["group"][given.splits[b]]))
@@ -36,6 +36,7 @@ def facts(given: Material) -> dict[str, Any]:
             }
             for task in given.tasks
         },
+        "warnings": list(given.warnings),
     }
 
 
@@ -52,4 +53,5 @@ def text(found: Mapping[str, Any]) -> str:
             f"{task} {name}: " + ", ".join(f"{grade} {count}" for grade, count in counts.items())
             for name, counts in splits.items()
         ]
+    lines += [f"warning: {warning}" for warning in found["warnings"]]
     return "\n".join(lines)

@@ -1,9 +1,41 @@
 """From settings to an open dataset: what is taken from the cache, what is refused, and what is warned of."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 
 from ordinal_blast.data import catalog, store
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.types import Task
+
+TABLE = {
+    "name": "fires",
+    "task": "grade",
+    "grades": ("low", "high"),
+    "train": "train_{holdout}.csv",
+    "val": "",
+    "test": "test_{holdout}.csv",
+    "label": "y",
+    "lowest": 0,
+    "holdout": 0,
+    "val_share": 0.25,
+    "val_stratified": False,
+    "val_seed": 0,
+    "licence": "MIT",
+    "citation": "nobody",
+}
+
+
+def tables(root):
+    for holdout in (0, 1):
+        for kind in ("train", "test"):
+            rows = "".join(f"{holdout}.{row},{row % 2}\n" for row in range(12))
+            (root / f"{kind}_{holdout}.csv").write_text(f"x,y\n{rows}")
+
+
+def prepare(root, cache, **changes):
+    return catalog.prepare({"source": "table", "root": str(root), "cache": str(cache), "options": TABLE | changes})
 
 
 def dataset(groups, **labels):
@@ -30,3 +62,139 @@ def test_a_grade_that_a_split_by_groups_leaves_out_is_told_with_task_and_split()
     found = catalog.absent_grades(opened, split, opened.tasks)
     assert [sentence[: len(start)] for sentence, start in zip(found, expected, strict=True)] == expected
     assert catalog.absent_grades(opened, split, opened.tasks[1:]) == []
+
+
+def test_a_built_copy_serves_for_lost_files_only_where_every_option_agrees(tmp_path):
+    tables(tmp_path)
+    built = prepare(tmp_path, tmp_path / "cache")
+    assert prepare(tmp_path / "gone", tmp_path / "cache") == built
+    for change in (
+        {"holdout": 1},
+        {"val_share": 0.5},
+        {"val_stratified": True},
+        {"val_seed": 1},
+        {"task": "severity"},
+        {"grades": ("none", "some")},
+        {"label": "x"},
+        {"lowest": 1},
+        {"train": "train_1.csv"},
+        {"group": "x"},
+    ):
+        with pytest.raises(store.SourceMissingError, match="does not exist: name the folder"):
+            prepare(tmp_path / "gone", tmp_path / "cache", **change)
+    other = prepare(tmp_path, tmp_path / "cache", holdout=1)
+    assert prepare(tmp_path / "gone", tmp_path / "cache", holdout=1) == other
+    assert prepare(tmp_path / "gone", tmp_path / "cache") == built != other
+
+
+def test_a_built_image_set_serves_for_its_lost_file_only_with_its_own_grades(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {f"{split}_images": rng.integers(0, 256, (4, 5, 5), np.uint8) for split in ("train", "val", "test")}
+    np.savez(tmp_path / "eyes.npz", **arrays, **{name.replace("images", "labels"): np.arange(4) % 2 for name in arrays})
+    options = {"name": "eyes", "task": "grade", "grades": ("0", "1"), "licence": "", "citation": ""}
+    data = {"source": "medmnist", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "options": options}
+    built = catalog.prepare(data)
+    data["root"] = str(tmp_path / "gone")
+    assert catalog.prepare(data) == built
+    for change in ({"grades": ("mild", "severe")}, {"task": "stage"}):
+        with pytest.raises(store.SourceMissingError, match=r"eyes.npz does not exist"):
+            catalog.prepare(data | {"options": options | change})
+
+
+def test_content_and_options_change_the_identity_of_a_dataset(tmp_path):
+    tables(tmp_path)
+    identities = [store.open_dataset(prepare(tmp_path, tmp_path / "cache")).identity]
+    identities.append(store.open_dataset(prepare(tmp_path, tmp_path / "cache", val_seed=1)).identity)
+    content = (tmp_path / "train_0.csv").read_text()
+    (tmp_path / "train_0.csv").write_text(content.replace("0.3,1", "0.3,0"))
+    identities.append(store.open_dataset(prepare(tmp_path, tmp_path / "cache")).identity)
+    assert len(set(identities)) == 3
+    (tmp_path / "train_0.csv").write_text(content)
+    assert store.open_dataset(prepare(tmp_path, tmp_path / "other")).identity == identities[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"holdout": "1"}, "data.options.holdout is '1': it takes a whole number"),
+        ({"holdout": -1}, "holdout -1"),
+        ({"val_share": "half"}, "data.options.val_share is 'half': it takes a number"),
+        ({"val_share": float("nan")}, "val_share is nan"),
+        ({"val_share": 1.5}, "val_share is 1.5"),
+        ({"val_stratified": 1}, "data.options.val_stratified is 1: it takes True or False"),
+        ({"grades": (0, 1)}, r"data.options.grades is .0, 1.: it takes a tuple, each a text"),
+        ({"grades": "low"}, "data.options.grades is 'low': it takes a tuple"),
+        ({"grades": ()}, "task grade has 0 grades: name two or more"),
+        ({"grades": ("low",)}, "task grade has 1 grades: name two or more"),
+        ({"grades": ("low", "low")}, "task grade has two grades named low"),
+        ({"grades": ("low", "")}, "task grade has the grade ''"),
+        ({"task": ""}, "a task is named ''"),
+        ({"task": "../x"}, "a task is named '../x'"),
+        ({"train": ""}, "name the train file"),
+        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+        ({"name": "../../x"}, r"a dataset is named '../../x'"),
+        ({"name": "/tmp/x"}, "a dataset is named '/tmp/x'"),
+        ({"name": ".."}, r"a dataset is named '..'"),
+        ({"name": ""}, "a dataset is named ''"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, change, message):
+    root, cache = tmp_path / "a" / "b", tmp_path / "a" / "cache"
+    root.mkdir(parents=True)
+    tables(root)
+    before = sorted(tmp_path.rglob("*"))
+    for place in (root, tmp_path / "gone"):
+        with pytest.raises(UserError) as caught:
+            prepare(place, cache, **change)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match=message):
+        prepare(root, cache, **change)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(
+        "def raises(root):\n    raise ZeroDivisionError('of mine\\nand more')\n"
+        "def nothing(root):\n    return None\n"
+        "thing = 3\n"
+    )
+    (tmp_path / "wrong.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, message in (
+        ("own:raises", "data.source own:raises failed: ZeroDivisionError: of mine$"),
+        ("own:nothing", "data.source own:nothing returns a NoneType: it has to return a Source"),
+        ("own:thing", "data.source is own:thing: it is no function"),
+        ("own:absent", "data.source is own:absent: AttributeError"),
+        ("wrong:source", "data.source is wrong:source: ZeroDivisionError: division by zero"),
+        (":source", "data.source is :source: ValueError"),
+    ):
+        with pytest.raises(UserError, match=message):
+            catalog.prepare({"source": name, "root": "", "cache": str(tmp_path / "cache"), "options": {}})
+
+
+def test_rows_are_divided_by_texts_and_numbers_of_a_kind_but_not_by_measurements():
+    opened = dataset(range(10), icm=[0, 1] * 5)
+    opened = dataclasses.replace(opened, columns=opened.columns | {"age": np.linspace(30, 40, 10), "x": np.eye(10)})
+    for by in ("age", "x", "hospital", ""):
+        with pytest.raises(UsageError, match=f"data.split.by is {by}: eyes can be split by official or group, id"):
+            catalog.divide(opened, {"by": by, "fractions": (0.6, 0.2, 0.2), "seed": 0})
+    with pytest.raises(UsageError, match="eyes comes unsplit: use group"):
+        catalog.divide(opened, {"by": "official"})
+
+
+def test_tasks_are_named_once_and_each_has_a_label_in_every_split():
+    opened = dataset(range(6), icm=[0, 1, 2, 0, -1, -1], te=[0, -1, 2, 0, 1, 2])
+    for names, message in (
+        ((), "tasks is empty: eyes has icm, te"),
+        (("icm", "icm"), "tasks has icm twice"),
+        (("age",), "tasks has age: eyes has icm, te"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            catalog.graded(opened, names)
+    tasks = catalog.graded(opened, ("te", "icm"))
+    assert [task.name for task in tasks] == ["te", "icm"]
+    split = {"train": np.arange(3), "val": np.asarray([3]), "test": np.asarray([4, 5])}
+    with pytest.raises(UserError, match="task icm has no label in the test split of eyes"):
+        catalog.labelled(opened, split, tasks)
+    found = catalog.labelled(opened, split | {"test": np.asarray([3, 4])}, tasks[1:])
+    assert {name: rows.tolist() for name, rows in found.items()} == {"train": [0, 1, 2], "val": [3], "test": [3]}

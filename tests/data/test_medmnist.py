@@ -101,6 +101,26 @@ def broken(tmp_path, kind):
         made["val_labels"][2] = 3
     if kind == "shape":
         made["test_images"] = made["test_images"].astype(np.float32)
+    if kind == "volumes":
+        made = {name: np.zeros((len(a), 28, 28, 28), np.uint8) if "images" in name else a for name, a in made.items()}
+    if kind == "two channels":
+        made["train_images"] = made["train_images"][..., :2]
+    if kind == "five axes":
+        made["train_images"] = made["train_images"][..., None]
+    if kind == "sizes":
+        made["val_images"] = made["val_images"][:, 1:]
+    if kind == "channels":
+        made["test_images"] = made["test_images"][..., :1]
+    if kind == "grey and colours":
+        made["test_images"] = made["test_images"][..., 0]
+    if kind == "no rows":
+        made["val_images"], made["val_labels"] = made["val_images"][:0], made["val_labels"][:0]
+    if kind == "no pixels":
+        made["train_images"] = made["train_images"][:, :0]
+    if kind == "more labels":
+        made["val_labels"] = made["test_labels"]
+    if kind == "scalar":
+        made["val_labels"] = np.uint8(1)
     if kind == "lacks":
         del made["test_labels"]
     if kind == "pickle":
@@ -118,6 +138,16 @@ def broken(tmp_path, kind):
     [
         ("label", r"label 3 of example 2 for task grade in val_labels of .*eyes.npz is outside 0 ... 2"),
         ("shape", r"eyes.npz: test_images must be uint8"),
+        ("volumes", r"train_images are .9, 28, 28, 28., which is no image of 1 or 3 channels: volumes are not graded"),
+        ("two channels", r"train_images are .9, 5, 6, 2., which is no image of 1 or 3 channels"),
+        ("five axes", r"train_images are .9, 5, 6, 3, 1., which is no image"),
+        ("sizes", r"val_images are .3, 4, 6, 3. and train_images .9, 5, 6, 3.: give images of one size"),
+        ("channels", r"test_images are .4, 5, 6, 1. and train_images .9, 5, 6, 3."),
+        ("grey and colours", r"test_images are .4, 5, 6. and train_images .9, 5, 6, 3."),
+        ("no rows", r"val_images must be uint8 .* not uint8 .0, 5, 6, 3."),
+        ("no pixels", r"train_images must be uint8"),
+        ("more labels", r"val_labels must be one integer for each of 3 images, not uint8 .4, 1."),
+        ("scalar", r"val_labels must be one integer for each of 3 images, not uint8 .."),
         ("lacks", r"eyes.npz lacks test_labels: it holds test_images, "),
         ("pickle", r"cannot read .*eyes.npz: train_labels.npy holds pickled Python objects, which are never loaded"),
         ("truncated", r"cannot read .*eyes.npz: it is damaged"),

@@ -11,6 +11,8 @@ from scipy.stats import rankdata
 
 from ordinal_blast.data.simulator import Simulation, optics, population, records, render
 from ordinal_blast.data.simulator.scene import scenes
+from ordinal_blast.data.sources import simulated
+from ordinal_blast.errors import UsageError
 
 N = 4000
 SMALL = Simulation(embryos=6, size=32, hours=(92.0, 118.0), planes=(-45.0, 0.0, 45.0), seed=5)
@@ -202,7 +204,57 @@ def test_focal_planes_differ_only_by_focus(rendered):
         assert not np.array_equal(low, high)
 
 
-@pytest.mark.parametrize("change", [{"embryos": 0}, {"size": 0}, {"hours": ()}, {"planes": ()}, {"clinics": 0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embryos": 0},
+        {"embryos": -3},
+        {"size": 0},
+        {"clinics": 0},
+        {"raters": -1},
+        {"hours": ()},
+        {"hours": (118.0, 92.0)},
+        {"hours": (92.0, 92.0)},
+        {"hours": (92.0, float("nan"))},
+        {"hours": (-1.0, 92.0)},
+        {"hours": (92.0, float("inf"))},
+        {"planes": ()},
+        {"planes": (0.0, 0.0)},
+        {"planes": (float("nan"),)},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"seed": 2**64},
+        {"empty_share": 1.5},
+        {"abstain_share": -0.1},
+        {"heartbeat_share": float("nan")},
+        {"treatment_correlation": 2.0},
+        {"icm_te_correlation": -1.0},
+        {"rater_bias": 1.1},
+        {"icm_shares": (0.5, 0.5)},
+        {"te_shares": (0.5, 0.4, 0.3)},
+        {"method_shares": (1.0, 0.0, 0.0)},
+        {"age_effect": float("inf")},
+        {"embryos_per_treatment": 0.0},
+    ],
+)
 def test_nothing_to_simulate_is_refused(change):
     with pytest.raises(ValueError, match=f"Simulation.{next(iter(change))}"):
         dataclasses.replace(SMALL, **change)
+    with pytest.raises(UsageError, match=r"data.options make no simulation: Simulation.") as caught:
+        simulated.source("", **(dataclasses.asdict(SMALL) | change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embryos": 1.5}, "data.options.embryos is 1.5: it takes a whole number"),
+        ({"embryos": "6"}, "data.options.embryos is '6'"),
+        ({"hours": 92.0}, "data.options.hours is 92.0: it takes a tuple, each a number"),
+        ({"planes": ("a",)}, "data.options.planes is"),
+        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+    ],
+)
+def test_options_of_another_type_are_refused(change, message):
+    with pytest.raises(UsageError, match=message):
+        simulated.source("", **(dataclasses.asdict(SMALL) | change))

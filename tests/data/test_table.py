@@ -1,5 +1,7 @@
 """The table source: both layouts, the validation split, and every kind of bad file."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,89 @@ def test_a_holdout_chooses_its_files_and_validation_is_a_stratified_share_of_tra
     assert set(again.columns["id"][others["val"]]) != set(first.columns["id"][official["val"]])
 
 
+PATIENTS = NAMED | {"grades": ("C", "B", "A"), "val": "", "group": "patient", "val_share": 0.5}
+
+
+def write_patients(tmp_path, ending="\n", delimiter=",", start=""):
+    """A table as spreadsheets and pandas write it: an index, a mark before the text, letters, blanks, a patient."""
+    for name, count in (("a", 12), ("c", 4)):
+        rows = [["", "v1", "patient", "y"]]
+        rows += [[str(i), f"{i}.5", f"{name}{i // 3}", "" if i == 3 else "CBA"[i % 3]] for i in range(count)]
+        text = "".join(delimiter.join(row) + ending for row in rows)
+        (tmp_path / f"{name}.csv").write_bytes((start + text).encode())
+
+
+@pytest.mark.parametrize(
+    ("ending", "delimiter", "start"),
+    [("\n", ",", ""), ("\r\n", ",", "\ufeff"), ("\r", ",", ""), ("\n", ";", "\ufeff"), ("\n", "\t", "")],
+)
+def test_letters_patients_blanks_an_index_and_a_byte_order_mark_are_read(tmp_path, ending, delimiter, start):
+    write_patients(tmp_path, ending, delimiter, start)
+    dataset, official = opened(tmp_path, PATIENTS)
+    assert dataset.extras["columns"] == ["v1"]
+    assert "left out: the unnamed first column" in dataset.summary
+    row = {name: number for number, name in enumerate(dataset.columns["id"])}
+    rows = [row[f"train-{i:05d}"] for i in range(12)]
+    np.testing.assert_array_equal(dataset.columns["features"][rows, 0], np.arange(12) + 0.5)
+    assert dataset.columns["label/grade"][rows].tolist() == [0, 1, 2, -1, 1, 2, 0, 1, 2, 0, 1, 2]
+    assert dataset.columns["group"][rows].tolist() == [f"a{i // 3}" for i in range(12)]
+    patients = {name: set(dataset.columns["group"][found]) for name, found in official.items()}
+    assert {name: len(found) for name, found in patients.items()} == {"train": 2, "val": 2, "test": 2}
+    assert not patients["train"] & patients["val"]
+
+
+def test_one_file_with_patients_is_divided_by_them(tmp_path):
+    write_patients(tmp_path)
+    dataset = store.open_dataset(catalog.prepare(data(tmp_path, PATIENTS | {"test": ""})))
+    with pytest.raises(UsageError, match="fires comes unsplit: use group"):
+        catalog.divide(dataset, {"by": "official"})
+    split = catalog.divide(dataset, {"by": "group", "fractions": (0.5, 0.25, 0.25), "seed": 0})
+    groups = [set(dataset.columns["group"][rows]) for rows in split.values()]
+    assert [len(each) for each in groups] == [2, 1, 1]
+    assert len(set.union(*groups)) == 4
+
+
+def test_columns_that_are_dropped_are_no_features(tmp_path):
+    write_named(tmp_path)
+    dataset, _ = opened(tmp_path, NAMED | {"drop": ("v1",)})
+    assert dataset.extras["columns"] == ["v2"]
+    for change, message in (
+        ({"drop": ("v1", "v2")}, "has no numbers"),
+        ({"drop": ("y",)}, "has no numbers"),
+        ({"drop": ("v9",)}, "has 0 columns named v9: it has v1, y, v2"),
+        ({"group": "who"}, "has 0 columns named who"),
+        ({"group": "y"}, "has no numbers"),
+    ):
+        with pytest.raises(UserError, match=message):
+            catalog.prepare(data(tmp_path, NAMED | change))
+
+
+@pytest.mark.parametrize(
+    ("grades", "lowest", "labels", "expected"),
+    [
+        (("1", "2", "3"), 1, "1 2 3", [0, 1, 2]),  # by name and by number alike
+        (("1", "2", "3"), 0, "0 1 2", [0, 1, 2]),  # numbers: 0 is no name
+        (("3", "2", "1"), 9, "3 2 1", [0, 1, 2]),  # names: no number from 9 on
+        (("3", "2", "1"), 1, "3 2 1", "the label 1 is a grade of grade by its name and another as a number"),
+        (("C", "B", "A"), 0, "0 B A", "line 2: the label 0 is not one of the 3 grades 0 ... 2 of grade"),
+        (("C", "B", "A"), 0, "C B a", "line 4: the label a is not one of the 3 grades"),
+        (("C", "B", "A"), 0, "0 1 inf", "line 4: the label inf is not one of the 3 grades"),
+    ],
+)
+def test_labels_are_numbers_or_names_and_never_both(tmp_path, grades, lowest, labels, expected):
+    for name in "abc":
+        (tmp_path / f"{name}.csv").write_text("v,y\n" + "".join(f"{i},{y}\n" for i, y in enumerate(labels.split())))
+    options = NAMED | {"grades": grades, "lowest": lowest}
+    if isinstance(expected, str):
+        with pytest.raises(UserError) as caught:
+            catalog.prepare(data(tmp_path, options))
+        assert expected in str(caught.value)
+        assert "\n" not in str(caught.value)
+    else:
+        dataset, official = opened(tmp_path, options)
+        assert dataset.columns["label/grade"][official["test"]].tolist() == expected
+
+
 def broken(tmp_path, kind):
     write_named(tmp_path)
     path = tmp_path / "a.csv"
@@ -106,7 +191,18 @@ def broken(tmp_path, kind):
         "two labels": ["y,y,v2", *lines[1:]],
         "layout": ["v1,y,v3", *lines[1:]],
         "bytes": lines,
+        "large": [*lines[:2], "1e39,1,2", *lines[3:]],
+        "field": [*lines[:2], f"{'1' * 200000},1,2", *lines[3:]],
+        "quoted": [*lines[:2], '"1\n5",1,2', *lines[3:]],
+        "zero byte": [*lines[:2], "\0,1,2", *lines[3:]],
+        "no names": lines[1:],
+        "folder": [],
+        "pipe": [],
     }[kind]
+    if kind in ("folder", "pipe"):
+        path.unlink()
+        path.mkdir() if kind == "folder" else os.mkfifo(path)
+        return
     path.write_text("".join(f"{line}\n" for line in lines))
     if kind == "bytes":
         path.write_bytes(b"\xff\xfe\x00\n")
@@ -127,6 +223,13 @@ def broken(tmp_path, kind):
         ("two labels", r"a.csv has 2 columns named y"),
         ("layout", r"b.csv has other columns than .*a.csv"),
         ("bytes", r"cannot read .*a.csv: .*UTF-8"),
+        ("large", r"a.csv, line 3, v1: '1e39' is no finite number"),
+        ("field", r"cannot read .*a.csv: field larger than field limit"),
+        ("quoted", r"a.csv, line 4, v1: '1 5' is no finite number"),
+        ("zero byte", r"a.csv, line 3, v1: '.x00' is no finite number"),
+        ("no names", r"a.csv has 0 columns named y: it has 0.5, 0, 2"),
+        ("folder", r"cannot read .*a.csv: it is no regular file"),
+        ("pipe", r"cannot read .*a.csv: it is no regular file"),
     ],
 )
 def test_a_bad_file_gives_one_clear_line(tmp_path, kind, message):

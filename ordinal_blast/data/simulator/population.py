@@ -1,7 +1,8 @@
 """Who the embryos are: treatments, clinics, latent quality, grades, development and outcome.
 
 Every random number of embryo i comes from `fold_in(key, i)`, and of its treatment from `fold_in(key, treatment)`: an
-embryo is the same whatever the number simulated. Marginals follow Kragh et al. (2019), section 3.
+embryo is the same whatever the number simulated. Shares follow Kragh et al. (2019), section 3; effects, correlations,
+clinics' sizes and hours are this project's own.
 """
 
 from __future__ import annotations
@@ -19,14 +20,25 @@ from scipy.special import expit, ndtr
 METHODS = ("IVF", "ICSI", "both")
 INSTRUMENTS = ("EmbryoScope", "EmbryoScope+")
 DRAWS = 10
+_RANGES = (  # settings, and what each may be
+    ("embryos size clinics", 1, math.inf),
+    ("raters annotator_noise mean_age age_spread", 0, math.inf),
+    ("seed", 0, 2**32 - 1),  # JAX makes the same keys of seeds that are alike in their last 32 bits
+    ("embryos_per_treatment", 1, math.inf),
+    ("empty_share embryoscope_plus_share treatment_correlation rater_bias abstain_share", 0, 1),
+    ("transfer_share heartbeat_share", 0, 1),
+    ("icm_te_correlation", -0.99, 1),
+    ("transfer_effect heartbeat_effect age_effect", -100, 100),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
     """What is simulated: the size of the set, the imaging grid, and the shares and effects of the population.
 
-    size: H = W in pixels. hours: frame times in hours post insemination (hpi). planes: focal offsets in µm. Shares of
-    grades are worst to best (C, B, A); effects are log odds per standard deviation.
+    size: H = W in pixels. hours: increasing frame times in hours post insemination (hpi). planes: focal offsets in µm.
+    Shares of grades are worst to best (C, B, A); effects are log odds per standard deviation. Raises ValueError for
+    what is outside its range.
     """
 
     embryos: int
@@ -56,10 +68,19 @@ class Simulation:
     age_effect: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("embryos", "size", "clinics", "hours", "planes"):
-            value = getattr(self, name)
-            if not value or (isinstance(value, int) and value < 1):
-                raise ValueError(f"Simulation.{name} is {value!r}: give at least one")
+        for names, low, high in _RANGES:
+            for name in names.split():
+                value = getattr(self, name)
+                if not low <= value <= high or math.isinf(value):
+                    raise ValueError(f"Simulation.{name} is {value!r}: give {low} to {high}")
+        if not self.hours or min(self.hours) < 0 or not np.all(np.diff(self.hours) > 0) or math.isinf(self.hours[-1]):
+            raise ValueError(f"Simulation.hours is {self.hours!r}: give one or more, increasing, from 0 on")
+        if not self.planes or not np.all(np.isfinite(self.planes)) or len(set(self.planes)) < len(self.planes):
+            raise ValueError(f"Simulation.planes is {self.planes!r}: give one or more, each once")
+        for name in ("method_shares", "icm_shares", "te_shares"):
+            shares = getattr(self, name)
+            if len(shares) != 3 or not all(share > 0 for share in shares) or not math.isclose(sum(shares), 1):
+                raise ValueError(f"Simulation.{name} is {shares!r}: give three above 0 that sum to 1")
 
     @property
     def key(self) -> jax.Array:

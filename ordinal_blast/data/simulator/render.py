@@ -13,7 +13,7 @@ from ordinal_blast.data.simulator import optics
 from ordinal_blast.data.simulator.population import Simulation, population
 from ordinal_blast.data.simulator.scene import Scene, scenes
 
-BYTES_AT_ONCE = 2**25  # of recordings held in memory: at least one, at the paper's size 173 MB
+BYTES_AT_ONCE = 2**25  # of recordings held in memory: at least one, in configs/blastocyst.py 173 MB
 PIXELS_AT_ONCE = 2**19  # times planes: bounds memory, and keeps the work of one piece in the processor's cache
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ordinal_blast.data.options import check
 from ordinal_blast.data.simulator import INSTRUMENTS, METHODS, Simulation, records
 from ordinal_blast.data.store import Source, pixels
 from ordinal_blast.errors import UsageError
@@ -27,9 +28,10 @@ def source(root: Path, **options: Any) -> Source:
     A = 2; -1 in an empty well), treatment (`group`), clinic, method, instrument, age, tA and fetal heartbeat (1, 0, or
     -1 where not transferred).
     """
+    check(Simulation, options)
     try:
         simulation = Simulation(**options)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(f"data.options make no simulation: {error}") from error
     frames, size, planes = len(simulation.hours), simulation.size, len(simulation.planes)
     text, number = tfds.features.Text(), np.float32

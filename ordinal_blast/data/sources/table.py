@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,12 @@ import tensorflow_datasets as tfds
 
 from ordinal_blast.data import splits
 from ordinal_blast.data.store import Source, SourceMissingError
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UsageError, UserError, reason
 from ordinal_blast.storage import file_digest
 from ordinal_blast.types import Task
+
+_INDEX = r"(Unnamed: \d+)?"  # how a row's number is headed that was written along, as the first column
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def source(
@@ -37,47 +41,77 @@ def source(
     val_seed: int,
     licence: str,
     citation: str,
+    group: str = "",
+    drop: tuple[str, ...] = (),
 ) -> Source:
-    """The files `root/TRAIN`, `root/VAL` and `root/TEST`: float32 features `[D]`, grades `lowest` ... `lowest + K-1`.
+    """The files `root/TRAIN`, `root/VAL` and `root/TEST`: float32 features `[D]` and grades of one task.
 
-    `{holdout}` in a file name stands for the number of the hold-out. label: the column of the grade by its name in the
-    header line, or "" for files without a header, where it is the last column. Where val is "", `val_share` of the
+    Comma-separated text in UTF-8 (or with semicolons or tabs). `{holdout}` in a file name stands for the number of the
+    hold-out. label: the column of the grade by its name in the header line, or "" for files without a header, where it
+    is the last column (and columns are named "column 1" and so on). Labels are numbers `lowest` ... `lowest + K-1` or
+    names of grades; an empty one is missing. group: the column of the patient, or "" where every row is a group of its
+    own. drop: columns that are left out; so is a first column without a name. Where val is "", `val_share` of the
     training file is split off (see `splits.split_off`), drawn from (val_seed, holdout), alike for every grade if
-    val_stratified. Every row is a group of its own. Raises SourceMissingError for an absent file, UsageError for a
-    share outside 0 ... 1, and UserError for a file that has no rows, a ragged row, an entry that is no number, a label
-    that is none of the K grades, no label column, or other columns than the training file.
+    val_stratified, and never dividing a group; where val and test are "", the dataset comes unsplit. Raises
+    SourceMissingError for an absent file, UsageError for options that do not fit, and UserError for a file that has no
+    rows, a ragged row, an entry that is no number, a label that is none of the K grades, no such column, or other
+    columns than the training file.
     """
-    graded = Task(task, tuple(grades))
-    names = {split: file.format(holdout=holdout) for split, file in (("train", train), ("val", val), ("test", test))}
-    paths = {split: root / file for split, file in names.items() if file}
-    tables = {split: _read(path, name, label, lowest, graded) for split, path in paths.items()}
+    graded = Task(task, grades)
+    if not train or (val and not test):
+        raise UsageError("data.options: name the train file, and a test file where there is a val file")
+    if holdout < 0 or val_seed < 0:
+        raise UsageError(f"data.options has holdout {holdout} and val_seed {val_seed}: give numbers from 0 on")
+    divided = bool(test and not val)
+    if divided and not 0 < val_share < 1:
+        raise UsageError(f"data.options.val_share is {val_share}: without a val file it lies between 0 and 1")
+    given = {"train": train, "val": val, "test": test} if test else {"rows": train}
+    names = {split: file.replace("{holdout}", str(holdout)) for split, file in given.items() if file}
+    options = {
+        "format": "table",
+        "grades": list(grades),
+        "task": task,
+        "label": label,
+        "lowest": lowest,
+        "group": group,
+        "drop": list(drop),
+        "val": [val_share, val_stratified, val_seed, holdout] if divided else None,
+    }
+    known = options | {"files": names}
+    paths = {split: root / file for split, file in names.items()}
+    for path in paths.values():
+        if not path.exists():
+            raise SourceMissingError(
+                name,
+                known,
+                f"{path.absolute()} does not exist: name the folder of its table with --config.data.root=FOLDER",
+            )
+    tables = {split: _read(path, label, group, drop) for split, path in paths.items()}
+    first = next(iter(tables))
+    columns = tables[first].columns
     for split, table in tables.items():
-        if table.columns != tables["train"].columns:
-            raise UserError(f"{paths[split]} has other columns than {paths['train']}: give files of one layout")
-    rows = {split: (split, np.arange(len(table.labels))) for split, table in tables.items()}
-    if "val" not in rows:
-        if not 0 < val_share < 1:
-            raise UsageError(f"data.options.val_share is {val_share}: without a val file it lies between 0 and 1")
-        strata = tables["train"].labels if val_stratified else np.zeros_like(tables["train"].labels)
-        kept, chosen = splits.split_off(strata, val_share, (val_seed, holdout))
-        rows = {"train": ("train", kept), "val": ("train", chosen), "test": rows["test"]}
+        if table.columns != columns:
+            raise UserError(f"{paths[split]} has other columns than {paths[first]}: give files of one layout")
+    labels = _labels(tables, graded, lowest)
+    rows = {split: (split, np.arange(len(found))) for split, found in labels.items()}
+    if divided:
+        strata, seed = labels["train"] if val_stratified else np.zeros_like(labels["train"]), (val_seed, holdout)
+        if group:
+            chosen = splits.split_off_groups(np.asarray(tables["train"].groups), strata, val_share, seed)
+        else:
+            chosen = splits.split_off(strata, val_share, seed)
+        rows = {"train": ("train", chosen[0]), "val": ("train", chosen[1]), "test": rows["test"]}
     how = f"{val_share:.0%} of the training file{', stratified' if val_stratified else ''}"
-    columns = tables["train"].columns
+    validation = f"validation {how if divided else 'file'}" if test else "unsplit"
+    left = f"; left out: {', '.join(tables[first].left)}" if tables[first].left else ""
     return Source(
         name=name,
         tasks=(graded,),
-        summary=f"{name}: {len(columns)} numbers, {len(grades)} ordered grades; validation {'file' if val else how}",
+        summary=f"{name}: {len(columns)} numbers, {len(grades)} ordered grades; {validation}{left}",
         licence=licence,
         citation=citation,
-        identity={
-            "format": "table",
-            "files": {split: file_digest(path) for split, path in paths.items()},
-            "grades": list(grades),
-            "task": task,
-            "label": label,
-            "lowest": lowest,
-            "val": None if val else [val_share, val_stratified, val_seed, holdout],
-        },
+        identity=options | {"files": {split: file_digest(path) for split, path in paths.items()}},
+        known=known,
         features={
             "id": tfds.features.Text(),
             "group": tfds.features.Text(),
@@ -86,76 +120,125 @@ def source(
             ),
             f"label/{task}": np.int32,
         },
-        splits={split: partial(_records, tables[file], file, rows, task) for split, (file, rows) in rows.items()},
+        splits={
+            split: partial(_records, tables[file], labels[file], file, rows, task)
+            for split, (file, rows) in rows.items()
+        },
         extras={"columns": list(columns)},
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """columns: names of the D features; features float32 `[N, D]`; labels int `[N]` in 0 ... K-1."""
+    """A file: names of its D features and of the columns left out; per row its place, features, label and group."""
 
     columns: tuple[str, ...]
+    left: tuple[str, ...]
+    places: tuple[str, ...]
     features: np.ndarray
-    labels: np.ndarray
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
 
 
-def _records(table: _Table, file: str, rows: np.ndarray, task: str) -> Iterator[Mapping[str, Any]]:
+def _records(table: _Table, labels: np.ndarray, file: str, rows: np.ndarray, task: str) -> Iterator[Mapping[str, Any]]:
     for row in rows.tolist():
         name = f"{file}-{row:05d}"
-        yield {"id": name, "group": name, "features": table.features[row], f"label/{task}": int(table.labels[row])}
+        group = table.groups[row] if table.groups else name
+        yield {"id": name, "group": group, "features": table.features[row], f"label/{task}": int(labels[row])}
 
 
-def _read(path: Path, name: str, label: str, lowest: int, task: Task) -> _Table:
-    if not path.exists():
-        raise SourceMissingError(
-            name, f"{path.absolute()} does not exist: name the folder of its table with --config.data.root=FOLDER"
-        )
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            lines = [(number, line) for number, line in enumerate(csv.reader(stream), start=1) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {path}: {error}; give comma-separated text in UTF-8") from error
-    header = [text.strip() for text in lines.pop(0)[1]] if label and lines else []
+def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
+    lines = _lines(path)
+    header = [" ".join(text.split()) for text in lines.pop(0)[1]] if label and lines else []
     if not lines:
         raise UserError(f"{path} has no rows: give one line an example")
-    if label and header.count(label) != 1:
-        raise UserError(f"{path} has {header.count(label)} columns named {label}: it has {', '.join(header)}")
     header = header or [f"column {number}" for number in range(1, len(lines[0][1]) + 1)]
-    place = header.index(label) if label else len(header) - 1
-    values = np.asarray([_numbers(path, number, line, header) for number, line in lines], np.float64)
-    labels = values[:, place] - lowest
-    wrong = np.flatnonzero(~np.isin(labels, np.arange(task.num_classes)))
-    if len(wrong):
-        number, line = lines[wrong[0]]
-        raise UserError(
-            f"{path}, line {number}: the label {line[place].strip()} is not one of the {task.num_classes} grades "
-            f"{lowest} ... {lowest + task.num_classes - 1} of {task.name}: correct it, or data.options"
-        )
+    for column in (*([label] if label else []), *([group] if group else []), *drop):
+        if header.count(column) != 1:
+            has = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
+            raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
+    for number, line in lines:
+        if len(line) != len(header):
+            raise UserError(f"{path}, line {number}: {len(line)} entries instead of {len(header)}: correct that line")
+    at = header.index(label) if label else len(header) - 1
+    grouped = header.index(group) if group else None
+    index = bool(label) and at != 0 and grouped != 0 and re.fullmatch(_INDEX, header[0]) is not None
+    left = [i for i, column in enumerate(header) if column in drop or (index and i == 0)]
+    kept = [i for i in range(len(header)) if i not in (at, grouped, *left)]
+    if at in left or grouped in (at, *left) or not kept:
+        raise UserError(f"{path} has no numbers, or one column is grade, group or left out at once: see data.options")
+    for number, line in lines:
+        if grouped is not None and not line[grouped].strip():
+            raise UserError(f"{path}, line {number}, {group}: no group: name one, or give that row one of its own")
     return _Table(
-        columns=tuple(header[:place] + header[place + 1 :]),
-        features=np.delete(values, place, axis=1).astype(np.float32),
-        labels=labels.astype(np.int64),
+        columns=tuple(header[i] for i in kept),
+        left=tuple(header[i] or "the unnamed first column" for i in left),
+        places=tuple(f"{path}, line {number}" for number, _ in lines),
+        features=np.asarray([_numbers(path, number, line, header, kept) for number, line in lines], np.float32),
+        labels=tuple(line[at].strip() for _, line in lines),
+        groups=() if grouped is None else tuple(line[grouped].strip() for _, line in lines),
     )
 
 
-def _numbers(path: Path, number: int, line: list[str], header: list[str]) -> list[float]:
-    if len(line) != len(header):
-        raise UserError(f"{path}, line {number}: {len(line)} entries instead of {len(header)}: correct that line")
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines that are not empty with their numbers; raises UserError for what is no text of a table."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise UserError(f"cannot read {path}: it is no regular file; give comma-separated text in UTF-8")
     try:
-        values = [float(text) for text in line]
-        wrong = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
-    except ValueError:
-        wrong = next(i for i, text in enumerate(line) if not _is_number(text))
-    if wrong is not None:
-        text = line[wrong].strip()
-        raise UserError(f"{path}, line {number}, {header[wrong]}: {text!r} is no finite number: correct that line")
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            delimiter = max(",;\t", key=stream.readline().count)
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=delimiter)
+            return [(reader.line_num, line) for line in reader if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot read {path}: {reason(error)}; give comma-separated text in UTF-8") from error
+
+
+def _labels(tables: Mapping[str, _Table], task: Task, lowest: int) -> dict[str, np.ndarray]:
+    """The labels of each table, int `[N]` in 0 ... K-1 or -1: all of them numbers from `lowest` on, or all names.
+
+    Raises UserError for the first that is neither, and UsageError where both readings are possible and differ.
+    """
+    found = [(place, text) for table in tables.values() for place, text in zip(table.places, table.labels, strict=True)]
+    texts = {text for _, text in found if text}
+    numbers = {text: k for text in texts if (k := _number(text) - lowest) in range(task.num_classes)}
+    names = {text: task.grades.index(text) for text in texts if text in task.grades}
+    if numbers.keys() == names.keys() == texts and numbers != names:
+        text = next(text for text in sorted(texts) if names[text] != numbers[text])
+        raise UsageError(
+            f"the label {text} is a grade of {task.name} by its name and another as a number from lowest {lowest} on: "
+            "name data.options.grades otherwise, or set lowest so that both agree or no label is a number from it on"
+        )
+    reading = names if len(names) > len(numbers) else numbers
+    for place, text in found:
+        if text and text not in reading:
+            raise UserError(
+                f"{place}: the label {_shown(text)} is not one of the {task.num_classes} grades "
+                f"{lowest} ... {lowest + task.num_classes - 1} of {task.name}, nor are all labels names of grades: "
+                "correct it, or data.options"
+            )
+    reading = {text: int(k) for text, k in reading.items()} | {"": -1}
+    return {split: np.asarray([reading[text] for text in table.labels]) for split, table in tables.items()}
+
+
+def _numbers(path: Path, number: int, line: list[str], header: list[str], kept: list[int]) -> list[float]:
+    """The features of a line; raises UserError for an entry that is no finite number of 32 bits."""
+    values = [_number(line[i]) for i in kept]
+    for i, value in zip(kept, values, strict=True):
+        if not abs(value) <= _LARGEST:
+            text = _shown(line[i])
+            raise UserError(f"{path}, line {number}, {header[i]}: {text!r} is no finite number: correct that line")
     return values
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float:
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return math.nan
+
+
+def _shown(text: str) -> str:
+    """A text of a file on one line and not too long."""
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
