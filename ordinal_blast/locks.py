@@ -7,27 +7,35 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 
 @contextlib.contextmanager
-def lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
+def lock(path: Path, busy: Callable[[], None]) -> Iterator[bool]:
     """Hold the lock of the file `path`, which exists only while it is held (or after its holder was killed).
 
     busy: called where another process holds it; what it raises is the answer, and where it raises nothing this process
-    waits. Raises OSError where the file cannot be made.
+    waits. Yields whether it is held: False on a file system without locks. Raises OSError where no file can be made.
     """
     with contextlib.ExitStack() as stack:
-        held = False
-        while not held:  # a lock on a file that was unlinked meanwhile is none
+        while True:
             stream = stack.enter_context(path.open("a"))
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                busy()
-                fcntl.flock(stream, fcntl.LOCK_EX)
+            held = _held(stream, busy)
             with contextlib.suppress(FileNotFoundError):
-                held = os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+                if os.path.samestat(path.stat(), os.fstat(stream.fileno())):  # else it was unlinked meanwhile
+                    break
         try:
-            yield
+            yield held
         finally:
             path.unlink(missing_ok=True)
+
+
+def _held(stream: IO[str], busy: Callable[[], None]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        busy()
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError:  # no locks here, or none left
+        return False
+    return True

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ordinal_blast.data import options, sources, splits, store
-from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.errors import UsageError, UserError, told
 from ordinal_blast.types import Task
 
 
@@ -30,7 +30,7 @@ def find(name: str) -> Callable[..., store.Source]:
         try:
             found = getattr(importlib.import_module(module), function)
         except Exception as error:  # of the module's own code
-            raise UsageError(f"data.source is {name}: {type(error).__name__}: {reason(error)}") from error
+            raise UsageError(f"data.source is {name}: {told(error)}") from error
         if not callable(found):
             raise UsageError(f"data.source is {name}: it is no function")
         return found
@@ -59,7 +59,7 @@ def prepare(data: Mapping[str, Any]) -> Path:
     except UserError:
         raise
     except Exception as error:  # of a source's own code
-        raise UserError(f"data.source {data['source']} failed: {type(error).__name__}: {reason(error)}") from error
+        raise UserError(f"data.source {data['source']} failed: {told(error)}") from error
     if not isinstance(source, store.Source):
         raise UsageError(f"data.source {data['source']} returns a {type(source).__name__}: it has to return a Source")
     return store.build(source, cache)

@@ -8,14 +8,16 @@ import json
 import re
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
 from ordinal_blast.types import Task
@@ -92,8 +94,9 @@ def build(source: Source, cache: Path) -> Path:
         return folder
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with lock(home / "lock", lambda: print(f"waiting for another build of {source.name}", file=sys.stderr)):
-            for leftover in home.glob("*/unfinished*"):  # nobody's: who builds holds the lock
+        wait = partial(print, f"waiting for another build of {source.name}", file=sys.stderr)
+        with lock(home / "lock", wait) as alone:
+            for leftover in home.glob("*/unfinished*") if alone else ():  # nobody's: who builds holds the lock
                 shutil.rmtree(leftover)
             if not (folder / _SEAL).exists():
                 _make(source, folder)
@@ -108,13 +111,14 @@ def _make(source: Source, folder: Path) -> None:
     """Build beside `folder`, seal, and rename to it."""
     shutil.rmtree(folder, ignore_errors=True)  # without a seal it is damaged
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.parents[1] / "unfinished"
+    unfinished = folder.parents[1] / f"unfinished-{uuid.uuid4().hex[:8]}"
     unfinished.mkdir()
     try:
         _write(source, unfinished)
         digests = {path.name: file_digest(path) for path in sorted(unfinished.iterdir())}
         (unfinished / _SEAL).write_text(json.dumps(digests, indent=1) + "\n")
-        unfinished.rename(folder)
+        if not (folder / _SEAL).exists():  # without locks, another process may have built it meanwhile
+            unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -166,9 +170,7 @@ def _guarded(name: str, split: str, records: Callable[[], Iterable[Any]]) -> Ite
     except UserError:
         raise
     except Exception as error:
-        raise UserError(
-            f"the source of {name} failed in its split {split}: {type(error).__name__}: {reason(error)}"
-        ) from error
+        raise UserError(f"the source of {name} failed in its split {split}: {told(error)}") from error
 
 
 def built(name: str, cache: Path, known: Mapping[str, Any] | None = None) -> list[Path]:

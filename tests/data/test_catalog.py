@@ -161,7 +161,7 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
     (tmp_path / "wrong.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name, message in (
-        ("own:raises", "data.source own:raises failed: ZeroDivisionError: of mine$"),
+        ("own:raises", "data.source own:raises failed: ZeroDivisionError: of mine and more$"),
         ("own:nothing", "data.source own:nothing returns a NoneType: it has to return a Source"),
         ("own:thing", "data.source is own:thing: it is no function"),
         ("own:absent", "data.source is own:absent: AttributeError"),

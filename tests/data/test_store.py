@@ -141,7 +141,10 @@ def test_what_fails_is_told_by_its_own_reason(tmp_path):
         yield {"id": "a", "group": "a", "image": np.zeros((5, 4, 1), np.uint8), "label/icm": 0}
 
     for records, message in (
-        (failing, r"the source of eyes failed in its split val: RuntimeError: RESOURCE_EXHAUSTED: out of memory$"),
+        (
+            failing,
+            r"the source of eyes failed in its split val: RuntimeError: RESOURCE_EXHAUSTED: out of memory and where$",
+        ),
         (other, r"a record of the split val does not fit the features of eyes: "),
         (lambda: iter(()), "eyes has no records in its split val"),
         (lambda: [None], r"a record of the split val does not fit the features of eyes: "),
