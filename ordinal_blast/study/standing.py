@@ -16,9 +16,9 @@ _AND = " && "
 def joined(plan: Plan, command: str, root: Path) -> dict[str, Any]:
     """The content of `plan.json` of `root` when `plan` joins what stands there: no cell leaves it.
 
-    A plan with a question (an ablation) decides the reference and the order of variants; among equals the first does.
-    Raises UsageError where both compare with different references or belong to different experiments, UserError where
-    what stands there cannot be read.
+    A plan that has all cells replaces what stands there. Else one with a question (an ablation) decides the reference
+    and the order of variants; among equals the first does. Raises UsageError where both have a reference of their own
+    or belong to different experiments, UserError where what stands there cannot be read.
     """
     new = {
         "schema": record.SCHEMA,
@@ -30,14 +30,14 @@ def joined(plan: Plan, command: str, root: Path) -> dict[str, Any]:
         "cells": [each.name for each in plan.cells],
         "command": command,
     }
-    if not (root / record.PLAN).exists():
+    old = record.read_plan(root) if (root / record.PLAN).exists() else new
+    if set(new["cells"]) >= set(old["cells"]):
         return new
-    old = record.read_plan(root)
     for key, both in (("experiment", True), ("reference", old["question"] and new["question"])):
         if both and old[key] != new[key]:
             raise UsageError(
-                f"{root} holds the {key} {old[key]!r}, and this would be {new[key]!r}: use another --workdir "
-                "(one report can take several)"
+                f"{root} holds cells of the {key} {old[key]!r}, and this would be {new[key]!r}: use another --workdir, "
+                "or plan all of its cells too"
             )
     first, second = (new, old) if new["question"] else (old, new)
     return {
@@ -54,8 +54,7 @@ def _union(first: list[str], second: list[str]) -> list[str]:
 
 
 def _command(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What makes all cells: one of the two commands where it plans all of them."""
-    for one, other in ((new, old), (old, new)):
-        if set(one["cells"]) >= set(other["cells"]):
-            return one["command"]
+    """What makes all cells: the old command where it has the new cells too, else one after the other."""
+    if set(old["cells"]) >= set(new["cells"]):
+        return old["command"]
     return _AND.join(_union(old["command"].split(_AND), [new["command"]]))
