@@ -72,14 +72,17 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
     single items, "clinic") whose values are never divided. Raises UsageError for another rule.
     """
     by = split["by"]
-    columns = {name for name, column in dataset.columns.items() if isinstance(column, np.ndarray) and column.ndim == 1}
-    columns -= {name for name in columns if np.issubdtype(dataset.columns[name].dtype, np.floating)}  # measurements
+    columns = [
+        name
+        for name, column in sorted(dataset.columns.items())
+        if isinstance(column, np.ndarray) and column.ndim == 1 and not np.issubdtype(column.dtype, np.floating)
+    ]
     if by == "official":
         if set(dataset.official) != set(splits.NAMES):
             raise UsageError(f"data.split.by is official, but {dataset.name} comes unsplit: use group")
         return dataset.official
     if by not in columns:
-        known = ", ".join(sorted(columns))
+        known = ", ".join(columns)
         raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
     return splits.grouped(dataset.columns[by], split["fractions"], split["seed"])
 

@@ -1,0 +1,104 @@
+"""Seeded damage and odd values by the hundred: each is read, or refused as what a user did."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ordinal_blast.data import catalog
+from ordinal_blast.data.simulator import Simulation
+from ordinal_blast.data.sources import simulated, table
+from ordinal_blast.errors import UserError
+
+ODD = (None, -1, 0, 2**70, 1.5, float("nan"), float("inf"), True, "", "x", "../x", "\0", "a\nb", b"x", (), ("x",), [[]])
+TABLE = {
+    "name": "fires",
+    "task": "grade",
+    "grades": ("C", "B", "A"),
+    "train": "a.csv",
+    "val": "",
+    "test": "b.csv",
+    "label": "y",
+    "lowest": 0,
+    "holdout": 0,
+    "val_share": 0.5,
+    "val_stratified": True,
+    "val_seed": 0,
+    "licence": "MIT",
+    "citation": "nobody",
+    "group": "who",
+    "drop": (),
+}
+
+
+def write(root):
+    for name, count in (("a", 12), ("b", 3)):
+        rows = "".join(f"{i},{i}.5,p{i},{'CBA'[i % 3]}\n" for i in range(count))
+        (root / f"{name}.csv").write_text(f",v,who,y\n{rows}")
+
+
+def is_refused(call):
+    """Whether a call is refused; any other exception than a UserError fails the test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog.store, "build", lambda source, cache: source)  # what is written is not the question
+        try:
+            call()
+        except UserError:
+            return True
+    return False
+
+
+def test_a_damaged_table_is_read_or_refused(tmp_path):
+    write(tmp_path)
+    content = (tmp_path / "a.csv").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(content)
+        for place in rng.integers(0, len(content), 2):
+            changed[place] = rng.choice(list(b'\0\xff",;\n\r\t-e9 C'))
+        (tmp_path / "a.csv").write_bytes(changed[: rng.integers(1, len(content) + 1)])
+        refused += is_refused(lambda: table.source(tmp_path, **TABLE))
+    assert 100 < refused <= 150
+
+
+def data(root, **changes):
+    return {"source": "table", "root": str(root), "cache": str(root / "cache"), "options": TABLE} | changes
+
+
+@pytest.mark.parametrize("option", list(TABLE))
+def test_an_odd_value_of_an_option_of_a_table_is_taken_or_refused(tmp_path, option):
+    write(tmp_path)
+    for value in ODD:
+        is_refused(lambda value=value: catalog.prepare(data(tmp_path, options=TABLE | {option: value})))
+
+
+def test_odd_values_of_the_simulator_are_taken_or_refused():
+    small = dataclasses.asdict(Simulation(embryos=2, size=16, hours=(96.0,), planes=(0.0,), seed=0))
+    taken = {
+        (option, repr(value))
+        for option in small
+        for value in ODD
+        if not is_refused(lambda option=option, value=value: simulated.source("", **small | {option: value}))
+    }
+    assert {option for option, _ in taken if option in ("hours", "planes", "te_shares", "clinics")} == {"clinics"}
+    assert {value for option, value in taken if option == "seed"} == {"0"}
+
+
+def test_odd_splits_are_refused(tmp_path):
+    write(tmp_path)
+    options = TABLE | {"test": ""}
+    dataset = catalog.store.open_dataset(catalog.prepare(data(tmp_path, options=options)))
+    split = {"by": "group", "fractions": (0.5, 0.25, 0.25), "seed": 0}
+    assert set(catalog.divide(dataset, split)) == {"train", "val", "test"}
+    for key in split:
+        odd = [value for value in ODD if not (key == "seed" and value in (0, True, 2**70))]
+        for value in (value for value in odd if value != split[key]):
+            assert is_refused(lambda key=key, value=value: catalog.divide(dataset, split | {key: value}))
+
+
+def test_a_field_longer_than_the_reader_takes_is_refused_whatever_the_limit(tmp_path):
+    write(tmp_path)
+    (tmp_path / "a.csv").write_text(f',v,who,y\n0,"{"1" * (csv.field_size_limit() + 1)}",p,C\n')
+    assert is_refused(lambda: table.source(tmp_path, **TABLE))
