@@ -1,16 +1,13 @@
-"""The answer in plain words, written from the numbers, and what those numbers can and cannot say."""
+"""The answer in plain words, written from the numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ordinal_blast.report import published, resampling
+from ordinal_blast.report import published
 from ordinal_blast.report.formats import count, interval, listed, number, quoted
-from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, differences, over_seeds, present
-from ordinal_blast.report.rankings import patients_of, same_examples, thresholds, units
+from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, best_of, differences, over_seeds, present
 from ordinal_blast.report.results import Group, Study
-
-FEW = 30  # patients below which DeLong's normal approximation and the bootstrap are known to be too sure
 
 
 def lead(study: Study) -> str:
@@ -30,9 +27,14 @@ def lead(study: Study) -> str:
     found = [
         d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, study.reference, m)
     ]
+    if not found:
+        return f"No seed was finished by both {reference} and another variant, so nothing is compared with it."
     tested = [difference for difference in found if difference.low == difference.low]
     if not tested:
-        return f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists."
+        return (
+            f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists, and "
+            "no difference can be told from what another seed would have changed."
+        )
     decided = [difference for difference in tested if difference.excludes_zero]
     by_chance = (1 - LEVEL) * len(tested)
     if not decided:
@@ -56,71 +58,29 @@ def findings(study: Study) -> list[str]:
     return [*reached, *(_finding(study, group) for group in study.groups()), *collapsed(study)]
 
 
-def caveats(study: Study) -> list[str]:
-    """What varies, what the intervals cover, and what they leave out."""
-    if not study.cells:
-        return []
-    groups = study.groups()
-    same = all(map(same_examples, groups))
-    seeds = len(study.seeds)
-    if seeds == 1:
-        varies = "One seed: the ± that several seeds would give is not known."
-    elif same:
-        varies = f"{seeds} seeds: the seed varies, the split does not. Every cell is tested on the same examples."
-    else:
-        varies = f"{seeds} seeds: the seed and the test examples vary together, so ± mixes both."
-    notes = [varies]
-    if seeds > 1:
-        covers = (
-            "the spread over seeds; not which examples happen to be in the test set"
-            if same
-            else "the spread over seeds and splits, corrected for training sets that overlap (Nadeau & Bengio 2003)"
-        )
-        notes.append(f"Intervals are Student’s t over the seeds of the paired difference and cover {covers}.")
-    if len(study.variants) > 1:
-        notes.append(
-            f"The best of {len(study.variants)} variants on one test set is flattered by being picked: "
-            "confirm it on examples it was not picked on."
-        )
-    rankings = [ranking for group in groups for ranking in thresholds(group)]
-    if rankings and study.rivals:
-        notes.append(
-            "DeLong’s test compares two fixed sets of scores, averaged over seeds, on this one test set: it covers "
-            "which examples were tested, not what another seed or another training set would change. Holm’s p is "
-            "adjusted over the variants of one table, not over tables."
-        )
-    if any(resampling.allowed(group, study.reference) for group in groups):
-        notes.append(
-            "The bootstrap intervals under “Had other examples been tested” cover which examples happen to be in the "
-            "test set, and not the seeds."
-        )
-    patients = next((found for group in groups if (found := patients_of(group)) is not None), None)
-    if patients is not None:
-        few = ". With so few, p values and intervals are too small" if patients.max() + 1 < FEW else ""
-        notes.append(
-            f"The {len(patients):,} test examples come from {units(patients)}: DeLong’s test and the bootstrap take "
-            f"those as independent, not the examples{few}."
-        )
-    return notes
-
-
 def _finding(study: Study, group: Group) -> str:
     winners: dict[tuple[str, ...], list[str]] = {}
     against: list[Difference] = []
-    for measure in present(group, PRIMARY):
-        table = over_seeds(group, measure)
-        best = tuple(table.index[measure.best(table["mean"])])
-        winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
-        if study.reference not in best:
+    measures = present(group, PRIMARY)
+    if not measures:
+        return f"{group.title}: no measure has a value."
+    if not group.common:
+        return f"{group.title}: no seed was finished by all variants, so none is called the best."
+    for measure in measures:
+        table = over_seeds(group, measure, group.common)
+        if best := best_of(group, measure):
+            winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
+        if best and study.reference not in best:
             against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
     if len(group.variants) < 2:
         return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
-    mean = "mean " if len(study.seeds) > 1 else ""
+    mean = "mean " if len(group.common) > 1 else ""
     claims = "; ".join(
         f"{_named(names, group)} {'has' if len(names) == 1 else 'share'} the best {mean}{listed(values)}"
         for names, values in winners.items()
     )
-    return f"{group.title}: {claims}. {_compared(study.reference, group, against)}".strip()
+    over = "" if len(group.common) == group.planned else f" over the {count(len(group.common), 'seed')} all finished"
+    return f"{group.title}{over}: {claims}. {_compared(study.reference, group, against)}".strip()
 
 
 def collapsed(study: Study) -> list[str]:
@@ -158,7 +118,8 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
     if reference not in group.variants:
         return ""
     if not against:
-        return f"Nothing does better than the reference {quoted(reference)} there."
+        value = "mean" if len(group.common) > 1 else "value"
+        return f"No variant has a better {value} than the reference {quoted(reference)}."
     told: dict[str, list[str]] = {}
     for d in against:
         if d.excludes_zero:
@@ -170,6 +131,6 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
         claims = "; ".join(f"for {quoted(variant)} on {listed(values)}" for variant, values in told.items())
         sentences.append(f"Against {quoted(reference)} the interval excludes zero {claims}.")
     if untold:
-        opening = "It includes zero on" if told else f"The lead over {quoted(reference)} may be seed variance alone on"
+        opening = "It does not on" if told else f"The lead over {quoted(reference)} may be seed variance alone on"
         sentences.append(f"{opening} {listed(untold)}.")
     return " ".join(sentences)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import figures, published, resampling
+from ordinal_blast.report import figures, pairing, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.formats import MISSING, count, extent, interval, number, p_value
 from ordinal_blast.report.measures import (
@@ -13,16 +13,17 @@ from ordinal_blast.report.measures import (
     SECONDARY,
     Measure,
     baseline,
+    best_of,
     differences,
     over_seeds,
     present,
 )
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Ranking, compare, same_examples, thresholds, units
+from ordinal_blast.report.rankings import Comparison, Ranking, compare, same_examples, thresholds, units
 from ordinal_blast.report.results import Group, Study
 
 
-def group_section(study: Study, group: Group, key: str, studio: Studio) -> Section:
+def group_section(study: Study, group: Group, studio: Studio) -> Section:
     """Everything about one model on one task."""
     blocks: list[Block] = [scores_table(group, PRIMARY, studio)]
     if present(group, SECONDARY):
@@ -37,19 +38,19 @@ def group_section(study: Study, group: Group, key: str, studio: Studio) -> Secti
     else:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         found = [Part("Ranking of grades", [Text(reason)])]
-    return Section(f"{key}-{group.model}-{group.task}", group.title, [*blocks, *found])
+    return Section(studio.anchor(f"{group.model}-{group.task}"), group.title, [*blocks, *found])
 
 
 def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) -> Table:
     """Mean ± s.d. over seeds per variant, and the majority class for comparison."""
     shown = present(group, measures)
     tables = {measure: over_seeds(group, measure) for measure in shown}
-    best = {measure: measure.best(table["mean"]) for measure, table in tables.items()}
+    best = {measure: best_of(group, measure) for measure in shown}
 
     def entry(measure: Measure, variant: str) -> Entry:
         line = tables[measure].loc[variant]
         spread = f"± {number(line['sd'])}" if line["seeds"] > 1 else ""
-        return Entry(number(line["mean"]), spread, bool(best[measure][variant]) and len(group.variants) > 1)
+        return Entry(number(line["mean"]), spread, variant in best[measure] and len(group.variants) > 1)
 
     lines = [
         Line(variant, [entry(measure, variant) for measure in shown], studio.mark(variant))
@@ -65,9 +66,14 @@ def _caption(group: Group) -> str:
     seeds = group.rows.groupby("variant").size()
     varies = "the same for every seed" if same_examples(group) else "others for each seed"
     spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if seeds.max() > 1 else "one seed"
+    short = pairing.fewer({variant: len(each) for variant, each in group.seeds.items()}, group.planned, "finished")
+    if not group.common:
+        marked = "No seed was finished by all variants: none is marked as the best."
+    else:
+        marked = f"Bold: best of its column{f' over the {len(group.common)} that all finished' if short else ''}."
     return (
-        f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}. "
-        "Bold: best of its column."
+        f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}.{short} "
+        f"{marked} {MISSING} where a measure is undefined with one of the seeds."
     )
 
 
@@ -82,17 +88,22 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
             f"difference-{group.model}-{group.task}-{measure.key}",
             figures.forest(found, studio.looks, study.reference),
             f"{group.title}, {measure.label} minus that of {study.reference}: "
-            + "; ".join(f"{d.variant} {number(d.mean, sign=True)} {interval(d.low, d.high)}" for d in found),
+            + "; ".join(f"{d.variant} {number(d.mean, sign=True)} {d.interval}" for d in found),
         )
         for measure, found in shown.items()
     ]
     by_variant = {(d.variant, measure): d for measure, found in shown.items() for d in found}
     seeds = extent(len(d.values) for d in by_variant.values())
+    told = {
+        v: min(len(by_variant[v, m].values) if (v, m) in by_variant else 0 for m in shown)
+        for v in group.variants
+        if v != study.reference
+    }
     lines = [
         Line(
             variant,
             [
-                Entry(number(d.mean, sign=True), interval(d.low, d.high), d.excludes_zero)
+                Entry(number(d.mean, sign=True), d.interval, d.excludes_zero)
                 if (d := by_variant.get((variant, measure)))
                 else Entry(MISSING)
                 for measure in shown
@@ -107,6 +118,7 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
     else:
         note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
     caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
+    caption += pairing.fewer(told, group.planned)
     table = Table(
         f"{caption} In brackets the 95 % t interval over seeds, bold where it excludes zero.",
         ["Variant", *(measure.heading for measure in shown)],
@@ -124,7 +136,7 @@ def _confusions(study: Study, group: Group, studio: Studio) -> Part:
         pictures.append(
             studio.picture(
                 f"confusion-{group.model}-{group.task}-{studio.number(variant)}",
-                figures.confusion(counts, group.grades, studio.looks[variant], variant),
+                figures.confusion(counts, group.grades, studio.looks[variant]),
                 f"Confusion of {variant}: share found "
                 + ", ".join(f"{grade} {share:.0%}" for grade, share in zip(group.grades, recalls, strict=True)),
             )
@@ -139,8 +151,7 @@ def _foremost(study: Study, group: Group) -> list[str]:
     """All variants; of more than eight, the reference and those with the best mean of a primary measure."""
     if len(group.variants) <= 8:
         return list(group.variants)
-    means = {measure: over_seeds(group, measure)["mean"] for measure in present(group, PRIMARY)}
-    best = {variant for measure, mean in means.items() for variant in mean.index[measure.best(mean)]}
+    best = {variant for measure in present(group, PRIMARY) for variant in best_of(group, measure)}
     return [variant for variant in group.variants if variant == study.reference or variant in best]
 
 
@@ -159,31 +170,32 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
     pictures = [
         studio.picture(
             f"{name}-{position}",
-            figures.curves(ranking, studio.looks),
+            figures.curves(ranking, studio.looks, study.reference),
             f"ROC of {ranking.name}. AUC: "
             + "; ".join(f"{found.variant} {number(found.auc)}" for found in compared[ranking.name]),
         )
         for position, ranking in enumerate(rankings)
     ]
     tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
-    caption = "ROC of the expected grade, averaged over the seeds that finished."
+    caption = f"ROC of the expected grade, averaged over the seeds that variant and {study.reference} both finished."
     return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
 
 
 def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Table:
     positives = int(ranking.labels.sum())
-    best = max(found.auc for found in compared)
+    alike = len({found.seeds for found in compared}) == 1  # a mean over more seeds ranks better
+    best = max(found.auc for found in compared) if alike and len(compared) > 1 else None
     lines = [
         Line(
             found.variant,
             [
-                Entry(number(found.auc), best=found.auc == best and len(compared) > 1),
+                Entry(number(found.auc), best=found.auc == best),
                 *(
                     [Entry("reference"), Entry(MISSING), Entry(MISSING)]
                     if found.variant == study.reference
                     else [
-                        Entry(number(found.difference, sign=True), interval(found.low, found.high)),
-                        Entry(p_value(found.p)),
+                        Entry(number(found.difference, sign=True), _interval(found)),
+                        Entry(found.degenerate or p_value(found.p)),
                         Entry(p_value(found.p_holm)),
                     ]
                 ),
@@ -195,6 +207,19 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
     form = "" if ranking.clusters is None else f", for {units(ranking.clusters)} (Obuchowski 1997)"
     caption = (
         f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. DeLong’s test against "
-        f"{study.reference} on scores averaged over seeds{form}; Holm over the variants of this table."
+        f"{study.reference} on scores averaged over the seeds that both finished{form}; Holm over the variants of this "
+        "table."
+    )
+    caption += pairing.fewer(
+        {each.variant: len(pairing.common(ranking.scores, each.variant, study.reference)) for each in compared}
+        if study.reference in ranking.scores
+        else {each.variant: each.seeds for each in compared},
+        ranking.planned,
+        "both finished" if study.reference in ranking.scores else "finished",
     )
     return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
+
+
+def _interval(found: Comparison) -> str:
+    """The interval of the difference, left out where the column of p says why there is none."""
+    return "" if found.degenerate else interval(found.low, found.high)

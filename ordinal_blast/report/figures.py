@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from ordinal_blast.evaluation import roc
 from ordinal_blast.report import theme
 from ordinal_blast.report.measures import Difference
+from ordinal_blast.report.names import cut, labels
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
 
-LONGEST_NAME = 24
+LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
 
 
@@ -36,7 +37,7 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
                 axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
             face = look.colour if difference.excludes_zero else theme.PAPER
             axes.plot(difference.mean, row, marker=look.marker, color=look.colour, markerfacecolor=face)
-        axes.set_yticks(range(len(differences)), [shorten(difference.variant) for difference in differences])
+        axes.set_yticks(range(len(differences)), [looks[difference.variant].label for difference in differences])
         axes.tick_params(axis="y", labelcolor=theme.INK)
         axes.set_ylim(len(differences) - 0.4, -0.6)
         extent = 1.1 * max(abs(limit) for limit in axes.get_xlim())
@@ -49,7 +50,7 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
         return theme.svg(figure)
 
 
-def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str) -> str:
+def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> str:
     """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -68,25 +69,30 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look, title: str)
         axes.set_xlim(-0.5, k - 0.5)
         axes.set_ylim(k - 0.5, -0.5)
         axes.set_aspect("equal")
-        axes.set_xticks(range(k), grades)
-        axes.set_yticks(range(k), grades)
+        label = labels(grades)
+        for ticks in (axes.set_xticks, axes.set_yticks):
+            ticks(range(k), [label[grade] for grade in grades])
         axes.tick_params(labelcolor=theme.INK)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.spines[:].set_visible(False)
-        figure.suptitle(shorten(title), x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
+        figure.suptitle(look.label, x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
         return theme.svg(figure)
 
 
-def curves(ranking: Ranking, looks: Mapping[str, Look]) -> str:
-    """ROC curves of all variants on one binary question; the legend gives the areas."""
+def curves(ranking: Ranking, looks: Mapping[str, Look], reference: str) -> str:
+    """ROC curves of all variants on one binary question, each over the seeds it shares with the reference.
+
+    The legend gives the areas.
+    """
     with theme.rc():
         figure = theme.new(3.7, 3.7)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
-        for variant, scores in ranking.scores.items():
+        for variant in ranking.scores:
+            scores = ranking.average(variant, ranking.paired(variant, reference))
             fpr, tpr, _ = roc.curve(ranking.labels, scores)
-            label = f"{roc.auc(ranking.labels, scores):.3f}  {shorten(variant)}"
+            label = f"{roc.auc(ranking.labels, scores):.3f}  {looks[variant].label}"
             axes.plot(fpr, tpr, color=looks[variant].colour, linestyle=looks[variant].dash, label=label)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
@@ -97,11 +103,11 @@ def curves(ranking: Ranking, looks: Mapping[str, Look]) -> str:
         axes.set_xlabel("1 − specificity")
         axes.set_ylabel("sensitivity")
         axes.legend(loc="lower right", title="AUC", alignment="left", handlelength=1.6, borderaxespad=0.2)
-        axes.set_title(ranking.name)
+        axes.set_title(cut(ranking.name, LONGEST_TITLE))
         return theme.svg(figure)
 
 
-def training(runs: Sequence[Mapping[str, Any]], look: Look, title: str) -> str:
+def training(runs: Sequence[Mapping[str, Any]], look: Look) -> str:
     """Training (dashed) and validation loss per epoch: a line per seed with a dot at the epoch that was tested.
 
     Above `MOST_LINES` seeds, the mean over seeds and, for the validation, the range.
@@ -127,7 +133,7 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look, title: str) -> str:
         _epochs(axes)
         axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
         axes.set_ylabel("loss")
-        axes.set_title(shorten(title))
+        axes.set_title(look.label)
         return theme.svg(figure)
 
 
@@ -141,18 +147,16 @@ def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mappi
             epochs = sorted(set.intersection(*map(set, table)))
             mean = [np.mean([seed[epoch] for seed in table]) for epoch in epochs]
             look = looks[variant]
-            axes.plot(epochs, mean, color=look.colour, linestyle=look.dash, label=shorten(variant))
+            axes.plot(epochs, mean, color=look.colour, linestyle=look.dash)
         _epochs(axes)
         axes.set_ylabel("validation QWK")
         axes.set_title(title)
-        figure.legend(loc="outside lower left", ncols=2, handlelength=1.6)
+        legend = figure.legend(
+            axes.lines, map(str, range(len(runs))), loc="outside lower left", ncols=2, handlelength=1.6
+        )
+        for text, variant in zip(legend.get_texts(), runs, strict=True):  # a label that starts with _ would vanish
+            text.set_text(looks[variant].label)
         return theme.svg(figure)
-
-
-def shorten(name: str) -> str:
-    """A name that fits a figure; dollar signs are kept from being read as mathematics."""
-    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-    return short.replace("$", r"\$")
 
 
 def _columns(history: Sequence[Mapping[str, Any]], *keys: str) -> list[np.ndarray]:
@@ -185,7 +189,7 @@ def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapp
                 look, rank, y = looks[variant], ranks[variant], top + row
                 axes.plot([rank, rank, end], [0, y, y], color=look.colour, linewidth=0.9)
                 axes.plot(rank, 0, marker=look.marker, color=look.colour, markersize=4)
-                label = f"{shorten(variant)}  {rank:.2f}" if side == "right" else f"{rank:.2f}  {shorten(variant)}"
+                label = f"{look.label}  {rank:.2f}" if side == "right" else f"{rank:.2f}  {look.label}"
                 gap = -0.05 if side == "right" else 0.05
                 axes.text(end + gap, y, label, ha=side, va="center", fontsize=7.5)
         for row, (first, last) in enumerate(bars):

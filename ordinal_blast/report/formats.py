@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 MISSING = "–"
+LONGEST_SLUG = 80  # characters; file systems take names of 255
 
 
 def number(value: float, digits: int = 3, sign: bool = False) -> str:
@@ -49,12 +50,12 @@ def listed(items: Sequence[str]) -> str:
 
 def quoted(name: str) -> str:
     """A name that a sentence would not hold together gets quotation marks."""
-    return f"“{name}”" if "," in name or " " in name else name
+    return f"“{name}”" if re.search(r"[\s,.;:]", name) or not name else name
 
 
 def extent(values: Iterable[int]) -> str:
-    """One value, or the range of several."""
-    low, high = min(values := list(values)), max(values)
+    """One value, or the range of several; `0` for none."""
+    low, high = min(values := list(values), default=0), max(values, default=0)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
@@ -71,4 +72,13 @@ def runs_of(values: Iterable[int]) -> str:
 
 def slug(name: str) -> str:
     """Lower-case letters, digits and dashes only: safe as a file name and an anchor."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:LONGEST_SLUG].strip("-") or "unnamed"
+
+
+def distinct(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken already; it is taken from now on."""
+    found, number = name, 2
+    while found in taken:
+        found, number = f"{name}-{number}", number + 1
+    taken.add(found)
+    return found

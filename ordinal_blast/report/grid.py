@@ -9,9 +9,9 @@ import numpy as np
 
 from ordinal_blast.evaluation import significance
 from ordinal_blast.evaluation.multiplicity import holm
-from ordinal_blast.report import figures
+from ordinal_blast.report import figures, pairing
 from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Part, Section, Table, Text
-from ordinal_blast.report.formats import count, interval, number, p_value
+from ordinal_blast.report.formats import count, extent, interval, listed, number, p_value, quoted
 from ordinal_blast.report.measures import PRIMARY, Measure, present, tested_share
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import same_examples
@@ -24,8 +24,9 @@ LEVEL = 0.05
 class Grid:
     """Scores float64 `[B, M]` per measure: a row per block, a column per variant that finished in every block.
 
-    A block is one hold-out, or one data set whose seeds share their test examples, averaged over the seeds.
-    `groups` are the data sets, the whole system's model of each task; `reference` is among the variants.
+    A block is one hold-out, or one data set whose seeds share their test examples, averaged over the seeds; of seeds,
+    those that all these variants finished. `groups` are the data sets, the whole system's model of each task;
+    `reference` is among the variants. `left_out` says which variants and measures are missing, and why.
     """
 
     groups: tuple[Group, ...]
@@ -33,6 +34,7 @@ class Grid:
     reference: str
     blocks: int
     scores: dict[Measure, np.ndarray]
+    left_out: str
 
     @property
     def holdouts(self) -> list[Group]:
@@ -49,29 +51,34 @@ def gather(studies: Sequence[Study]) -> Grid | None:
         return None
     if len(studies) == 1 and same_examples(groups[0]):
         return None
-    scores = {}
-    for measure in PRIMARY:
-        if all(measure in present(group, PRIMARY) for group in groups):
-            table = np.concatenate([_blocks(group, measure, variants) for group in groups])
-            if np.isfinite(table).all() and len(table) > 1:
-                scores[measure] = table
+    if not all(pairing.common(group.seeds, *variants) for group in groups):
+        return None
+    shared = [m for m in PRIMARY if all(m in present(group, PRIMARY) for group in groups)]
+    tables = {m: np.concatenate([_blocks(group, m, variants) for group in groups]) for m in shared}
+    scores = {measure: table for measure, table in tables.items() if np.isfinite(table).all() and len(table) > 1}
     if not scores:
         return None
+    everyone = dict.fromkeys(v for group in groups for v in group.variants)
+    absent = [quoted(v) for v in everyone if v not in variants]
+    undefined = [measure.label for measure in PRIMARY if measure not in scores]
+    left_out = f" Left out, not finished on every data set: {listed(absent)}." if absent else ""
+    left_out += f" Left out, undefined somewhere: {listed(undefined)}." if undefined else ""
     blocks = len(next(iter(scores.values())))
-    return Grid(tuple(groups), tuple(variants), reference, blocks, scores)
+    return Grid(tuple(groups), tuple(variants), reference, blocks, scores, left_out)
 
 
 def _blocks(group: Group, measure: Measure, variants: Sequence[str]) -> np.ndarray:
     """Scores `[B, M]` of one data set: a row per hold-out that every variant finished, or one row over all seeds."""
-    table = group.rows.pivot(index="seed", columns="variant", values=measure.key)[list(variants)].dropna()
-    return table.mean().to_numpy()[None] if same_examples(group) else table.to_numpy()
+    table = group.rows.pivot(index="seed", columns="variant", values=measure.key)[list(variants)]
+    table = table.loc[list(pairing.common(group.seeds, *variants))]
+    return table.mean(skipna=False).to_numpy()[None] if same_examples(group) else table.to_numpy()
 
 
-def sections(grid: Grid, key: str, studio: Studio) -> list[Section]:
+def sections(grid: Grid, studio: Studio) -> list[Section]:
     """Ranks with their diagrams, then every variant against the reference."""
     return [
-        Section(f"{key}-ranks", "Ranks", _ranks(grid, studio)),
-        Section(f"{key}-reference", f"Against {grid.reference}", _against(grid, studio)),
+        Section(studio.anchor("ranks"), "Ranks", _ranks(grid, studio)),
+        Section(studio.anchor("reference"), f"Against {grid.reference}", _against(grid, studio)),
     ]
 
 
@@ -85,15 +92,18 @@ def facts(grid: Grid) -> list[tuple[str, str]]:
 
 
 def _independence(grid: Grid) -> str:
-    """What the blocks are, and how independent."""
+    """What the blocks are, how independent, and what is left out."""
     opening = f"All variants are ranked in each of {count(grid.blocks, 'block')}"
+    used = [len(pairing.common(group.seeds, *grid.variants)) for group in grid.groups]
+    planned = [group.planned for group in grid.groups]
+    short = "" if used == planned else f" Seeds that all finished: {extent(used)} of {extent(planned)} planned."
     if not grid.holdouts:
-        return f"{opening}: a data set, its scores averaged over seeds."
+        return f"{opening}: a data set, its scores averaged over seeds.{short}{grid.left_out}"
     splits = grid.blocks - len(grid.groups) + len(grid.holdouts)
     return (
         f"{opening}; {splits} of them are hold-outs of {count(len(grid.holdouts), 'data set')}. Hold-outs of one data "
         "set share most of their training examples and are not independent, as the tests over blocks assume: their p "
-        "values are too small, and they speak of these data sets, not of others."
+        f"values are too small, and they speak of these data sets, not of others.{short}{grid.left_out}"
     )
 
 

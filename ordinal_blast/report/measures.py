@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.evaluation.rounding import difference, round_off
+from ordinal_blast.evaluation.significance import NO_INTERVAL, NO_TEST
+from ordinal_blast.report.formats import interval
 from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group
 
@@ -31,7 +35,8 @@ class Measure:
 
     def best(self, values: pd.Series) -> pd.Series:
         """True where a value is the best one (all of them on a tie); missing values never are."""
-        best = values.max() if self.higher else values.min()
+        known = values.dropna()
+        best = (known.max() if self.higher else known.min()) if len(known) else math.nan
         return pd.Series(np.isclose(values, best, rtol=0, atol=1e-12), index=values.index)
 
 
@@ -74,10 +79,21 @@ class Difference:
         """Whether the interval exists and leaves zero outside."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def interval(self) -> str:
+        """The interval in words, or why there is none."""
+        if len(self.values) > 1 and math.isnan(self.low):
+            return NO_TEST if self.mean else NO_INTERVAL
+        return interval(self.low, self.high)
 
-def over_seeds(group: Group, measure: Measure) -> pd.DataFrame:
-    """Mean, sample standard deviation (NaN for one seed) and number of seeds per variant, in plan order."""
-    by_variant = group.rows.groupby("variant", sort=False)[measure.key]
+
+def over_seeds(group: Group, measure: Measure, seeds: Collection[int] | None = None) -> pd.DataFrame:
+    """Mean, sample standard deviation (NaN for one seed) and number of seeds per variant, in plan order.
+
+    seeds: those that count, left out all that a variant finished. NaN where the measure is undefined with one of them.
+    """
+    rows = group.rows if seeds is None else group.rows[group.rows["seed"].isin(seeds)]
+    by_variant = rows.groupby("variant", sort=False)[measure.key]
     return pd.DataFrame(
         {
             "mean": by_variant.mean(skipna=False),
@@ -85,6 +101,12 @@ def over_seeds(group: Group, measure: Measure) -> pd.DataFrame:
             "seeds": by_variant.size(),
         }
     )
+
+
+def best_of(group: Group, measure: Measure) -> tuple[str, ...]:
+    """The variants with the best mean over the seeds that all finished; none where there are none, or no value."""
+    means = over_seeds(group, measure, group.common)["mean"]
+    return tuple(means.index[measure.best(means)])
 
 
 def present(group: Group, measures: tuple[Measure, ...]) -> list[Measure]:
@@ -97,7 +119,7 @@ def paired_interval(values: np.ndarray, level: float = LEVEL, shared: float = 0.
 
     shared: n_test / n_train where the values come from hold-outs of one data set (Nadeau & Bengio, 2003), else 0.
     """
-    if len(values) < 2 or np.ptp(values) < 1e-12:
+    if len(values) < 2 or np.ptp(values) <= round_off(values):
         return math.nan, math.nan
     error = np.std(values, ddof=1) * math.sqrt(1 / len(values) + shared)
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error
@@ -121,7 +143,8 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
         return []
     found = []
     for variant in group.rows["variant"].unique():
-        paired = (values[variant] - values[reference]).dropna().to_numpy()
+        both = values[[variant, reference]].dropna()
+        paired = difference(both[variant].to_numpy(), both[reference].to_numpy())
         if variant != reference and len(paired):
             low, high = paired_interval(paired, shared=test / train)
             found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))

@@ -7,28 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markupsafe
 import pandas as pd
 
-from ordinal_blast.report import grid, theme
+from ordinal_blast.report import folder, grid, joining, markup, theme
 from ordinal_blast.report.blocks import Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.examples import VERDICTS
-from ordinal_blast.report.formats import slug
+from ordinal_blast.report.formats import distinct, slug
+from ordinal_blast.report.names import visible
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.results import Study, load, rows
+from ordinal_blast.report.results import Study, rows
 from ordinal_blast.report.sections import facts, sections
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of one
 
 
 def write(run_dirs: Sequence[Path], out: Path, command: str) -> Path:
-    """Write `report.html`, `report.md`, `rows.csv` and `figures/` under `out`; returns the path of the page.
+    """Write `report.html`, `report.md`, `rows.csv`, `figures/` and their manifest to `out`; returns the page's path.
 
-    One chapter per run directory, in the order given, and one over all data sets or hold-outs; `command` is printed as
-    what made the page. The same inputs give the same bytes. Raises FileNotFoundError or ValueError for what is no run
-    directory.
+    One chapter per run directory, in the order given, those that may be compared in one, and one over all data sets or
+    hold-outs; `command` is printed as what made the page. The same inputs give the same bytes. Raises UserError for
+    what is no run directory, or holds files that do not belong together, and where `out` is not to be written to.
     """
-    studies = [load(run_dir) for run_dir in run_dirs]
-    if not studies:
-        raise ValueError("no run directory given: name at least one")
+    out = Path(out)
+    folder.check(out)
+    studies = joining.read(run_dirs)
     keys = _keys(studies)
     chapters = [
         {
@@ -43,13 +45,15 @@ def write(run_dirs: Sequence[Path], out: Path, command: str) -> Path:
     if found := grid.gather(studies):
         chapters.append(_together(found, studies))
     pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
-    out = Path(out)
-    _write_figures(pictures, out / "figures")
-    pd.concat([rows(study) for study in studies]).to_csv(out / "rows.csv", index=False, lineterminator="\n")
-    page = out / "report.html"
-    for path, template in ((page, "report.html.j2"), (out / "report.md", "report.md.j2")):
-        path.write_text(_environment().get_template(template).render(chapters=chapters), encoding="utf-8", newline="\n")
-    return page
+    pages = {
+        "report.html": _environment(markup.html).get_template("report.html.j2"),
+        "report.md": _environment(markup.markdown).get_template("report.md.j2"),
+    }
+    files = {f"figures/{picture.name}": picture.content for picture in pictures}
+    files["rows.csv"] = _csv(rows(*studies))
+    files |= {name: template.render(chapters=chapters).encode() for name, template in pages.items()}
+    folder.write(out, files)
+    return out / "report.html"
 
 
 def _together(found: grid.Grid, studies: Sequence[Study]) -> dict[str, Any]:
@@ -59,41 +63,40 @@ def _together(found: grid.Grid, studies: Sequence[Study]) -> dict[str, Any]:
         "name": "over all",
         "title": "Over all data sets and hold-outs",
         "facts": grid.facts(found),
-        "sections": grid.sections(found, key, Studio(key, studies[0])),
+        "sections": grid.sections(found, Studio(key, studies[0])),
     }
 
 
-def _environment() -> jinja2.Environment:
+def _environment(finalize: Any) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ordinal_blast.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.globals |= {"theme": theme, "verdicts": VERDICTS}
-    environment.filters |= {"cell": _markdown_cell, "breakable": _breakable}
+    environment.filters |= {"breakable": markup.breakable, "verbatim": markup.verbatim}
     return environment
 
 
-def _markdown_cell(text: str) -> markupsafe.Markup:
-    """Text that cannot break out of a Markdown table cell."""
-    return markupsafe.Markup(markupsafe.escape(" ".join(text.split())).replace("|", markupsafe.Markup("&#124;")))
+def _csv(table: pd.DataFrame) -> bytes:
+    """The rows as CSV; text that a spreadsheet would run as a formula starts with an apostrophe."""
+    return table.map(_text).to_csv(index=False, lineterminator="\n").encode()
 
 
-def _breakable(name: str) -> markupsafe.Markup:
-    """A name that may wrap after an underscore."""
-    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
 
 
 def _keys(studies: Iterable[Study]) -> list[str]:
     """A distinct anchor per study, from the name of its experiment."""
-    keys: list[str] = ["together"]  # the chapter over all
-    for study in studies:
-        name = slug(study.plan["experiment"])
-        keys.append(name if name not in keys else f"{name}-{len(keys)}")
-    return keys[1:]
+    taken = {"together"}  # the chapter over all
+    return [distinct(slug(study.plan["experiment"]), taken) for study in studies]
 
 
 def _pictures(blocks: Iterable[Block | Section]) -> Iterator[Picture]:
@@ -105,11 +108,3 @@ def _pictures(blocks: Iterable[Block | Section]) -> Iterator[Picture]:
                 yield from (example.picture for example in block.examples)
             case Details() | Part():
                 yield from _pictures(block.blocks)
-
-
-def _write_figures(pictures: Sequence[Picture], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in (*folder.glob("*.svg"), *folder.glob("*.png")):
-        stale.unlink()
-    for picture in pictures:
-        (folder / picture.name).write_bytes(picture.content)

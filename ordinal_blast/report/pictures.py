@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from ordinal_blast.report.blocks import Mark, Picture
+from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.results import Study
 from ordinal_blast.report.theme import COLOURS, Look, looks
 
@@ -15,6 +16,8 @@ class Studio:
     def __init__(self, key: str, study: Study) -> None:
         self.key = key
         self.looks: dict[str, Look] = looks(study.plan["variants"], study.reference)
+        self._names: set[str] = set()
+        self._anchors: set[str] = set()
         self._numbers = {variant: position for position, variant in enumerate(self.looks)}
 
     def number(self, variant: str) -> int:
@@ -26,9 +29,14 @@ class Studio:
         position = self.number(variant)
         return Mark(self.looks[variant].symbol, position and 1 + (position - 1) % len(COLOURS))
 
+    def anchor(self, name: str) -> str:
+        """An address on the page for a section of this study."""
+        return distinct(f"{self.key}-{slug(name)}", self._anchors)
+
     def picture(self, name: str, content: str | bytes, alt: str) -> Picture:
         """A figure: SVG as text, or PNG as bytes."""
         svg = isinstance(content, str)
         raw = content.encode() if svg else content
+        name = distinct(slug(name), self._names)
         address = f"data:image/{'svg+xml' if svg else 'png'};base64,{base64.b64encode(raw).decode()}"
         return Picture(f"{self.key}-{name}.{'svg' if svg else 'png'}", raw, address, alt)

@@ -1,4 +1,4 @@
-"""How well seed-averaged scores rank: ROC of "grade > k" and of outcome, compared by DeLong's test."""
+"""How well scores averaged over seeds rank: ROC of "grade > k" and of outcome, compared by DeLong's test."""
 
 from __future__ import annotations
 
@@ -10,33 +10,51 @@ import numpy as np
 
 from ordinal_blast.evaluation import roc
 from ordinal_blast.evaluation.multiplicity import holm
+from ordinal_blast.report import pairing
 from ordinal_blast.report.results import Cell, Group
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """One binary question of the test examples, `labels` bool `[N]`, and each variant's score `[N]` for it.
+    """One binary question of the test examples, `labels` bool `[N]`, and each variant's score `[N]` for it per seed.
 
     clusters `[N]`: whom each example comes from, where several come from one patient or treatment, else None.
+    planned: how many seeds each variant was to have.
     """
 
     name: str
     labels: np.ndarray
-    scores: dict[str, np.ndarray]
+    scores: dict[str, dict[int, np.ndarray]]
     clusters: np.ndarray | None
+    planned: int
+
+    def paired(self, variant: str, reference: str) -> tuple[int, ...]:
+        """The seeds that are averaged for a variant: those the reference finished too; its own where there are none."""
+        common = pairing.common(self.scores, variant, reference) if reference in self.scores else ()
+        return common or tuple(self.scores[variant])
+
+    def average(self, variant: str, seeds: Sequence[int]) -> np.ndarray:
+        """The variant's score averaged over these seeds, float64 `[N]`."""
+        return np.mean([self.scores[variant][seed] for seed in seeds], axis=0, dtype=np.float64)
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """AUC of one variant; its difference to the reference, DeLong's p and Holm's (NaN for the reference itself)."""
+    """AUC of one variant; its difference to the reference, DeLong's p and Holm's (NaN for the reference itself).
+
+    All over the same seeds, those that both finished; NaN too where there are none. degenerate: empty, or why there is
+    no test: the difference does not vary with the examples at all.
+    """
 
     variant: str
+    seeds: int
     auc: float
     difference: float
     low: float
     high: float
     p: float
     p_holm: float
+    degenerate: str
 
 
 def same_examples(group: Group) -> bool:
@@ -44,14 +62,14 @@ def same_examples(group: Group) -> bool:
 
     Hold-outs name their rows alike, and stratified ones even label them alike: the identity of the data tells.
     """
-    if len({cell.result["dataset"]["identity"] for cell in group.cells}) > 1:
+    if len({cell.data for cell in group.cells}) > 1:
         return False
     first, *others = (by_id(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
     return all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
 
 def thresholds(group: Group) -> list[Ranking]:
-    """One ranking per boundary between grades, "grade > k", scored by the expected grade averaged over seeds.
+    """One ranking per boundary between grades, "grade > k", scored by the expected grade.
 
     Empty where cells were tested on different examples; a boundary with fewer than two examples, or patients, on a side
     is left out.
@@ -67,7 +85,7 @@ def thresholds(group: Group) -> list[Ranking]:
 
 
 def outcome(groups: Sequence[Group]) -> Ranking | None:
-    """Fetal heartbeat ranked by the sum of the expected grades of one model's tasks, averaged over seeds.
+    """Fetal heartbeat ranked by the sum of the expected grades of one model's tasks.
 
     None where the outcome is not known, has fewer than two examples (or patients) of a kind, or where cells were tested
     on different examples. Variants without one of the tasks are left out.
@@ -89,25 +107,33 @@ def outcome(groups: Sequence[Group]) -> Ranking | None:
 def compare(ranking: Ranking, reference: str) -> list[Comparison]:
     """AUC of every variant, and DeLong's paired test against the reference with Holm's adjustment over variants.
 
+    Scores are averaged over the seeds that variant and reference both finished: a mean over more seeds ranks better.
     Where examples are clustered it is Obuchowski's (1997) form of the test.
     """
+    seeds = {variant: ranking.paired(variant, reference) for variant in ranking.scores}
+    averages = {variant: ranking.average(variant, each) for variant, each in seeds.items()}
     tests = {
-        variant: roc.delong_test(ranking.labels, scores, ranking.scores[reference], clusters=ranking.clusters)
-        for variant, scores in ranking.scores.items()
-        if reference in ranking.scores and variant != reference
+        variant: roc.delong_test(
+            ranking.labels, averages[variant], ranking.average(reference, common), clusters=ranking.clusters
+        )
+        for variant in ranking.scores
+        if variant != reference
+        and reference in ranking.scores
+        and (common := pairing.common(ranking.scores, variant, reference))
     }
-    adjusted = dict(zip(tests, holm(np.array([test.p_value for test in tests.values()])), strict=True))
+    adjusted = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
     return [
         Comparison(
             variant,
-            float(roc.auc(ranking.labels, scores)),
+            len(seeds[variant]),
+            float(roc.auc(ranking.labels, averages[variant])),
             *(
-                (float(test.difference), *map(float, test.ci), float(test.p_value), float(adjusted[variant]))
+                (test.difference, *test.ci, test.p_value, float(adjusted[variant]), test.degenerate)
                 if (test := tests.get(variant))
-                else (math.nan,) * 5
+                else (*(math.nan,) * 5, "")
             ),
         )
-        for variant, scores in ranking.scores.items()
+        for variant in ranking.scores
     ]
 
 
@@ -149,11 +175,16 @@ def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequenc
     if min(len(np.unique(independent[side])) for side in (labels, ~labels)) < 2:
         return None
     everywhere = [variant for variant in groups[0].variants if all(variant in group.variants for group in groups)]
-    scores = {variant: sum(_seed_average(group, variant) for group in groups)[known] for variant in everywhere}
-    return Ranking(name, labels, scores, clusters)
+    seeds = {variant: pairing.common({g.task: g.seeds[variant] for g in groups}) for variant in everywhere}
+    scores = {
+        variant: {seed: sum(_scores(group, variant, seed) for group in groups)[known] for seed in each}
+        for variant, each in seeds.items()
+        if each
+    }
+    return Ranking(name, labels, scores, clusters, groups[0].planned)
 
 
-def _seed_average(group: Group, variant: str) -> np.ndarray:
-    """The variant's expected grade, averaged over its seeds, float64 `[N]`, sorted by id."""
-    cells = [cell for cell in group.cells if cell.variant == variant]
-    return np.mean([by_id(cell, group.model, group.task, "scores")[0] for cell in cells], axis=0, dtype=np.float64)
+def _scores(group: Group, variant: str, seed: int) -> np.ndarray:
+    """The variant's expected grade with one seed, float64 `[N]`, sorted by id."""
+    cell = next(cell for cell in group.cells if (cell.variant, cell.seed) == (variant, seed))
+    return by_id(cell, group.model, group.task, "scores")[0].astype(np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.evaluation.rounding import difference
+from ordinal_blast.report import pairing
 from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
 from ordinal_blast.report.formats import count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
@@ -32,11 +33,15 @@ class Spread:
 
 @dataclasses.dataclass(frozen=True)
 class OverExamples:
-    """The reference's scores, every other variant minus it, over seeds that both finished, and what was drawn."""
+    """The reference's scores, every other variant minus it, over seeds that both finished, and what was drawn.
+
+    seeds: per variant, how many seeds that is.
+    """
 
     scores: dict[Measure, Spread]
     differences: dict[tuple[str, Measure], Spread]
     drawn: str
+    seeds: dict[str, int]
 
 
 def allowed(group: Group, reference: str) -> bool:
@@ -59,7 +64,6 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
     patients = patients_of(group)
     clusters = np.arange(known.sum()) if patients is None else patients
     cells = {(cell.variant, cell.seed): cell for cell in group.cells}
-    seeds = {variant: {seed for name, seed in cells if name == variant} for variant in group.variants}
 
     @functools.cache
     def resampled(variant: str, common: frozenset[int]) -> bootstrap.Resamples:
@@ -70,10 +74,10 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
     def spread(estimate: float, values: np.ndarray) -> Spread:
         return Spread(estimate, *bootstrap.limits(values, LEVEL))
 
-    own = resampled(reference, frozenset(seeds[reference]))
+    own = resampled(reference, frozenset(group.seeds[reference]))
     differences = {}
-    for variant in group.variants:
-        common = frozenset(seeds[variant] & seeds[reference])
+    shared = {variant: frozenset(pairing.common(group.seeds, variant, reference)) for variant in group.variants}
+    for variant, common in shared.items():
         if variant != reference and common:
             a, b = resampled(variant, common), resampled(reference, common)
             for m in measures:
@@ -83,6 +87,7 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
         {m: spread(own.estimates[m.key], own.values[m.key]) for m in measures},
         differences,
         count(len(clusters), "test example") if patients is None else f"{units(patients)}, whole",
+        {variant: len(common) for variant, common in shared.items()},
     )
 
 
@@ -111,4 +116,5 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
         f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered."
     )
     header = ["Variant", *(measure.heading for measure in measures)]
-    return [Part("Had other examples been tested", [Table(caption + omitted, header, lines)])]
+    short = pairing.fewer(found.seeds, group.planned)
+    return [Part("Had other examples been tested", [Table(caption + short + omitted, header, lines)])]

@@ -1,18 +1,16 @@
-"""What a run directory holds: its plan, its finished cells, and those that failed or are missing."""
+"""What a study holds: its plan, its finished cells, and those that failed or are missing."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.storage import read_json
-
-SCHEMA = 1
+from ordinal_blast.report import pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +22,11 @@ class Cell:
     seed: int
     result: Mapping[str, Any]
     predictions: Mapping[str, np.ndarray]
+
+    @property
+    def data(self) -> str:
+        """The identity of the data that the cell was made of: examples, labels, groups."""
+        return self.result["identity"]["data"]
 
     def of_test(self, model: str, task: str, field: str) -> np.ndarray:
         """One array `[N, ...]` of the test split."""
@@ -39,6 +42,7 @@ class Group:
     """One model on one task: the level at which variants are compared. `grades` are named worst first.
 
     `rows` are its test rows and `cells` the cells they come from: not every variant need have every model and task.
+    planned: how many seeds each variant was to have.
     """
 
     model: str
@@ -46,11 +50,22 @@ class Group:
     grades: tuple[str, ...]
     rows: pd.DataFrame
     cells: tuple[Cell, ...]
+    planned: int
 
     @property
     def variants(self) -> tuple[str, ...]:
         """The variants compared here, in the order of the plan."""
         return tuple(dict.fromkeys(cell.variant for cell in self.cells))
+
+    @property
+    def seeds(self) -> dict[str, tuple[int, ...]]:
+        """The seeds that each variant finished, ascending."""
+        return {v: tuple(sorted(c.seed for c in self.cells if c.variant == v)) for v in self.variants}
+
+    @property
+    def common(self) -> tuple[int, ...]:
+        """The seeds that every variant finished."""
+        return pairing.common(self.seeds)
 
     @property
     def title(self) -> str:
@@ -60,12 +75,17 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """One run directory. `failed` maps a cell to its error; `missing` lists cells without any outcome."""
+    """One run directory, or several that may stand in one table.
+
+    `failed` maps a cell to its error; `missing` lists cells without any outcome; `apart` says why other run directories
+    of the same report stand in other chapters.
+    """
 
     plan: Mapping[str, Any]
     cells: tuple[Cell, ...]
     failed: Mapping[str, str]
     missing: tuple[str, ...]
+    apart: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -117,43 +137,15 @@ class Study:
                 names[model, task],
                 table[(table["model"] == model) & (table["task"] == task) & (table["split"] == "test")],
                 tuple(cell for cell in self.cells if cell.tested(model, task)),
+                len(self.plan["seeds"]),
             )
             for model in reversed(self.models)
             for task in self.tasks(model)
         ]
 
 
-def load(run_dir: Path) -> Study:
-    """Read a run directory as its runner left it, finished or not.
-
-    Raises:
-        FileNotFoundError: no `plan.json`, or a finished cell without its predictions.
-        ValueError: a file of another schema.
-    """
-    run_dir = Path(run_dir)
-    path = run_dir / "plan.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: give the work directory of `ordinal-blast ablate` or `train`")
-    plan = _read(path)
-    cells, failed, missing = [], {}, []
-    for name in plan["cells"]:
-        folder = run_dir / "cells" / name
-        if (folder / "result.json").is_file():
-            cells.append(_cell(folder, name))
-        elif (folder / "error.txt").is_file():
-            failed[name] = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
-        else:
-            missing.append(name)
-    order = {variant: position for position, variant in enumerate(plan["variants"])}
-    unplanned = sorted({cell.variant for cell in cells} - set(order))
-    if unplanned:
-        raise ValueError(f"{path} does not list the variants {unplanned} found in cells/: plan and cells disagree")
-    cells.sort(key=lambda cell: (order[cell.variant], cell.seed, cell.name))
-    return Study(plan, tuple(cells), failed, tuple(missing))
-
-
-def rows(study: Study) -> pd.DataFrame:
-    """All result rows in long form, one per cell, model, task and split; one column per metric."""
+def rows(*studies: Study) -> pd.DataFrame:
+    """All result rows in long form, one per cell, model, task and split; one column per metric, NaN where undefined."""
     return pd.DataFrame(
         [
             {
@@ -161,35 +153,24 @@ def rows(study: Study) -> pd.DataFrame:
                 "cell": cell.name,
                 "variant": cell.variant,
                 "objective": cell.result["objective"]["name"],
-                "rule": cell.result["objective"]["rule"],
+                "rule": cell.result["objective"]["decides_by"],
                 "seed": cell.seed,
                 "model": row["model"],
                 "task": row["task"],
                 "split": row["split"],
                 "n": row["n"],
                 "num_classes": row["num_classes"],
-                "loss": row["loss"],
-                **{key: np.nan if value is None else float(value) for key, value in row["metrics"].items()},
+                "loss": _finite(row["loss"]),
+                **{key: _finite(value) for key, value in row["metrics"].items()},
                 "config_sha": cell.result["provenance"]["config_sha"],
             }
+            for study in studies
             for cell in study.cells
             for row in cell.result["rows"]
         ]
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if content.get("schema") != SCHEMA:
-        raise ValueError(f"{path} has schema {content.get('schema')}, this version reads {SCHEMA}: run the cell again")
-    return content
-
-
-def _cell(folder: Path, name: str) -> Cell:
-    result = _read(folder / "result.json")
-    path = folder / "predictions.npz"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing although the cell is finished: run the cell again")
-    with np.load(path, allow_pickle=False) as archive:
-        predictions = {key: archive[key] for key in archive.files}
-    return Cell(name, result["variant"], int(result["seed"]), result, predictions)
+def _finite(value: float | None) -> float:
+    """NaN for everything that is no number to compute with."""
+    return float(value) if value is not None and math.isfinite(value) else math.nan

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from ordinal_blast.report import answer, figures
+from ordinal_blast.report import answer, figures, pairing
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
+from ordinal_blast.report.caveats import caveats
 from ordinal_blast.report.comparison import group_section, ranking_blocks
 from ordinal_blast.report.examples import strip
 from ordinal_blast.report.formats import count, extent, listed, number, runs_of, seconds
@@ -19,13 +20,13 @@ from ordinal_blast.report.results import Study
 def sections(study: Study, key: str, command: str) -> list[Section]:
     """All sections of one study; `key` starts its anchors and figure names."""
     studio = Studio(key, study)
-    found = [_answer(study, key, studio)]
+    found = [_answer(study, studio)]
     if study.cells:
-        found += [group_section(study, group, key, studio) for group in study.groups()]
-        found += _outcome(study, key, studio)
-        found += [Section(f"{key}-examples", "Examples", [shown])] if (shown := strip(study, studio)) else []
-        found.append(_training(study, key, studio))
-    found.append(_provenance(study, key, command))
+        found += [group_section(study, group, studio) for group in study.groups()]
+        found += _outcome(study, studio)
+        found += [Section(studio.anchor("examples"), "Examples", [shown])] if (shown := strip(study, studio)) else []
+        found.append(_training(study, studio))
+    found.append(_provenance(study, studio, command))
     return found
 
 
@@ -43,18 +44,17 @@ def facts(study: Study) -> list[tuple[str, str]]:
     tested = [group.rows["n"] for group in study.groups()]
     found.append(("Test examples", extent(pd.concat(tested).tolist()) if tested else "0"))
     found.append(("Dataset", study.cells[0].result["dataset"]["name"]))
-    dice = [
-        cell.result["stages"]["cropper"]["dice_val"]
-        for cell in study.cells
-        if "cropper" in cell.result.get("stages", {})
-    ]
+    croppers = [cell.result.get("stages", {}).get("cropper", {}) for cell in study.cells]
+    dice = [value for cropper in croppers if (value := cropper.get("dice_val")) is not None]
     if dice:
-        found.append(("Cropper Dice", number(sum(dice) / len(dice))))
+        found.append(("Cropper Dice (validation)", number(sum(dice) / len(dice))))
     return found
 
 
-def _answer(study: Study, key: str, studio: Studio) -> Section:
+def _answer(study: Study, studio: Studio) -> Section:
     blocks: list[Block] = [Text(answer.lead(study))]
+    if study.apart:
+        blocks.append(Text(f"Not in one table with {'; nor with '.join(study.apart)}."))
     if study.failed or study.missing:
         blocks.append(
             Text(
@@ -65,9 +65,9 @@ def _answer(study: Study, key: str, studio: Studio) -> Section:
         )
     if study.cells:
         blocks.append(Bullets(answer.findings(study)))
-        blocks += [Text(note, note=True) for note in answer.caveats(study)]
+        blocks += [Text(note, note=True) for note in caveats(study)]
         blocks.append(_variants(study, studio))
-    return Section(f"{key}-answer", "Answer", blocks)
+    return Section(studio.anchor("answer"), "Answer", blocks)
 
 
 def _variants(study: Study, studio: Studio) -> Table:
@@ -80,7 +80,7 @@ def _variants(study: Study, studio: Studio) -> Table:
             [
                 Entry(objective["name"]),
                 Entry(options or "defaults"),
-                Entry(objective["rule"]),
+                Entry(objective["decides_by"]),
                 Entry(runs_of([cell.seed for cell in cells])),
             ],
             studio.mark(variant),
@@ -93,38 +93,41 @@ def _variants(study: Study, studio: Studio) -> Table:
     )
 
 
-def _outcome(study: Study, key: str, studio: Studio) -> list[Section]:
+def _outcome(study: Study, studio: Studio) -> list[Section]:
     blocks = [
         block
         for model in reversed(study.models)
         if (groups := [group for group in study.groups() if group.model == model]) and (ranking := outcome(groups))
         for block in ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
     ]
-    return [Section(f"{key}-outcome", "Outcome: fetal heartbeat", blocks)] if blocks else []
+    return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
 
 
-def _training(study: Study, key: str, studio: Studio) -> Section:
+def _training(study: Study, studio: Studio) -> Section:
     runs = {
         model: {variant: found for variant in study.variants if (found := _runs(study, model, variant))}
         for model in reversed(study.models)
     }
+    common = pairing.common({v: [cell.seed for cell in study.cells if cell.variant == v] for v in study.variants})
     comparable = [
         studio.picture(
             f"validation-qwk-{model}",
-            figures.validation_qwk(found, studio.looks, model.upper()),
+            figures.validation_qwk(shared, studio.looks, model.upper()),
             f"Validation QWK per epoch of the {model.upper()}, one line per variant.",
         )
         for model, found in runs.items()
-        if _has_qwk(found)
+        if _has_qwk(shared := {variant: _runs(study, model, variant, common) for variant in found})
     ]
     blocks: list[Block] = []
     if comparable:
-        blocks.append(Gallery("Validation QWK, mean over seeds: one scale for all variants.", comparable, "wide"))
+        planned = len(study.plan["seeds"])
+        over = "seeds" if len(common) == planned else f"the {len(common)} of {planned} planned seeds that all finished"
+        blocks.append(Gallery(f"Validation QWK, mean over {over}: one scale for all variants.", comparable, "wide"))
     for model, found in runs.items():
         pictures = [
             studio.picture(
                 f"training-{model}-{studio.number(variant)}",
-                figures.training(histories, studio.looks[variant], variant),
+                figures.training(histories, studio.looks[variant]),
                 f"Training and validation loss per epoch of the {model.upper()} with {variant}.",
             )
             for variant, histories in found.items()
@@ -141,26 +144,27 @@ def _training(study: Study, key: str, studio: Studio) -> Section:
                 "compare shapes only."
             )
             blocks.append(Gallery(caption, pictures))
-    return Section(f"{key}-training", "Training", blocks or [Text("No training history was stored.")])
+    return Section(studio.anchor("training"), "Training", blocks or [Text("No training history was stored.")])
 
 
 def _has_qwk(runs: Mapping[str, list[Mapping]]) -> bool:
-    """Whether there is a history, and every epoch of every variant has a validation QWK."""
+    """Whether every variant has a history, and every epoch of it a validation QWK."""
     lines = [line for found in runs.values() for run in found for line in run["history"]]
-    return bool(lines) and all(line.get("val_qwk") is not None for line in lines)
+    return bool(runs) and all(runs.values()) and all(line.get("val_qwk") is not None for line in lines)
 
 
-def _runs(study: Study, model: str, variant: str) -> list[Mapping]:
+def _runs(study: Study, model: str, variant: str, seeds: Collection[int] | None = None) -> list[Mapping]:
+    """The training of a model per seed, of these seeds alone where they are given."""
     return [
         run
         for cell in study.cells
-        if cell.variant == variant
+        if cell.variant == variant and (seeds is None or cell.seed in seeds)
         for run in cell.result["training"]
         if run["model"] == model and run["history"]
     ]
 
 
-def _provenance(study: Study, key: str, command: str) -> Section:
+def _provenance(study: Study, studio: Studio, command: str) -> Section:
     blocks: list[Block] = [
         Text("This page was made by"),
         Code(command),
@@ -177,7 +181,7 @@ def _provenance(study: Study, key: str, command: str) -> Section:
         ]
     else:
         blocks.append(Text("All planned cells finished."))
-    return Section(f"{key}-provenance", "Provenance", blocks)
+    return Section(studio.anchor("provenance"), "Provenance", blocks)
 
 
 def _dataset(study: Study) -> Table:
@@ -203,13 +207,13 @@ def _software(study: Study) -> Table:
     names = sorted({name for found in provenance for name in found["versions"]})
 
     def distinct(values: list[str]) -> Entry:
-        return Entry(", ".join(sorted(set(values))))
+        return Entry("; ".join(sorted(set(values))))
 
-    lines = [Line("device", [distinct([found["device"] for found in provenance])])]
+    lines = [Line("devices and threads", [distinct([found["device"] for found in provenance])])]
     lines += [Line(name, [distinct([found["versions"].get(name, "absent") for found in provenance])]) for name in names]
     wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"] if "shared_with" not in run)
     lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
-    return Table("Device and versions; several values mean that cells differ.", [], lines)
+    return Table("Devices, threads and versions; several values mean that cells differ.", [], lines)
 
 
 def _cells(study: Study) -> Table:

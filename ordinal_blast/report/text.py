@@ -6,22 +6,27 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from ordinal_blast.report import answer
+from ordinal_blast.report import answer, pairing
 from ordinal_blast.report.formats import count, extent, number
-from ordinal_blast.report.measures import PRIMARY, baseline, differences, over_seeds, present
-from ordinal_blast.report.results import Group, Study, load
+from ordinal_blast.report.joining import read
+from ordinal_blast.report.measures import PRIMARY, baseline, best_of, differences, over_seeds, present
+from ordinal_blast.report.names import labels, one_line, visible
+from ordinal_blast.report.results import Group, Study
 
 WIDTH = 100
+LONGEST = 48  # characters of a name
 
 
 def table(run_dirs: Sequence[Path]) -> str:
     """Mean ± s.d. over seeds per variant, model and task, with the answer above. Ends without a newline."""
-    return "\n\n\n".join(_study(load(run_dir)) for run_dir in run_dirs)
+    return visible("\n\n\n".join(_study(study) for study in read(run_dirs)))
 
 
 def _study(study: Study) -> str:
-    head = f"{study.plan['experiment']}: {study.plan['question']}\n{textwrap.fill(answer.lead(study), WIDTH)}"
-    blocks = [head, *(_group(study, group) for group in study.groups())]
+    name, question = one_line(study.plan["experiment"]), " ".join(study.plan["question"].split())
+    head = [answer.lead(study), *(f"Not in one table with {why}." for why in study.apart)]
+    head = "\n".join(textwrap.fill(sentence, WIDTH) for sentence in head)
+    blocks = [f"{name}: {question}\n{head}", *(_group(study, group) for group in study.groups())]
     if study.rivals:
         arrows = "; ▲ better or ▼ worse than the reference, 95 % interval over seeds excludes zero"
         blocks.append(f"* best mean of its column{arrows if len(study.seeds) > 1 else ''}")
@@ -35,18 +40,20 @@ def _group(study: Study, group: Group) -> str:
     measures = present(group, PRIMARY)
     columns = {measure: over_seeds(group, measure) for measure in measures}
     variants = group.variants
+    shown = labels(study.plan["variants"], LONGEST)
     cells: dict[str, list[str]] = {variant: [] for variant in variants}
     for measure, column in columns.items():
-        best = measure.best(column["mean"])
+        best = best_of(group, measure)
         told = {d.variant: d for d in differences(group, study.reference, measure) if d.excludes_zero}
         for variant in variants:
             line = column.loc[variant]
             spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
             arrow = " " if variant not in told else "▲" if (told[variant].mean > 0) == measure.higher else "▼"
-            cells[variant].append(f"{number(line['mean'])}{spread}{'*' if best[variant] else ' '}{arrow}")
+            cells[variant].append(f"{number(line['mean'])}{spread}{'*' if variant in best else ' '}{arrow}")
     trivial = baseline(group)
     rows = [
-        [variant + (" (reference)" if variant == study.reference else ""), *values] for variant, values in cells.items()
+        [shown[variant] + (" (reference)" if variant == study.reference else ""), *values]
+        for variant, values in cells.items()
     ]
     rows.append([f"always {trivial.grade}", *(f"{number(trivial.values[m.key])}" for m in measures)])
     seeds = int(group.rows.groupby("variant").size().max())
@@ -56,4 +63,6 @@ def _group(study: Study, group: Group) -> str:
     ]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [head, *rows]]
-    return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:]])
+    finished = {shown[variant]: len(seeds) for variant, seeds in group.seeds.items()}
+    short = pairing.fewer(finished, group.planned, "finished").strip()
+    return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:], *([short] if short else [])])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from ordinal_blast.report.names import labels
 
 PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#656d76", "#e4e7eb"
 DARK = {PAPER: "#161b22", INK: "#e6edf3", MUTED: "#9198a1", GRID: "#2d333b"}
@@ -31,6 +35,7 @@ SYSTEM_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', s
 
 SETTINGS = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "ordinal_blast",
     "font.family": ["DejaVu Sans"],
     "font.size": 8,
@@ -71,23 +76,25 @@ SETTINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """How one variant is drawn everywhere; `symbol` is its marker as text."""
+    """How one variant is drawn everywhere: `symbol` is its marker as text, `label` its name where room is short."""
 
     colour: str
     dark: str
     marker: str
     symbol: str
     dash: object
+    label: str
 
 
 def looks(variants: Sequence[str], reference: str) -> dict[str, Look]:
     """A look per variant of the plan, by position: the same colour in every figure, whichever cells finished."""
     rivals = [variant for variant in variants if variant != reference]
-    found = {reference: Look(*REFERENCE, *REFERENCE_MARK, REFERENCE_DASH)}
+    label = labels((reference, *rivals))
+    found = {reference: Look(*REFERENCE, *REFERENCE_MARK, REFERENCE_DASH, label[reference])}
     for position, variant in enumerate(rivals):
         turn, place = divmod(position, len(COLOURS))
         mark = MARKERS[(place + turn) % len(MARKERS)]
-        found[variant] = Look(*COLOURS[place], *mark, DASHES[turn % len(DASHES)])
+        found[variant] = Look(*COLOURS[place], *mark, DASHES[turn % len(DASHES)], label[variant])
     return found
 
 
@@ -96,9 +103,13 @@ def new(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def rc() -> matplotlib.RcParams:
+@contextlib.contextmanager
+def rc() -> Iterator[None]:
     """The context in which figures are drawn and saved."""
-    return matplotlib.rc_context(SETTINGS)
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        # The reader's fonts draw the text, not those that measure it here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from|Matplotlib currently does not support")
+        yield
 
 
 def svg(figure: Figure) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ordinal_blast import record
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.storage import write_json
 
 VARIANTS = (
     "cross_entropy",
@@ -25,6 +26,29 @@ VARIANTS = (
 def write_run():
     """The generator `_write_run`."""
     return _write_run
+
+
+@pytest.fixture(scope="session")
+def rewrite():
+    """`rewrite(folder, change)`: the cell as it were if `change(result, arrays)` had been so when it was written.
+
+    config: its configuration, where that is another one too.
+    """
+
+    def rewritten(folder, change, config=None):
+        result, arrays = record.read_result(folder), record.read_predictions(folder)
+        change(result, arrays)
+        if config:
+            write_json(folder / record.CONFIG, config)
+        record.write(folder, {key: value for key, value in result.items() if key != "digests"}, arrays)
+
+    return rewritten
+
+
+@pytest.fixture(scope="session")
+def reverse_examples():
+    """A change for `rewrite`: the test examples in the other order."""
+    return lambda _, arrays: arrays.update({key: each[::-1] for key, each in arrays.items() if "/test/" in key})
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +91,7 @@ def _write_run(
     groups = np.array([f"patient-{index // 2}" for index in range(n)])
     cells = {f"{v}-s{seed}": (variant, seed) for v, variant in enumerate(variants) for seed in seeds}
     plan = {
-        "schema": 1,
+        "schema": record.SCHEMA,
         "experiment": experiment,
         "question": "Does a loss that knows the order of the grades grade blastocysts better?",
         "reference": variants[0],
@@ -76,8 +100,7 @@ def _write_run(
         "cells": list(cells),
         "command": f"ordinal-blast ablate ablations/{experiment}.py --config configs/synthetic.py --workdir runs/x",
     }
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "plan.json").write_text(json.dumps(plan))
+    write_json(path / "plan.json", plan)
     for number, (name, (variant, seed)) in enumerate(cells.items()):
         tested = np.array([f"seed{seed}-{name}" for name in ids]) if resplit else ids
         folder = path / "cells" / name
@@ -110,7 +133,7 @@ def _write_run(
                             "n": int(known.sum()),
                             "num_classes": k,
                             "grades": list(grades),
-                            "metrics": {key: None if np.isnan(value) else value for key, value in summary.items()},
+                            "metrics": summary,
                             "loss": summary["log_loss"],
                         }
                     )
@@ -121,8 +144,8 @@ def _write_run(
         if frames:
             arrays["examples/frames"] = np.stack([_frame(index) for index in range(frames)])
             arrays["examples/ids"] = ids[:frames]
-        np.savez(folder / "predictions.npz", **arrays)
-        (folder / "result.json").write_text(json.dumps(_result(name, variant, seed, experiment, n, rows, training)))
+        write_json(folder / record.CONFIG, {"data": {"options": {"holdout": seed * resplit}}, "tasks": list(tasks)})
+        record.write(folder, _result(name, variant, seed, experiment, n, rows, training), arrays)
     return path
 
 
@@ -179,7 +202,6 @@ def _frame(index: int, size: int = 160) -> np.ndarray:
 
 def _result(name: str, variant: str, seed: int, experiment: str, n: int, rows: list, training: list) -> dict:
     return {
-        "schema": 1,
         "cell": name,
         "variant": variant,
         "seed": seed,
@@ -188,6 +210,7 @@ def _result(name: str, variant: str, seed: int, experiment: str, n: int, rows: l
             "name": variant.removesuffix("_median"),
             "options": {"power": 1.0} if variant.startswith("ordinal") else {},
             "rule": "median" if variant.endswith("_median") else "native",
+            "decides_by": "median" if variant.endswith("_median") else "mode",
             "fitted": {},
         },
         "dataset": {
@@ -199,12 +222,15 @@ def _result(name: str, variant: str, seed: int, experiment: str, n: int, rows: l
             "split": "80/10/10 by patient",
             "sizes": {"train": 3 * n, "val": n, "test": n},
         },
+        "identity": {"variant": variant, "data": "000000000000", "code": {"ordinal_blast/study/cell.py": "0123456789ab"}},
+        "class_weights": "none",
+        "warnings": [],
         "rows": rows,
         "training": training,
         "stages": {"cropper": {"dice_val": 0.96}},
         "provenance": {
             "versions": {"python": "3.11.9", "jax": "0.10.2", "ordinal_blast": "0.1.0"},
-            "device": "cpu x 4",
+            "device": "1 x cpu (x86_64), 4 threads",
             "config_sha": f"{seed:08x}",
         },
     }

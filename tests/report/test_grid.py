@@ -13,7 +13,7 @@ from ordinal_blast import report
 from ordinal_blast.report import figures, grid
 from ordinal_blast.report.formats import number
 from ordinal_blast.report.measures import PRIMARY, differences
-from ordinal_blast.report.results import load
+from ordinal_blast.report.reading import load
 
 ACCURACY = PRIMARY[0]
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from ordinal_blast.report import measures
 from ordinal_blast.report.measures import PRIMARY, SECONDARY, Measure
-from ordinal_blast.report.results import load
+from ordinal_blast.report.reading import load
 
 ACCURACY, MSE, MAE, QWK = PRIMARY
 

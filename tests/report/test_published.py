@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from ordinal_blast import report
 from ordinal_blast.report import published
-from ordinal_blast.report.results import load
+from ordinal_blast.report.reading import load
 
 
 @pytest.fixture
-def beside(write_run, tmp_path):
+def beside(write_run, rewrite, tmp_path):
     """`beside(values)`: a run whose configuration carried these published values, and its only group."""
 
     def made(values):
         run = write_run(tmp_path / "run", variants=("a", "b"), models=("mlp",), tasks=("grade",), n=60, epochs=2)
-        for file in run.glob("cells/*/result.json"):
-            result = json.loads(file.read_text())
-            result["published"] = {"source": "Someone 2020", "values": values}
-            file.write_text(json.dumps(result))
+        published = {"source": "Someone 2020", "values": values}
+        for folder in run.glob("cells/*"):
+            rewrite(folder, lambda result, _: result.update(published=published))
         return run, load(run).groups()[0]
 
     return made

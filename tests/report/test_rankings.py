@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from ordinal_blast.evaluation import roc
 from ordinal_blast.report import rankings
-from ordinal_blast.report.results import load
+from ordinal_blast.report.reading import load
 
 
 def area(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -56,7 +54,7 @@ def test_outcome_sums_the_expected_grades(write_run, tmp_path):
     known = heartbeat >= 0
     for number, variant in enumerate(study.variants):
         total = averaged(run, number, "rnn/test/icm/scores") + averaged(run, number, "rnn/test/te/scores")
-        np.testing.assert_allclose(ranking.scores[variant], total[known], rtol=1e-12)
+        np.testing.assert_allclose(ranking.average(variant, (0, 1, 2)), total[known], rtol=1e-12)
     np.testing.assert_array_equal(ranking.labels, heartbeat[known] == 1)
     patients = np.flatnonzero(known) // 2  # by id, as the ids are in order
     np.testing.assert_array_equal(ranking.clusters[:, None] == ranking.clusters, patients[:, None] == patients)
@@ -69,27 +67,20 @@ def test_other_examples_per_seed_are_not_averaged(write_run, tmp_path):
     assert rankings.outcome(study.groups()) is None
 
 
-def test_other_data_with_rows_of_the_same_names_and_labels_are_other_examples(write_run, tmp_path):
+def test_other_data_with_rows_of_the_same_names_and_labels_are_other_examples(write_run, rewrite, tmp_path):
     run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
     assert rankings.same_examples(load(run).groups()[0])
     for name in ("0-s1", "1-s1"):  # the second hold-out of the same table, stratified and named like the first
-        file = run / "cells" / name / "result.json"
-        result = json.loads(file.read_text())
-        result["dataset"]["identity"] = "111111111111"
-        file.write_text(json.dumps(result))
+        config = {"data": {"options": {"holdout": 1}}, "tasks": ["icm"]}
+        rewrite(run / "cells" / name, lambda result, _: result["identity"].update(data="111111111111"), config)
     group = load(run).groups()[0]
     assert not rankings.same_examples(group)
     assert rankings.thresholds(group) == []
 
 
-def test_the_order_of_examples_does_not_matter(write_run, tmp_path):
+def test_the_order_of_examples_does_not_matter(write_run, rewrite, reverse_examples, tmp_path):
     run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
     before = rankings.thresholds(load(run).groups()[0])
-    path = run / "cells" / "1-s1" / "predictions.npz"
-    arrays = dict(np.load(path))
-    for key, array in arrays.items():
-        if key.startswith("rnn/test/"):
-            arrays[key] = array[::-1]
-    np.savez(path, **arrays)
+    rewrite(run / "cells" / "1-s1", reverse_examples)
     for old, new in zip(before, rankings.thresholds(load(run).groups()[0]), strict=True):
-        np.testing.assert_array_equal(old.scores["b"], new.scores["b"])
+        np.testing.assert_array_equal(old.average("b", (0, 1)), new.average("b", (0, 1)))

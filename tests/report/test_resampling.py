@@ -9,7 +9,7 @@ from ordinal_blast import report
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.report import resampling
 from ordinal_blast.report.measures import PRIMARY, differences, over_seeds
-from ordinal_blast.report.results import load
+from ordinal_blast.report.reading import load
 
 MAE = next(measure for measure in PRIMARY if measure.key == "mae")
 
@@ -41,14 +41,14 @@ def test_differences_are_of_seeds_that_both_finished(write_run, tmp_path):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_patients_or_single_examples_are_drawn(write_run, tmp_path, shared):
+def test_patients_or_single_examples_are_drawn(write_run, rewrite, tmp_path, shared):
     run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=80)
     files = [run / "cells" / f"{v}-s0" / "predictions.npz" for v in (0, 1)]
     arrays = [dict(np.load(file)) for file in files]
     known = arrays[0]["rnn/test/icm/labels"] >= 0
     if not shared:
-        for file, content in zip(files, arrays, strict=True):
-            np.savez(file, **{key: value for key, value in content.items() if key != "rnn/test/groups"})
+        for file in files:
+            rewrite(file.parent, lambda _, arrays: arrays.pop("rnn/test/groups"))
     units = arrays[0]["rnn/test/groups"][known] if shared else np.arange(known.sum())
     base, rival = (
         bootstrap.resample(
@@ -69,24 +69,22 @@ def test_patients_or_single_examples_are_drawn(write_run, tmp_path, shared):
     assert found.drawn == ("40 patients or treatments, whole" if shared else f"{known.sum()} test examples")
 
 
-def test_the_order_of_examples_does_not_matter(write_run, tmp_path):
+def test_the_order_of_examples_does_not_matter(write_run, rewrite, reverse_examples, tmp_path):
     run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
     before = over(load(run).groups()[0], "a")
     for name in ("0-s0", "1-s1"):
-        path = run / "cells" / name / "predictions.npz"
-        arrays = {key: array[::-1] if key.startswith("rnn/test/") else array for key, array in np.load(path).items()}
-        np.savez(path, **arrays)
+        rewrite(run / "cells" / name, reverse_examples)
     assert over(load(run).groups()[0], "a") == before
 
 
-def test_silent_where_nothing_may_be_drawn(write_run, tmp_path):
+def test_silent_where_nothing_may_be_drawn(write_run, rewrite, tmp_path):
     run = write_run(tmp_path / "run", seeds=(0, 1), models=("rnn",), n=40, resplit=True)
     assert not any(over(group, "cross_entropy") for group in load(run).groups())
     run = write_run(tmp_path / "other", seeds=(0,), models=("rnn",), n=40, missing=("0-s0",))
     assert not any(over(group, "cross_entropy") for group in load(run).groups())
     run = write_run(tmp_path / "one", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=40)
-    for file in run.glob("cells/*/predictions.npz"):
-        np.savez(file, **(dict(np.load(file)) | {"rnn/test/groups": np.full(40, "one patient")}))
+    for folder in run.glob("cells/*"):
+        rewrite(folder, lambda _, arrays: arrays.update({"rnn/test/groups": np.full(40, "one patient")}))
     assert over(load(run).groups()[0], "a") is None
     text = (report.write([run], tmp_path / "report", "c").parent / "report.md").read_text()
     assert "Had other examples been tested" not in text

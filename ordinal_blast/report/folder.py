@@ -1,0 +1,85 @@
+"""The folder of a report: files made here before are replaced, anything else in it stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ordinal_blast.errors import UserError
+from ordinal_blast.storage import read_json, write_json
+
+MANIFEST = "manifest.json"
+GENERATOR = "ordinal_blast report"
+_FIXED = ("report.html", "report.md", "rows.csv")
+_OURS = re.compile(r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|png)")
+_FIRST_VERSION = '<p class="brand">ordinal_blast</p>'  # of pages written before there was a manifest
+
+
+def check(out: Path) -> None:
+    """Raise UserError where a report may not be written to `out`: no folder, or one with somebody else's report."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"--out {out} is a file: give a folder")
+        _made_before(out, _FIXED)
+    except OSError as error:
+        raise _refused(out, error) from error
+
+
+def write(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files, by name relative to `out`, and delete what an earlier report left there and this one lacks.
+
+    The manifest lists every file before it is written and until it is deleted, so that a report that was killed is
+    recognised and replaced by the next one.
+    """
+    try:
+        old = _made_before(out, files)
+        out.mkdir(parents=True, exist_ok=True)
+        _note(out, {*old, *files})
+        for name, content in files.items():
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_bytes(content)
+        for name in old - set(files):
+            (out / name).unlink(missing_ok=True)
+        _note(out, files)
+    except OSError as error:
+        raise _refused(out, error) from error
+
+
+def _note(out: Path, names: Iterable[str]) -> None:
+    for stale in out.glob(f".{MANIFEST}.*"):  # of a report that was killed while it wrote its manifest
+        stale.unlink()
+    write_json(out / MANIFEST, {"made_by": GENERATOR, "files": sorted(names)})
+
+
+def _made_before(out: Path, wanted: Iterable[str]) -> set[str]:
+    """Files in `out` that this program made; raises UserError where one that is wanted belongs to somebody else."""
+    known = _listed(out)
+    foreign = [name for name in wanted if name not in known and (out / name).exists()]
+    if not known:
+        foreign += [f"figures/{path.name}" for path in sorted((out / "figures").glob("*"))]
+    if foreign:
+        raise UserError(
+            f"{out} holds {foreign[0]}, which no report of this program lists as its own: "
+            "give another --out, or move it away"
+        )
+    return known
+
+
+def _listed(out: Path) -> set[str]:
+    """The files of the manifest or, of a report from before there was one, those that its pages name."""
+    manifest, page, text = (out / name for name in (MANIFEST, "report.html", "report.md"))
+    if manifest.exists():
+        content = read_json(manifest)
+        names = content.get("files") if isinstance(content, dict) and content.get("made_by") == GENERATOR else None
+        if not isinstance(names, list) or not all(isinstance(name, str) and _OURS.fullmatch(name) for name in names):
+            raise UserError(f"{manifest} is not the list of files of a report: give another --out, or move it away")
+        return set(names)
+    if not (page.is_file() and text.is_file() and _FIRST_VERSION.encode() in page.read_bytes()):
+        return set()
+    linked = re.findall(r'<img src="(figures/[^"]+)"', text.read_text(encoding="utf-8", errors="replace"))
+    return {*_FIXED, *(name for name in linked if _OURS.fullmatch(name))}
+
+
+def _refused(out: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write the report to {out}: {error.strerror or error}; give another --out")
