@@ -222,7 +222,11 @@ def _result(name: str, variant: str, seed: int, experiment: str, n: int, rows: l
             "split": "80/10/10 by patient",
             "sizes": {"train": 3 * n, "val": n, "test": n},
         },
-        "identity": {"variant": variant, "data": "000000000000", "code": {"ordinal_blast/study/cell.py": "0123456789ab"}},
+        "identity": {
+            "variant": variant,
+            "data": "000000000000",
+            "code": {"ordinal_blast/study/cell.py": "0123456789ab"},
+        },
         "class_weights": "none",
         "warnings": [],
         "rows": rows,
