@@ -137,9 +137,13 @@ def grade(given: Any) -> int:
     """Grade images or recordings with a trained run."""
     from ordinal_blast.study import grading
 
-    graded = grading.grade(given.run_dir, given.inputs)
-    print(json.dumps(graded, indent=1) if given.json else grading.text(graded))
-    return 0
+    refused: list[UserError] = []
+    graded = grading.grade(given.run_dir, given.inputs, trust=given.trust, refuse=refused.append)
+    if graded or given.json:
+        print(json.dumps(graded, indent=1) if given.json else grading.text(graded))
+    for error in refused:
+        print(f"ordinal-blast: {error}", file=sys.stderr)
+    return 1 if refused else 0
 
 
 def bench(given: Any) -> int:
@@ -261,7 +265,14 @@ def _parser() -> argparse.ArgumentParser:
 
     added = verb("grade", grade, "ordinal-blast grade --run runs/retina/cells/cross_entropy-s0 eye.png")
     added.add_argument("--run", dest="run_dir", type=Path, required=True, help="a finished cell")
-    added.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="images, or .npz recordings")
+    added.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="images, folders of images, .npz recordings"
+    )
+    text = (
+        "a run may name a loss from outside this package: import and run that code, from FOLDER or as installed; "
+        "without this nothing that a run names is imported, not even from the current directory"
+    )
+    added.add_argument("--trust", type=Path, metavar="FOLDER", help=text)
     added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("bench", bench, "ordinal-blast bench --json")

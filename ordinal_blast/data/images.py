@@ -58,11 +58,11 @@ def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
     """The photograph as training images of `shape` (H, W, C): untouched where it has that shape.
 
     Grey from colour by ITU-R 601, colour from grey by repetition; the largest middle part of the shape's proportions,
-    resized with antialiasing. Raises ValueError where C is neither 1 nor 3.
+    resized with antialiasing. Raises UserError where C is neither 1 nor 3.
     """
     height, width, channels = shape
     if channels not in (1, 3):
-        raise ValueError(f"the run reads images of {channels} channels, and image files have 1 or 3")
+        raise UserError(f"the run reads images of {channels} channels, and image files have 1 or 3")
     pixels, notes = photograph
     if pixels.shape[-1] != channels:
         pixels = _pixels(_picture(pixels).convert("L" if channels == 1 else "RGB"))

@@ -209,14 +209,15 @@ def _slots(config: Any, dataset: Dataset, hours: np.ndarray) -> np.ndarray:
     hpi, frames = dataset.columns["hpi"], config.frames
     times = np.broadcast_to(hours, (len(dataset), len(hours)))
     if frames.cnn_time != "tMEB":
-        at = dataset.columns["tA"] if frames.cnn_time == "tA" else np.full(len(dataset), _hour(frames.cnn_time))
+        at = dataset.columns["tA"] if frames.cnn_time == "tA" else np.full(len(dataset), hour(frames.cnn_time))
         if 0.0 not in frames.time_shifts_h:
             raise UsageError("frames.time_shifts_h must hold 0.0: evaluation looks at the CNN's time itself")
         times = np.concatenate([times, at[:, None] + np.asarray(frames.time_shifts_h)], axis=1)
     return np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
 
 
-def _hour(text: str) -> float:
+def hour(text: str) -> float:
+    """The hour that `frames.cnn_time` names; raises UsageError where it names none."""
     try:
         return float(text)
     except ValueError as error:

@@ -271,5 +271,5 @@ def test_grey_and_colour_become_each_other():
     np.testing.assert_array_equal(images.fit(grey, (16, 16, 3)).pixels, np.repeat(RAMP[..., None], 3, axis=-1))
     back = images.fit(images.fit(grey, (16, 16, 3)), (16, 16, 1))
     np.testing.assert_array_equal(back.pixels, grey.pixels)
-    with pytest.raises(ValueError, match="images of 2 channels"):
+    with pytest.raises(UserError, match="images of 2 channels"):
         images.fit(grey, (16, 16, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.data import catalog, store, timelapse
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UsageError
 from ordinal_blast.study import configuration, grading, grid, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
@@ -120,16 +120,6 @@ def test_a_recording_is_graded_as_the_run_graded_it(root, overrides, tmp_path):
     graded = {line["task"]: line for line in grading.grade(root / "cells/a-s0", [file])}
     assert graded["icm"]["model"] == "rnn"
     np.testing.assert_allclose(list(graded["icm"]["probs"].values()), probs, rtol=1e-3, atol=1e-5)
-
-
-def test_bad_recordings_are_refused(root, tmp_path):
-    file = tmp_path / "embryo.npz"
-    np.savez(file, frames=np.zeros((2, 32, 32, 3), np.uint8), hpi=np.zeros(2))
-    with pytest.raises(UserError, match="a recording is an npz with frames, hpi and planes"):
-        grading.grade(root / "cells/a-s0", [file])
-    np.savez(file, frames=np.zeros((2, 32, 32, 3), np.uint8), hpi=np.zeros(3), planes=[0.0, 1.0, 2.0])
-    with pytest.raises(UserError, match=r"frames must be uint8 \[T, H, W, F\]"):
-        grading.grade(root / "cells/a-s0", [file])
 
 
 def test_a_chain_that_the_data_cannot_feed_is_refused(overrides, tmp_path):

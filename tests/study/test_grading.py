@@ -1,0 +1,292 @@
+"""`grade` does what `train` did, on a run's own examples; what it cannot grade it refuses in one line."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordinal_blast import cli
+from ordinal_blast.data import catalog, store
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.study import configuration, grading, grid, runner, session
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+OWN_LOSS = '''import jax
+
+def f(logits, labels):
+    """Cross-entropy."""
+    return -jax.nn.log_softmax(logits)[jax.numpy.arange(len(labels)), labels]
+'''
+
+
+def run_of(folder, variants, config):
+    (folder / "question.py").write_text(f'"""A question?"""\ndef variants():\n    yield from {variants!r}\n')
+    plan = grid.ablation(str(folder / "question.py"), config, 1)
+    assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
+    return folder / "run" / "cells"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, tiny_overrides):
+    """`pictures(shape, variants)`: the cells of a run on images of this shape, and the files of its test images."""
+
+    def make(shape, variants):
+        folder = tmp_path_factory.mktemp("pictures")
+        rng = np.random.default_rng(0)
+        arrays = {}
+        for split, count in (("train", 30), ("val", 12), ("test", 12)):
+            labels = rng.choice(3, count, p=(0.5, 0.3, 0.2))
+            light = 70 + 60 * labels.reshape(-1, *[1] * len(shape)) + rng.normal(0, 40, (count, *shape))
+            arrays |= {f"{split}_images": np.clip(light, 0, 255).astype(np.uint8), f"{split}_labels": labels}
+        np.savez(folder / "tiny.npz", **arrays)
+        overrides = {"data.root": str(folder), "data.cache": str(folder / "cache"), "cnn.training.epochs": 1}
+        config = configuration.load("configs/retinamnist.py", tiny_overrides | overrides)
+        cells = run_of(folder, variants, config)
+        files = [folder / f"{number:02}.png" for number in range(12)]
+        for file, image in zip(files, arrays["test_images"], strict=True):
+            Image.fromarray(image).save(file)
+        return cells, files
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def wide(pictures):
+    weighted = {"class_weights": "inverse_frequency", "objective.name": "cross_entropy"}
+    return pictures(
+        (10, 20, 3),
+        [
+            ("mode", {"objective.name": "cross_entropy"}),
+            ("median", {"objective.name": "cross_entropy", "objective.rule": "median"}),
+            ("corrected", {**weighted, "objective.correct_weights": True}),
+        ],
+    )
+
+
+def assert_as_the_run(graded, cell, model, task="grade", count=None):
+    with np.load(cell / "predictions.npz") as saved:
+        grades, probs = (saved[f"{model}/test/{task}/{field}"][:count] for field in ("grades", "probs"))
+    lines = [line for line in graded if line["task"] == task]
+    assert [line["model"] for line in lines] == [model] * len(lines)
+    assert [list(line["probs"]).index(line["grade"]) for line in lines] == grades.tolist()
+    np.testing.assert_allclose([list(line["probs"].values()) for line in lines], probs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mode", "median", "corrected"])
+def test_images_that_are_not_square_are_graded_as_the_run_graded_them(wide, name):
+    cells, files = wide
+    graded = grading.grade(cells / f"{name}-s0", files)
+    assert_as_the_run(graded, cells / f"{name}-s0", "cnn")
+    assert {line["decides_by"] for line in graded} == {"median" if name == "median" else "mode"}
+    assert all(line["notes"] == [] for line in graded)
+
+
+def test_grey_images_are_graded_as_the_run_graded_them(pictures):
+    cells, files = pictures((20, 10), [("ce", {"objective.name": "cross_entropy"})])
+    assert_as_the_run(grading.grade(cells / "ce-s0", files), cells / "ce-s0", "cnn")
+
+
+def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wide):
+    cells, _ = wide
+    assert not (cells / "median-s0" / "checkpoints").exists()
+    assert json.loads((cells / "median-s0" / "result.json").read_text())["training"][0]["shared_with"] == "mode-s0"
+
+
+def test_depth_and_alpha_change_no_grade(wide, tmp_path):
+    cells, files = wide
+    image = np.asarray(Image.open(files[0]).convert("L"))
+    forms = {
+        "8.png": image,
+        "16.png": image.astype(np.uint16) * 257,
+        "12.png": np.round(image * (4095 / 255)).astype(np.uint16),
+        "float.tif": (image / 255).astype(np.float32),
+        "alpha.png": np.dstack([image, image, image, np.full_like(image, 255)]),
+    }
+    for name, values in forms.items():
+        Image.fromarray(values).save(tmp_path / name)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(image))).save(tmp_path / "turned.png", exif=exif)
+    graded = grading.grade(cells / "mode-s0", [tmp_path / name for name in (*forms, "turned.png")])
+    assert len({json.dumps(line["probs"]) for line in graded}) == 1
+    assert [len(line["notes"]) for line in graded] == [0, 1, 1, 0, 0, 1]
+    assert "note: read as 12 bits" in grading.text(graded)
+
+
+def test_a_folder_is_graded_image_by_image_and_a_corrupt_file_costs_only_itself(wide, tmp_path, capsys):
+    cells, files = wide
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for file in files[:3]:
+        shutil.copy(file, folder)
+    (folder / "labels.csv").write_text("00.png,1\n")
+    (folder / "01.png").write_bytes(files[1].read_bytes()[:100])
+    os.mkfifo(folder / "pipe.png")
+    assert cli.main(["grade", "--run", str(cells / "mode-s0"), str(folder), str(tmp_path / "no.png"), "--json"]) == 1
+    printed = capsys.readouterr()
+    assert [line["input"] for line in json.loads(printed.out)] == [str(folder / "00.png"), str(folder / "02.png")]
+    refused = printed.err.splitlines()
+    assert len(refused) == 3
+    for line, name in zip(refused, ("folder/01.png", "folder/pipe.png", "no.png"), strict=True):
+        assert line.startswith(f"ordinal-blast: cannot read the image {tmp_path / name}: ")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(UserError, match=r"bare holds nothing to grade: no file ends in .png, .jpg"):
+        grading.grade(cells / "mode-s0", [tmp_path / "bare"])
+
+
+def test_a_recording_for_a_run_of_single_images_is_refused(wide, tmp_path):
+    with pytest.raises(UserError, match=r"is a recording, but .* grades single images"):
+        grading.grade(wide[0] / "mode-s0", [tmp_path / "embryo.npz"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda cell: (cell / "config.json").unlink(), "config.json is missing"),
+        (lambda cell: (cell / "config.json").write_text("{}"), "config.json is not what its cell wrote"),
+        (lambda cell: (cell / "result.json").write_text('{"schema": 1, "rows"'), "cannot read .*result.json"),
+        (lambda cell: (cell / "result.json").write_text("[]"), "result.json"),
+        (lambda cell: shutil.rmtree(cell / "checkpoints"), "holds no trained model"),
+        (lambda cell: shutil.rmtree(next((cell / "checkpoints" / "best").iterdir())), "holds no trained model"),
+    ],
+)
+def test_a_damaged_run_is_one_line(wide, tmp_path, damage, why):
+    cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
+    damage(cell)
+    with pytest.raises(UserError, match=why) as refused:
+        grading.grade(cell, wide[1])
+    assert "\n" not in str(refused.value)
+
+
+def rewritten(cell, config=lambda config: None, result=lambda result: None):
+    """The cell as another version may have left it: the digests fit, the content does not."""
+    from ordinal_blast import record
+    from ordinal_blast.storage import read_json, read_npz, write_json
+
+    settings, found = read_json(cell / "config.json"), read_json(cell / "result.json")
+    config(settings)
+    del found["digests"]
+    result(found)
+    write_json(cell / "config.json", settings)
+    record.write(cell, found, read_npz(cell / "predictions.npz"))
+
+
+def test_a_run_of_another_version_or_another_network_is_one_line(wide, tmp_path):
+    for number, (change, why) in enumerate(
+        (
+            ({"config": lambda config: config.pop("cnn")}, "holds no run that this version can read"),
+            ({"config": lambda config: config["objective"].pop("rule")}, "holds no run that this version can read"),
+            ({"result": lambda result: result.pop("inputs")}, "holds no run that this version can read"),
+            ({"result": lambda result: result.update(rows=3)}, "holds no run that this version can read"),
+            ({"config": lambda config: config["cnn"]["model"].update(exit=[8, 8, 8, 9])}, "cannot read the checkpoint"),
+        )
+    ):
+        cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / f"{number}" / "cells" / "mode-s0")
+        rewritten(cell, **change)
+        with pytest.raises(UserError, match=why) as refused:
+            grading.grade(cell, wide[1])
+        assert "\n" not in str(refused.value)
+
+
+def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ran = tmp_path / "ran"
+    (elsewhere / "a_loss_of_mine.py").write_text(f"open({str(ran)!r}, 'w').close()\n{OWN_LOSS}")
+    cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
+    rewritten(cell, config=lambda config: config["objective"].update(name="a_loss_of_mine:f"))
+    monkeypatch.chdir(elsewhere)  # where it lies is not enough
+    with pytest.raises(UsageError, match=r"loss is a_loss_of_mine:f, code from outside .* give --trust FOLDER"):
+        grading.grade(cell, wide[1])
+    assert not ran.exists()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"cannot import the run's loss a_loss_of_mine:f from {tmp_path} or the inst"):
+        grading.grade(cell, wide[1], trust=tmp_path)
+    with pytest.raises(UsageError, match="there is no such folder"):
+        grading.grade(cell, wide[1], trust=tmp_path / "nowhere")
+    assert_as_the_run(grading.grade(cell, wide[1], trust=elsewhere), cell, "cnn")
+    assert ran.exists()
+
+
+@pytest.fixture(scope="module")
+def wells(tmp_path_factory):
+    """The cells of a run whose CNN looks at recordings at three times, and `record(row, **more)` that saves one."""
+    folder = tmp_path_factory.mktemp("wells")
+    config = configuration.load(
+        "configs/demo.py",
+        {f"{link}.training.epochs": 1 for link in ("cropper", "cnn")}
+        | {
+            "devices": 1,
+            "chain": ("cropper", "cnn"),
+            "data.cache": str(folder / "cache"),
+            "data.options.embryos": 24,
+            "data.options.size": 32,
+            "data.options.hours": (94.5, 103.0, 112.0, 119.0),
+            "data.options.empty_share": 0.1,
+            "frames.start_hpi": 95.0,
+            "frames.stop_hpi": 119.5,
+            "frames.step_h": 3.5,
+            "frames.size": 16,
+            "cropper.size": 16,
+            "cropper.model.widths": (4, 4),
+            "cnn.model.stem": (4, 4),
+            "cnn.model.entry": (4,),
+            "cnn.model.middle": 0,
+            "cnn.model.exit": (4, 4, 4, 6),
+            "cnn.model.stem_stride": 1,
+            "objective.name": "cross_entropy",
+        },
+    )
+    variants = [(name, {"frames.cnn_time": time}) for name, time in (("tA", "tA"), ("tMEB", "tMEB"), ("hour", "109"))]
+    cells = run_of(folder, variants, config)
+    dataset = store.open_dataset(catalog.prepare(config.data))
+
+    def save(identity, **changes):
+        row = np.flatnonzero(dataset.columns["id"] == identity)
+        named = {name: dataset.columns[name][row][0] for name in ("frames", "hpi", "tA")}
+        arrays = {**named, "planes": dataset.extras["planes"], **changes}
+        path = folder / f"{identity}.npz"
+        np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+        return path
+
+    return cells, save
+
+
+@pytest.mark.parametrize("name", ["tA", "tMEB", "hour"])
+def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wells, name):
+    cells, save = wells
+    cell = cells / f"{name}-s0"
+    with np.load(cell / "predictions.npz") as saved:
+        identities = saved["cnn/test/icm/ids"][:6]
+    graded = grading.grade(cell, [save(identity) for identity in identities])
+    for task in ("icm", "te"):
+        assert_as_the_run(graded, cell, "cnn", task, len(identities))
+
+
+def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(wells):
+    cells, save = wells
+    with np.load(cells / "tA-s0" / "predictions.npz") as saved:
+        identity = saved["cnn/test/icm/ids"][0]
+    meb, _ = grading.grade(cells / "tA-s0", [save(identity, tA=None)])
+    assert "it has no tA, the time that the run grades at: graded at its maximum expansion" in meb["notes"]
+    whole = np.load(save(identity))
+    late, _ = grading.grade(
+        cells / "tMEB-s0", [save(identity, frames=whole["frames"][2:, ..., 1:2], hpi=whole["hpi"][2:], planes=[0.0])]
+    )
+    assert late["notes"][:2] == [
+        "it runs from 112 to 119 hpi, and the run looks from 95 to 119.5: its first and last frames stand in",
+        "its focal planes 0, 0, 0 µm stand in for -45, 0, 45 µm",
+    ]
+    with pytest.raises(UserError, match=r"has no frame between 95 and 119.5 hpi: nothing to grade"):
+        grading.grade(cells / "tA-s0", [save(identity, hpi=whole["hpi"] / 24)])
+
+
+def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
+    cells, _ = wells
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "still.png")
+    icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
+    assert (icm["model"], te["task"]) == ("cnn", "te")
+    assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are graded"
