@@ -142,7 +142,7 @@ def grade(given: Any) -> int:
     if graded or given.json:
         print(json.dumps(graded, indent=1) if given.json else grading.text(graded))
     for error in refused:
-        print(f"ordinal-blast: {error}", file=sys.stderr)
+        print(f"ordinal-blast: {told(error)}", file=sys.stderr)
     return 1 if refused else 0
 
 

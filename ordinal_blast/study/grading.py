@@ -16,9 +16,9 @@ from ml_collections import ConfigDict
 from ordinal_blast import objectives, record
 from ordinal_blast.data import images, recordings, timelapse
 from ordinal_blast.data.recordings import Recording
-from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.storage import read_json
-from ordinal_blast.study import chain, problems
+from ordinal_blast.study import chain, identity, problems
 from ordinal_blast.study.cell import decide
 from ordinal_blast.study.timelapse import cropping, extract, hour
 from ordinal_blast.training import loop, parallel
@@ -193,7 +193,7 @@ def _open(cell: Path, trust: Path | None) -> _Run:
             )
         stages = {name: cell.parents[1] / "stages" / facts["folder"] for name, facts in result["stages"].items()}
         folders = {**stages, links[-1]: _trained(cell, result)}
-        with _importing(config.objective.name, trust):
+        with _importing(config.objective.name, trust, result["identity"]["code"]):
             models = {name: _model(config, result, name, folders[name]) for name in links if name != "cropper"}
         cropper = folders.get("cropper")
         if cropper:  # what is missing is told here once, not for every input
@@ -202,7 +202,7 @@ def _open(cell: Path, trust: Path | None) -> _Run:
         return _Run(cell, config, config.objective.rule, result, models, cropper)
     except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
         raise UserError(
-            f"{cell} holds no run that this version can read ({type(error).__name__}: {reason(error)}); run the "
+            f"{cell} holds no run that this version can read ({told(error)}); run the "
             "command that made it again in a new --workdir"
         ) from error
 
@@ -236,14 +236,17 @@ def _trained(cell: Path, result: Mapping[str, Any]) -> Path:
 
 def _with_checkpoint(folder: Path) -> Path:
     """The folder, if a model was trained there: looking for one with Orbax would make the folders of one."""
-    if not (folder / "checkpoints" / "best").is_dir():
+    if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} holds no trained model: give a cell where it lies in its --workdir, with the stages")
     return folder
 
 
 @contextlib.contextmanager
-def _importing(name: str, trust: Path | None) -> Iterator[None]:
-    """Where the objective is from outside the package: imports it as training did, from `trust`, or refuses it."""
+def _importing(name: str, trust: Path | None, trained: Mapping[str, str]) -> Iterator[None]:
+    """Where the objective is from outside the package: imports it as training did, from `trust`, or refuses it.
+
+    trained: the digest of each source file that the run was trained with.
+    """
     if ":" not in name:
         yield
         return
@@ -262,9 +265,11 @@ def _importing(name: str, trust: Path | None) -> Iterator[None]:
             importlib.import_module(module)
         except Exception as error:  # whatever the code of that file raises
             raise UsageError(
-                f"cannot import the run's loss {name} from {folder} or the installed packages: "
-                f"{type(error).__name__}: {reason(error)}"
+                f"cannot import the run's loss {name} from {folder} or the installed packages: {told(error)}"
             ) from error
+        changed = [file for file, text in identity.of_module(module).items() if trained.get(file) != text]
+        if changed:
+            raise UserError(f"the run's loss {name} was trained with another text of {', '.join(changed)}: restore it")
         yield
     finally:
         sys.path.remove(folder)

@@ -51,9 +51,13 @@ def of_code(config: Any, objective: bool = True) -> dict[str, str]:
     parts += [_objective(config.objective.name)] if objective else []
     found: dict[str, str] = {}
     for part in parts:
-        for path, name in _files(part).items():
-            found[name] = file_digest(path)
+        found |= of_module(part)
     return dict(sorted(found.items()))
+
+
+def of_module(module: str) -> dict[str, str]:
+    """The digest of a module's source file, and of what it imports of its own package or folder, by path."""
+    return {name: file_digest(path) for path, name in _files(module).items()}
 
 
 def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordinal_blast import cli
+from ordinal_blast import cli, record
 from ordinal_blast.data import catalog, store
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.storage import file_digest, read_json, read_npz, write_json
 from ordinal_blast.study import configuration, grading, grid, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
@@ -150,7 +151,10 @@ def test_a_recording_for_a_run_of_single_images_is_refused(wide, tmp_path):
         (lambda cell: (cell / "result.json").write_text('{"schema": 1, "rows"'), "cannot read .*result.json"),
         (lambda cell: (cell / "result.json").write_text("[]"), "result.json"),
         (lambda cell: shutil.rmtree(cell / "checkpoints"), "holds no trained model"),
-        (lambda cell: shutil.rmtree(next((cell / "checkpoints" / "best").iterdir())), "holds no trained model"),
+        (
+            lambda cell: [each.unlink() for each in cell.glob("checkpoints/**/*") if each.is_file()],
+            "checkpoint|trained",
+        ),
     ],
 )
 def test_a_damaged_run_is_one_line(wide, tmp_path, damage, why):
@@ -163,9 +167,6 @@ def test_a_damaged_run_is_one_line(wide, tmp_path, damage, why):
 
 def rewritten(cell, config=lambda config: None, result=lambda result: None):
     """The cell as another version may have left it: the digests fit, the content does not."""
-    from ordinal_blast import record
-    from ordinal_blast.storage import read_json, read_npz, write_json
-
     settings, found = read_json(cell / "config.json"), read_json(cell / "result.json")
     config(settings)
     del found["digests"]
@@ -181,7 +182,7 @@ def test_a_run_of_another_version_or_another_network_is_one_line(wide, tmp_path)
             ({"config": lambda config: config["objective"].pop("rule")}, "holds no run that this version can read"),
             ({"result": lambda result: result.pop("inputs")}, "holds no run that this version can read"),
             ({"result": lambda result: result.update(rows=3)}, "holds no run that this version can read"),
-            ({"config": lambda config: config["cnn"]["model"].update(exit=[8, 8, 8, 9])}, "cannot read the checkpoint"),
+            ({"config": lambda config: config["cnn"]["model"].update(middle=1)}, "cannot read the checkpoint"),
         )
     ):
         cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / f"{number}" / "cells" / "mode-s0")
@@ -197,7 +198,12 @@ def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkey
     ran = tmp_path / "ran"
     (elsewhere / "a_loss_of_mine.py").write_text(f"open({str(ran)!r}, 'w').close()\n{OWN_LOSS}")
     cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
-    rewritten(cell, config=lambda config: config["objective"].update(name="a_loss_of_mine:f"))
+    text = {"a_loss_of_mine.py": file_digest(elsewhere / "a_loss_of_mine.py")}
+    rewritten(
+        cell,
+        config=lambda config: config["objective"].update(name="a_loss_of_mine:f"),
+        result=lambda result: result["identity"]["code"].update(text),
+    )
     monkeypatch.chdir(elsewhere)  # where it lies is not enough
     with pytest.raises(UsageError, match=r"loss is a_loss_of_mine:f, code from outside .* give --trust FOLDER"):
         grading.grade(cell, wide[1])
@@ -209,6 +215,10 @@ def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkey
         grading.grade(cell, wide[1], trust=tmp_path / "nowhere")
     assert_as_the_run(grading.grade(cell, wide[1], trust=elsewhere), cell, "cnn")
     assert ran.exists()
+    with (elsewhere / "a_loss_of_mine.py").open("a") as file:
+        file.write("# another text\n")
+    with pytest.raises(UserError, match=r"was trained with another text of a_loss_of_mine.py: restore it"):
+        grading.grade(cell, wide[1], trust=elsewhere)
 
 
 @pytest.fixture(scope="module")
