@@ -18,7 +18,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models.grader import count_parameters
 from ordinal_blast.objectives import Objective
-from ordinal_blast.study import identity, problems, stages, timelapse
+from ordinal_blast.study import identity, limits, problems, stages, timelapse
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.session import Session
 from ordinal_blast.training import loop, parallel
@@ -223,7 +223,7 @@ def _inputs(config: Any, chain: tuple[str, ...], given: Material) -> tuple[Any, 
 
 def _column(chain: tuple[str, ...], given: Material) -> str:
     """The name of the column that a model alone reads; raises UsageError where the dataset has none."""
-    column = {"cnn": "image", "mlp": "features"}[chain[0]]
+    column = limits.ALONE[chain[0]]
     if column not in given.dataset.columns:
         raise UsageError(f"chain is {chain}, but {given.dataset.name} has no {column} column")
     return column

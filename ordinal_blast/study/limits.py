@@ -9,7 +9,8 @@ from typing import Any
 
 from ordinal_blast.errors import UsageError
 
-CHAINS = (("cnn",), ("mlp",), ("cropper", "cnn"), ("cropper", "cnn", "rnn"))
+ALONE = {"cnn": "image", "mlp": "features"}  # the models that can grade alone, and the column that each reads
+TIME_LAPSE = (("cropper", "cnn"), ("cropper", "cnn", "rnn"))
 LARGEST_SEED = 2**32 - 1  # a random key takes 32 bits: a larger seed would silently be a smaller one
 
 
@@ -34,8 +35,11 @@ def check(settings: Mapping[str, Any], where: str) -> None:
             _require(where, key, value, _SEED)
     _require_all(where, settings, _ALWAYS)
     links = tuple(settings["chain"])
+    _require(where, "chain", links, _one_of(*((name,) for name in ALONE), *TIME_LAPSE))
     for link in links:
-        _require_all(where, settings, {f"{link}.{name}": values for name, values in (_LINK | _OF[link]).items()})
+        _require_all(
+            where, settings, {f"{link}.{name}": values for name, values in (_LINK | _OF.get(link, {})).items()}
+        )
     if "cropper" in links:
         _require_all(where, settings, _TIME_LAPSE)
     for link in links:
@@ -128,10 +132,7 @@ _ALWAYS: Mapping[str, Range] = {
     "seed_also_sets": Range("settings' names", lambda value: not value or _each("", _is_text).holds(value)),
     "devices": _whole(0),
     "tasks": _NAMES,
-    "chain": Range(
-        "one of " + ", ".join(map(str, CHAINS)),
-        lambda value: isinstance(value, list | tuple) and tuple(value) in CHAINS,
-    ),
+    "chain": _each("names of models", _is_text),
     "class_weights": _one_of("none", "inverse_frequency"),
     "objective.name": _TEXT,
     "objective.options": _SECTION,
@@ -161,8 +162,6 @@ _LINK: Mapping[str, Range] = {
 }
 _OF: Mapping[str, Mapping[str, Range]] = {
     "cropper": {"seed": _SEED, "size": _whole(1), "frames_per_embryo": _whole(1)},
-    "cnn": {},
-    "rnn": {},
     "mlp": {"standardize": _FLAG},
 }
 _TIME_LAPSE: Mapping[str, Range] = {
