@@ -22,7 +22,7 @@ class Range:
 def check(name: str, value: Any, allowed: Range) -> None:
     """Raise UsageError that names the setting, its value and what it takes, unless the value is allowed."""
     if not allowed.holds(value):
-        raise UsageError(f"{name} is {value!r}: it takes {allowed.words}")
+        raise UsageError(f"{name} is {value!r:.100}: it takes {allowed.words}")
 
 
 def check_fields(thing: Any, table: Mapping[str, Range], section: str) -> None:
@@ -45,7 +45,7 @@ def number(
     stated = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
 
     def holds(value: Any) -> bool:
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not abs(value) < math.inf:
             return False
         return above < value < below and least <= value <= most
 
@@ -71,3 +71,6 @@ def each(allowed: Range, count: int | None = None, least: int = 0) -> Range:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+SEED = whole(0, 2**32 - 1)  # a random key has 32 bits of seed: 2³² would silently be 0, and −1 be 2³² − 1

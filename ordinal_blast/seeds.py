@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from ordinal_blast.ranges import check, whole
-
-SEED = whole(0, 2**32 - 1)  # a key has 32 bits of seed: 2³² would silently be 0, and −1 be 2³² − 1
+from ordinal_blast.ranges import SEED, check
 
 
 def checked(seed: int, name: str = "seed") -> int:

@@ -260,3 +260,44 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
         assert cli.main(arguments) == 2
     assert seen == [True, False, False]
     assert str(tmp_path) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("mlp.training.learning_rate=-1", "mlp.training.learning_rate is -1.0: it takes a number above 0"),
+        ("mlp.training.learning_rate=0", "mlp.training.learning_rate is 0.0: it takes a number above 0"),
+        ("mlp.training.epochs=0", "mlp.training.epochs is 0: it takes a whole number from 1 on"),
+        ("mlp.training.batch_size=0", "mlp.training.batch_size is 0: it takes a whole number from 1 on"),
+        ("mlp.training.checkpoint_every=0", "mlp.training.checkpoint_every is 0: it takes a whole number from 1 on"),
+        ("mlp.training.steps_per_dispatch=0", "mlp.training.steps_per_dispatch is 0: it takes a whole number"),
+        ("mlp.training.plateau_factor=0", "mlp.training.plateau_factor is 0.0: it takes a number above 0 and of at"),
+        ("mlp.training.plateau_patience=0", "mlp.training.plateau_patience is 0: it takes a whole number from 1 on"),
+        ("mlp.training.threads=-1", "mlp.training.threads is -1: it takes a whole number from 0 on"),
+        ("mlp.training.weight_decay=-1", "mlp.training.weight_decay is -1.0: it takes a number of at least 0"),
+        ("mlp.training.select=seconds", "mlp.training.select is "),
+        ("mlp.training.balance=x", "mlp.training.balance is 'x': it takes one of '', 'grade'"),
+        ("mlp.model.dropout=2", "mlp.model.dropout is 2.0: it takes a number of at least 0 and below 1"),
+        ("mlp.model.widths=(0,)", "mlp.model.widths is (0,): it takes values, each a whole number from 1 on"),
+        ("mlp.model.activation=x", "activation 'x' is unknown"),
+        ("mlp.model.dtype=x", "mlp.model.dtype is x: choose from float32, bfloat16, auto"),
+        ("objective.name=corm", "no objective 'corm'"),
+        ("objective.name=no_such_file:loss", "ModuleNotFoundError: No module named 'no_such_file'"),
+        ("objective.rule=largest", "objective.rule is 'largest': it takes one of 'native', "),
+        ("objective.options.power=steep", "power"),
+        ("objective.options.force=1", "has no option force"),
+        ("seed=-1", "seed is -1: it takes a whole number from 0 to 4294967295"),
+        ("seed=4294967296", "seed is 4294967296: it takes a whole number from 0 to 4294967295"),
+        ("devices=-1", "devices is -1: it takes a whole number from 0 on"),
+        ("tasks=('grade','grade')", "tasks is ('grade', 'grade'): it takes names, each once"),
+        ("class_weights=x", "class_weights is 'x': it takes one of 'none', 'inverse_frequency'"),
+    ],
+)
+def test_a_setting_outside_its_range_is_one_line_before_the_data_is_looked_at(tmp_path, capsys, change, message):
+    places = [f"--config.data.root={tmp_path / 'nothing'}", f"--config.data.cache={tmp_path / 'cache'}"]
+    arguments = ["train", "--config", "era", "--workdir", str(tmp_path / "W"), *places, f"--config.{change}"]
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())

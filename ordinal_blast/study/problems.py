@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast import objectives
+from ordinal_blast import objectives, ranges
 from ordinal_blast.data import augment
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models.grader import Grader
@@ -19,6 +19,8 @@ from ordinal_blast.models.lstm import LSTM
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.models.unet import UNet
 from ordinal_blast.models.xception import Xception
+from ordinal_blast.objectives.objective import RULES
+from ordinal_blast.study.configuration import blamed
 from ordinal_blast.study.cropper import Segmenter
 from ordinal_blast.training.loop import Schedule
 from ordinal_blast.training.parallel import AXIS
@@ -27,19 +29,18 @@ from ordinal_blast.training.selection import HIGHER, LOWER, check_selection
 from ordinal_blast.types import Task
 
 MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch of a grader
-BACKBONES: Mapping[str, type[nn.Module]] = {"cropper": UNet, "cnn": Xception, "rnn": LSTM, "mlp": MLP}
+BACKBONES: dict[str, type[nn.Module]] = {"cropper": UNet, "cnn": Xception, "rnn": LSTM, "mlp": MLP}
 
 
 def bind(objective: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, objectives.Objective]:
     """The objective of the section for each task's K; raises UsageError for an unknown name, option or rule."""
-    rules = ("native", "mode", "median", "mean")
-    if objective["rule"] not in rules:
-        raise UsageError(f"objective.rule is {objective['rule']}: choose from {', '.join(rules)}")
-    try:
-        options = dict(objective["options"])
-        return {task.name: objectives.get(objective["name"], num_classes=task.num_classes, **options) for task in tasks}
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"objective: {error}") from error
+    ranges.check("objective.rule", objective["rule"], ranges.one_of(*RULES))
+    name, options = objective["name"], dict(objective["options"])
+    with blamed(f"objective {name} with the options {options}"):  # it may be a user's own, and raise anything
+        try:
+            return {task.name: objectives.get(name, num_classes=task.num_classes, **options) for task in tasks}
+        except ValueError as error:
+            raise UsageError(f"objective: {error}") from error
 
 
 def check(config: Any) -> None:
@@ -48,6 +49,17 @@ def check(config: Any) -> None:
         section = config[link]
         schedule(link, section["training"])
         segmentation(section) if link == "cropper" else grading(link, section, {})
+    bind(config.objective, _expected(config))
+
+
+def _expected(config: Any) -> list[Task]:
+    """The tasks as far as they are known before the data: a source has its grades as an option, or makes C, B, A.
+
+    A user's own source may have any, so nothing is expected of it.
+    """
+    if ":" in config.data.source:
+        return []
+    return [Task(name, tuple(config.data.options.get("grades", ("C", "B", "A")))) for name in config.tasks]
 
 
 def schedule(link: str, training: Mapping[str, Any]) -> Schedule:
