@@ -17,20 +17,23 @@ def check(taker: Callable[..., Any], options: Mapping[str, Any], *positional: An
         inspect.signature(taker).bind(*positional, **options)
     except TypeError as error:
         raise UsageError(f"data.options do not fit data.source: {error}") from error
-    hints = typing.get_type_hints(taker.__init__ if inspect.isclass(taker) else taker)
+    try:
+        hints = typing.get_type_hints(taker)
+    except NameError:  # hints that only a type checker can read say nothing here
+        return
     for name, value in options.items():
         if not _fits(value, hints.get(name, Any)):
             raise UsageError(f"data.options.{name} is {value!r}: it takes {_words(hints[name])}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    if typing.get_origin(hint) is tuple:
+    if typing.get_args(hint)[1:] == (...,):  # tuple[X, ...]
         return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     kind = {bool: bool, int: Integral, float: Real, str: str}.get(hint, object)
     return isinstance(value, kind) and (hint is bool or kind is object or not isinstance(value, bool))
 
 
 def _words(hint: Any) -> str:
-    if typing.get_origin(hint) is tuple:
+    if typing.get_args(hint):
         return f"a tuple, each {_words(typing.get_args(hint)[0])}"
     return {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}[hint]

@@ -157,10 +157,16 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
         "def raises(root):\n    raise ZeroDivisionError('of mine\\nand more')\n"
         "def nothing(root):\n    return None\n"
         "thing = 3\n"
+        "def takes(root, scale: float = 1.0, pair: tuple[str, float] = ('a', 1.0), other: 'list[str] | None' = None):\n"
+        "    raise ValueError(f'{scale} {pair} {other}')\n"
+        "def unknown(root, scale: 'Scale' = 1.0):\n    raise ValueError(f'{scale}')\n"
     )
     (tmp_path / "wrong.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    for name, message in (
+    for name, message, *given in (
+        ("own:takes", r"failed: ValueError: 2 \('b', 0.5\) \('c',\)", {"scale": 2, "pair": ("b", 0.5), "other": ["c"]}),
+        ("own:takes", "data.options.scale is 'x': it takes a number", {"scale": "x"}),
+        ("own:unknown", "failed: ValueError: x", {"scale": "x"}),
         ("own:raises", "data.source own:raises failed: ZeroDivisionError: of mine and more$"),
         ("own:nothing", "data.source own:nothing returns a NoneType: it has to return a Source"),
         ("own:thing", "data.source is own:thing: it is no function"),
@@ -169,7 +175,7 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
         (":source", "data.source is :source: ValueError"),
     ):
         with pytest.raises(UserError, match=message):
-            catalog.prepare({"source": name, "root": "", "cache": str(tmp_path / "cache"), "options": {}})
+            catalog.prepare({"source": name, "root": "", "cache": str(tmp_path / "cache"), "options": dict(*given)})
 
 
 def test_rows_are_divided_by_texts_and_numbers_of_a_kind_but_not_by_measurements():
