@@ -12,7 +12,10 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The paper's study, shrunk."""
+    """configs/blastocyst.py with fewer, smaller and coarser frames, smaller networks, shorter training at higher rates.
+
+    Its augmentation is another too: the CNN sees quarter turns and flips, not other focal planes and times.
+    """
     config = get_blastocyst()
     config.name = "demo"
     config.data.options = ConfigDict(

@@ -1,11 +1,15 @@
 """The command line as its user meets it: exit codes, one clear line for bad input, and light imports."""
 
+import ast
+import importlib.metadata
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +305,24 @@ def test_a_setting_outside_its_range_is_one_line_before_the_data_is_looked_at(tm
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_every_package_that_is_imported_is_declared():
+    imported = set()
+    for folder in ("ordinal_blast", "configs", "ablations"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {each.name.split(".")[0] for each in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.split(".")[0])
+    installed = importlib.metadata.packages_distributions()
+    beside = {file.stem for file in (ROOT / "configs").glob("*.py")}
+    needed = {installed[name][0] for name in imported - sys.stdlib_module_names - beside}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["bayes"], project["name"]]
+
+    def plain(name: str) -> str:
+        return re.match(r"[\w.-]+", name)[0].lower().replace("_", "-")
+
+    assert set(map(plain, needed)) - set(map(plain, wanted)) == set()
