@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ordinal_blast.evaluation.placements import Placements, placements
-from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores, check_confidence
+from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_real, as_scores, check_confidence
 
 Alternative = Literal["two-sided", "less", "greater"]
 
@@ -128,7 +128,7 @@ def compare(
 ) -> AUCComparison:
     """The test of auc_a - auc_b = null, given the variance of the difference and degrees of freedom (inf: normal)."""
     check_options(alternative, confidence)
-    if not -1 <= null <= 1:
+    if not -1 <= as_real(null, "null") <= 1:
         raise ValueError(f"null must be a difference of areas, -1 to 1, found {null}")
     difference, error = auc_a - auc_b, float(np.sqrt(max(variance, 0.0)))
     shift, spread = difference - null, stats.norm if np.isinf(df) else stats.t(df)
@@ -212,7 +212,7 @@ def delong_noninferiority(
 
     A small p value, or a lower limit of the one-sided interval above -margin, shows it.
     """
-    if not 0 < margin < 1:
+    if not 0 < as_real(margin, "margin") < 1:
         raise ValueError(f"margin must be above 0 and below 1, found {margin}")
     return delong_test(
         labels, scores_a, scores_b, alternative="greater", clusters=clusters, null=-margin, confidence=confidence

@@ -21,7 +21,7 @@ from scipy import stats
 from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.rounding import difference, level, round_off
-from ordinal_blast.evaluation.validation import as_floats, check_confidence
+from ordinal_blast.evaluation.validation import as_count, as_floats, as_real, check_confidence
 
 NO_TEST = "constant difference: no test"
 NO_INTERVAL = "no difference: no interval"
@@ -160,7 +160,7 @@ def _as_pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 def _as_table(values: ArrayLike, columns: int, axes: str) -> np.ndarray:
     """Values as finite float64 with 2 rows and `columns` columns at least; ValueError otherwise."""
-    values = as_floats(values, axes)
+    values = as_floats(values, axes.split()[0])
     if values.ndim != 2 or len(values) < 2 or values.shape[1] < columns:
         raise ValueError(f"need {axes} of shape [2, {columns}] or larger, found {list(values.shape)}")
     if not np.isfinite(values).all():
@@ -205,7 +205,9 @@ def paired_difference(
 ) -> PairedDifference:
     """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test, and a percentile bootstrap interval."""
     differences = _settled(*_as_pair(a, b))
-    draws = np.random.default_rng(seed).integers(len(differences), size=(resamples, len(differences)))
+    check_confidence(confidence)
+    size = (as_count(resamples, "resamples"), len(differences))
+    draws = np.random.default_rng(seed).integers(len(differences), size=size)
     limits = np.quantile(differences[draws].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
     return _t_test(
         differences,
@@ -225,7 +227,7 @@ def corrected_t(
     The added share allows for training sets that overlap (Nadeau & Bengio, 2003).
     """
     differences = _settled(*_as_pair(a, b))
-    if num_train < 1 or num_test < 1:
+    if as_real(num_train, "num_train") < 1 or as_real(num_test, "num_test") < 1:
         raise ValueError(f"num_train and num_test must be 1 or more, found {num_train} and {num_test}")
     return _t_test(
         differences,
@@ -304,7 +306,7 @@ def nemenyi(scores: ArrayLike, *, higher_is_better: bool, alpha: float = 0.05) -
     from scikit_posthocs import posthoc_nemenyi_friedman  # imports plotting: seconds, and only needed here
 
     scores = _as_scores(scores)
-    if not 0 < alpha < 1:
+    if not 0 < as_real(alpha, "alpha") < 1:
         raise ValueError(f"alpha must lie between 0 and 1, found {alpha}")
     ranks = _ranks(scores, higher_is_better)
     num_blocks, num_methods = ranks.shape
@@ -332,8 +334,8 @@ def bayesian_signed_rank(
     except ImportError as error:
         raise ImportError("bayesian_signed_rank needs baycomp: pip install 'ordinal-blast[bayes]'") from error
     a, b = _as_pair(a, b)
-    if not 0 <= rope < math.inf:
-        raise ValueError(f"rope must be 0 or more and finite, found {rope}")
+    if as_real(rope, "rope") < 0:
+        raise ValueError(f"rope must be 0 or more, found {rope}")
     gains = _settled(a, b) if higher_is_better else _settled(b, a)
     if gains.any():
         edge = rope + round_off(a, b) if rope else 0.0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 MOST_CLASSES = 1000  # a table of counts is K x K, and thousands of them are held at once
+MOST_DRAWS = 10_000_000  # of resamples or bins: more would only fill the memory
 STEPS = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23}  # the spacing of a type's numbers at 1
 MISSING = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id becomes when it is written as text
 
@@ -53,23 +54,29 @@ def as_floats(values: ArrayLike, name: str) -> np.ndarray:
     return as_numbers(values, name).astype(np.float64)
 
 
-def as_count(value: int, name: str, least: int = 1) -> int:
-    """A whole number as an int; ValueError below `least` or for another type."""
+def as_real(value: float, name: str) -> float:
+    """A finite number as a float; ValueError for anything else."""
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{name} must be a finite number, found {value!r}")
+
+
+def as_count(value: int, name: str, least: int = 1, most: int = MOST_DRAWS) -> int:
+    """A whole number as an int; ValueError outside `least`..`most` or for another type."""
     try:
         count = operator.index(value)
     except TypeError:
         raise ValueError(f"{name} must be a whole number, found {value!r}") from None
     if count < least:
         raise ValueError(f"{name} must be {least} or more, found {count}")
+    if count > most:
+        raise ValueError(f"{name} must be {most} or less, found {count}")
     return count
 
 
 def as_num_classes(num_classes: int) -> int:
     """K as an int; ValueError below 2, because one grade is not a scale, or above 1000."""
-    num_classes = as_count(num_classes, "num_classes", 2)
-    if num_classes > MOST_CLASSES:
-        raise ValueError(f"num_classes must be {MOST_CLASSES} or less, found {num_classes}")
-    return num_classes
+    return as_count(num_classes, "num_classes", 2, MOST_CLASSES)
 
 
 def as_grades(grades: ArrayLike, num_classes: int, name: str = "labels") -> np.ndarray:
@@ -210,5 +217,5 @@ def _kind(item: object) -> str:
 
 def check_confidence(confidence: float) -> None:
     """ValueError for a confidence outside (0, 1)."""
-    if not 0 < confidence < 1:
+    if not 0 < as_real(confidence, "confidence") < 1:
         raise ValueError(f"confidence must lie between 0 and 1, found {confidence}")

@@ -9,6 +9,7 @@ import pytest
 
 from ordinal_blast.evaluation import bootstrap, metrics
 from ordinal_blast.evaluation.metrics import summary
+from ordinal_blast.evaluation.rounding import difference
 
 
 def draw(n: int = 120, num_classes: int = 3, seed: int = 0):
@@ -138,6 +139,17 @@ def test_infinite_losses_stay_infinite_and_spoil_nothing_else():
     both = bootstrap.summary_differences(labels, a, a, 3, p, p, seed=0, resamples=300)["log_loss"]
     assert math.isnan(both.difference)
     assert math.isnan(both.p_value)
+
+
+def test_runs_in_another_order_do_not_differ():
+    # Their means differ in the last digit, which must not put 0 outside an interval.
+    labels, a, b, p, q = draw()
+    runs, probs = np.stack([a, b, (a + b) // 2]), np.stack([p, q, (p + q) / 2])
+    forth = bootstrap.resample(labels, runs, 3, probs, seed=0, resamples=300)
+    back = bootstrap.resample(labels, runs[::-1], 3, probs[::-1], seed=0, resamples=300)
+    assert any((forth.values[name] != back.values[name]).any() for name in forth.values)
+    for name, values in forth.values.items():
+        assert not difference(values, back.values[name]).any()
 
 
 def test_undefined_resamples_are_counted():

@@ -45,6 +45,22 @@ def test_vector_scaling_undoes_slopes_and_offsets():
     np.testing.assert_allclose(np.exp(undone), np.exp(log_probs), atol=0.03)
 
 
+def test_scaling_by_class_is_of_probabilities_and_not_the_vector_scaling_of_logits():
+    # Logits that leave another constant open in each row: one softmax, so one temperature, but other vector scalings.
+    log_probs, labels = draw(500)
+    logits = log_probs + np.random.default_rng(1).normal(scale=2, size=(500, 1))
+    assert calibration.fit(logits, labels, 3).slope == pytest.approx(
+        calibration.fit(log_probs, labels, 3).slope, rel=1e-4
+    )
+    of_probs, of_logits = (calibration.fit(each, labels, 3, method="vector") for each in (log_probs, logits))
+    assert np.abs(of_probs.slope - of_logits.slope).max() > 0.05
+    # Diagonal Dirichlet calibration (Kull et al., 2019): p_k ** slope_k * exp(offset_k), made to sum to 1.
+    powers = np.exp(log_probs) ** of_probs.slope * np.exp(of_probs.offset)
+    np.testing.assert_allclose(
+        np.exp(of_probs.apply(log_probs)), powers / powers.sum(axis=1, keepdims=True), rtol=1e-12
+    )
+
+
 @pytest.mark.parametrize("method", ["temperature", "vector"])
 def test_fit_is_a_minimum(method):
     log_probs, labels = draw(500)
@@ -91,6 +107,7 @@ def test_perfect_separation_stops_at_the_stated_bound():
     ("log_probs", "labels", "method", "message"),
     [
         ([[0.0, -np.inf]], [1], "temperature", r"log_probs\[0\] gives its label 1 probability 0"),
+        ([[-math.inf, -math.inf]], [0], "temperature", r"log_probs\[0\] gives every class probability 0"),
         ([[0.0, math.nan]], [0], "temperature", r"log_probs\[0, 1\] = nan"),
         ([[-0.7, -0.7]], [0], "vector", "class 1 is absent"),
         ([[-0.7, -0.7]], [0, 1], "vector", "2 labels but 1 rows"),

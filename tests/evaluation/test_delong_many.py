@@ -221,8 +221,8 @@ LABELS, SCORES, _ = draw()
         (lambda: holm([0.1, None]), r"p_values\[1\] must be a number, found None"),
         (lambda: roc.delong_contrast(LABELS, SCORES, [[0, 0, 0]]), "not be all 0"),
         (lambda: roc.delong_contrast(LABELS, SCORES, [[math.inf, -math.inf, 0]]), "must sum to 0"),
-        (lambda: roc.delong_noninferiority(LABELS, SCORES[0], SCORES[1], margin=math.inf), "margin must be above 0"),
-        (lambda: roc.delong_test(LABELS, *SCORES[:2], null=math.nan), "null must be a difference of areas"),
+        (lambda: roc.delong_noninferiority(LABELS, SCORES[0], SCORES[1], margin=1), "margin must be above 0"),
+        (lambda: roc.delong_test(LABELS, *SCORES[:2], null=math.nan), "null must be a finite number"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

@@ -123,6 +123,10 @@ def test_reversing_the_scale_exchanges_low_and_high():
     ("call", "message"),
     [
         (lambda: raters.vote([[0, 1], [2, -2]]), r"annotations\[1, 1\] = -2"),
+        (lambda: raters.vote([[0, 10**9]]), r"annotations\[0, 1\] = 1000000000 is neither a grade"),
+        (lambda: raters.vote([[0, None]]), r"annotations\[0, 1\] must be a number, found None"),
+        (lambda: raters.vote(np.ma.masked_equal([[0, 9]], 9)), r"annotations\[0, 1\] is masked"),
+        (lambda: raters.leave_one_out([[0, 1], [1, 1]], [0, -1]), r"predictions\[1\] = -1 is no grade"),
         (lambda: raters.vote([0, 1]), r"shape \[N, R\]"),
         (lambda: raters.vote([[0.0, 1.0]]), "integers"),
         (lambda: raters.vote([[0, 1]], ties="random"), "low, high, median, drop, found 'random'"),
