@@ -22,7 +22,7 @@ def log_loss_values(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
 def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
     """Bin of each confidence in (0, 1], int: bins of equal width, closed on the right."""
-    # An edge that is not exact in binary, such as .7 times 10, must not fall into the bin above it.
+    # What lies on an edge but for rounding, such as 1 - .7 for tenths, must not fall into the bin above it.
     return np.clip(np.ceil(confidence * bins - 1e-9).astype(np.int64) - 1, 0, bins - 1)
 
 

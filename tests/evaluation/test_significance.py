@@ -259,7 +259,7 @@ def test_blocks_average_what_is_not_a_block():
 
 
 def test_blocks_do_not_depend_on_the_order_of_seeds():
-    rows = [{"dataset": "x", "objective": "ce", "mae": each} for each in (0.1, 0.2, 0.3, 0.7)]
+    rows = [{"dataset": "x", "objective": "ce", "mae": each} for each in (0.1, 0.2, 0.3)]
     forth, back = (significance.blocks(order, "mae")[0] for order in (rows, rows[::-1]))
     assert forth.tolist() == back.tolist()
 
