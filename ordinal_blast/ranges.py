@@ -57,14 +57,15 @@ def one_of(*choices: Any) -> Range:
     return Range("one of " + ", ".join(map(repr, choices)), lambda value: value in choices)
 
 
-def each(allowed: Range, count: int | None = None, least: int = 0) -> Range:
-    """Tuples or lists, of `count` or of at least `least` values, that are allowed one by one."""
-    size = f"{count} values" if count is not None else f"at least {least} values" if least else "values"
+def each(allowed: Range, count: int | None = None, *, empty: bool = False) -> Range:
+    """Tuples or lists of `count` values, or of any number (none only if `empty`), that are allowed one by one."""
+    size = f"{count} values" if count is not None else "values" if empty else "at least one value"
 
     def holds(value: Any) -> bool:
-        if not isinstance(value, tuple | list) or (count is not None and len(value) != count) or len(value) < least:
+        if not isinstance(value, tuple | list):
             return False
-        return all(map(allowed.holds, value))
+        fits = len(value) == count if count is not None else empty or len(value) > 0
+        return fits and all(map(allowed.holds, value))
 
     return Range(f"{size}, each {allowed.words}", holds)
 

@@ -65,7 +65,7 @@ class _Batches:
     def __getitem__(self, number: int) -> Batch:
         epoch, place = divmod(int(number), self.steps_per_epoch)
         indices = self._order(epoch)[place * self.size : (place + 1) * self.size]
-        rng = np.random.default_rng((self.seed, epoch, place))
+        rng = np.random.default_rng((self.seed, epoch, 1 + place))  # place 0 would repeat the draws of the order
         return Batch(
             inputs=self.examples.view(indices, rng),
             labels={task: labels[indices] for task, labels in self.examples.labels.items()},

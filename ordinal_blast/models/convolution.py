@@ -66,10 +66,18 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: Form = "auto") -> j
 
 
 def max_pool(x: jax.Array, *, form: Form = "auto") -> jax.Array:
-    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`."""
+    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
+
+    Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
+    """
     if resolve(form) == "grouped":
         return nn.max_pool(x, (3, 3), (2, 2), "SAME")
-    return _gradient_by_image(lambda x: reduce(jnp.maximum, _shifts(x, 3, 2, "SAME", -jnp.inf)))(x)
+    return _gradient_by_image(lambda x: reduce(_first_maximum, _shifts(x, 3, 2, "SAME", -jnp.inf)))(x)
+
+
+def _first_maximum(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The maximum, whose gradient is a's on a tie (`jnp.maximum` halves it); NaN where either is."""
+    return jnp.where((a >= b) | (a != a), a, b)
 
 
 def _shifts(x: jax.Array, size: int, stride: int, padding: str, fill: float = 0) -> list[jax.Array]:

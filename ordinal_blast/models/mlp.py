@@ -13,7 +13,7 @@ from ordinal_blast.ranges import check_fields, each
 
 ACTIVATIONS = {"elu": nn.elu, "gelu": nn.gelu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "tanh": nn.tanh}
 _RANGES = {
-    "widths": each(WIDTH),
+    "widths": each(WIDTH, empty=True),
     "dropout": RATE,
     "momentum": MOMENTUM,
     "epsilon": EPSILON,

@@ -11,7 +11,7 @@ from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.ranges import check_fields, each
 
-_RANGES = {"widths": each(WIDTH, least=1), "momentum": MOMENTUM, "epsilon": EPSILON}
+_RANGES = {"widths": each(WIDTH), "momentum": MOMENTUM, "epsilon": EPSILON}
 
 
 class UNet(nn.Module):

@@ -57,7 +57,7 @@ class SeparableConv(nn.Module):
 
 _RANGES = {
     "stem": each(WIDTH, count=2),
-    "entry": each(WIDTH, least=1),
+    "entry": each(WIDTH),
     "middle": whole(0),
     "exit": each(WIDTH, count=4),
     "stem_stride": whole(1),

@@ -70,15 +70,15 @@ def _is_time(value: Any) -> bool:
 _GIVEN = Range("what the configurations of the package have there", lambda value: True)  # what reads it checks it
 _SECTION = Range("a section of settings", lambda value: hasattr(value, "items"))
 _TEXT = Range("a printable text that is not empty", _is_text)
-_TEXTS = each(_TEXT, least=1)
-_NUMBERS = each(number(), least=1)
+_TEXTS = each(_TEXT)
+_NUMBERS = each(number())
 _SHARES = each(number(above=0), count=3)
 _FLAG = one_of(False, True)
 
 _ALWAYS: Mapping[str, Range] = {
     "name": _TEXT,
     "seed": SEED,
-    "seed_also_sets": each(_TEXT),
+    "seed_also_sets": each(_TEXT, empty=True),
     "devices": whole(0),
     "tasks": Range("names, each once", lambda value: _TEXTS.holds(value) and len(set(value)) == len(value)),
     "chain": _TEXTS,

@@ -11,6 +11,7 @@ import jax
 from tqdm import tqdm
 
 from ordinal_blast.errors import UsageError
+from ordinal_blast.ranges import check, whole
 
 
 class Progress:
@@ -89,7 +90,8 @@ class Session:
 
 
 def begin(devices: int) -> Session:
-    """A session on the first `devices` local devices, 0 for all; raises UsageError where there are fewer."""
+    """A session on the first `devices` local devices, 0 for all; raises UsageError where there are not as many."""
+    check("devices", devices, whole(0))
     local = jax.local_devices()
     if devices > len(local):
         raise UsageError(f"devices is {devices}, but this machine has {len(local)} ({local[0].device_kind})")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.data import augment
+from ordinal_blast.errors import UsageError
 
 KEYS = jax.random.split(jax.random.key(0), 40)
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 2), dtype=np.uint8)
@@ -67,3 +68,26 @@ def test_image_and_mask_move_together():
 def test_an_unknown_view_is_refused():
     with pytest.raises(ValueError, match="choose from none, affine, quarter"):
         augment.make("cutmix", {})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("rotation", -1.0),
+        ("rotation", float("nan")),
+        ("shift", 1.5),
+        ("zoom", (0.0, 1.0)),
+        ("zoom", (1.2, 0.8)),
+        ("zoom", (1.0,)),
+        ("zoom", 1.1),
+        ("flip_vertical", "no"),
+    ],
+)
+def test_a_view_that_means_nothing_is_refused(option, value):
+    with pytest.raises(UsageError, match=rf"^augment.options.{option} is .*: it takes "):
+        still(**{option: value})
+
+
+def test_quarter_turns_of_images_that_are_not_square_are_refused():
+    with pytest.raises(UsageError, match=r"augment.name is quarter, but the images are 6×8 pixels"):
+        augment.Quarter()(KEYS[:1], np.zeros((1, 6, 8, 1), np.uint8))

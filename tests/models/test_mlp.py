@@ -39,4 +39,6 @@ def test_without_normalisation_the_dense_layers_have_a_bias(plain):
 
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ValueError, match="use one of elu"):
+        MLP(activation="square")
+    with pytest.raises(ValueError, match="use one of elu"):
         MLP(activation="square").init(jax.random.key(0), X, train=False)
