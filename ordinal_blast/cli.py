@@ -95,6 +95,7 @@ def train(given: Any) -> int:
     from ordinal_blast.study import grid
 
     config = _config(given)
+    grid.check_changes(given.changes, config)
     return _run(given, grid.single(config), config)
 
 
@@ -103,6 +104,7 @@ def ablate(given: Any) -> int:
     from ordinal_blast.study import grid
 
     config = _config(given)
+    grid.check_changes(given.changes, config)
     return _run(given, grid.ablation(given.ablation, config, given.seeds), config)
 
 
@@ -158,7 +160,8 @@ def bench(given: Any) -> int:
 def _config(given: Any) -> Any:
     from ordinal_blast.study import configuration
 
-    return configuration.load(given.config, configuration.parse_overrides(given.overrides))
+    given.changes = configuration.parse_overrides(given.overrides)
+    return configuration.load(given.config, given.changes)
 
 
 def _run(given: Any, plan: Any, config: Any) -> int:

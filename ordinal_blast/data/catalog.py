@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ordinal_blast import source_text
 from ordinal_blast.data import options, sources, splits, store
 from ordinal_blast.errors import UsageError, UserError, told
 from ordinal_blast.types import Task
@@ -62,6 +64,11 @@ def prepare(data: Mapping[str, Any]) -> Path:
         raise UserError(f"data.source {data['source']} failed: {told(error)}") from error
     if not isinstance(source, store.Source):
         raise UsageError(f"data.source {data['source']} returns a {type(source).__name__}: it has to return a Source")
+    if ":" in data["source"]:  # edited, it may make other records of the same files
+        text = source_text.files(
+            data["source"].partition(":")[0], lambda module: not module.startswith("ordinal_blast.")
+        )
+        source = dataclasses.replace(source, identity={**source.identity, "code": text})
     return store.build(source, cache)
 
 

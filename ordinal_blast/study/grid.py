@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -49,6 +49,17 @@ def ablation(path: str, config: Any, seeds: int) -> Plan:
     variants = _variants(path, module)
     question = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     return _plan(config.name, question, variants, config, seeds)
+
+
+def check_changes(changes: Iterable[str], config: Any) -> None:
+    """Raise UsageError where settings that were changed by hand would be overwritten by the seed."""
+    settings = configuration.flat(config)
+    for key in changes:
+        if key in config.seed_also_sets and settings[key] != config.seed:
+            raise UsageError(
+                f"--config.{key}={settings[key]} would be overwritten by the seed, {config.seed} (seed_also_sets): "
+                f"use --config.seed={settings[key]}, or --config.seed_also_sets=() to hold {key}"
+            )
 
 
 def single(config: Any) -> Plan:

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ordinal_blast.errors import UsageError, reason
+from ordinal_blast.locks import lock
 
 
 @contextlib.contextmanager
 def alone(root: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the work directory `root`, made if it is not there, for as long as the block lasts.
+    """Hold the work directory `root`, made if it is not there, for as long as the block lasts; `kill -9` frees it.
 
-    The system lets go of the lock when its process ends, however it ends, so that `kill -9` leaves nothing stale.
     Raises UsageError where another process holds it, or `root` cannot be a folder; `say` is told of file systems
     without locks.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        stream = (root / ".lock").open("a+")
-    except OSError as error:
-        raise UsageError(f"--workdir {root} cannot be written: {reason(error)}; name a folder of your own") from error
-    with stream:
+    path = root / ".lock"
+
+    def busy() -> None:
+        with contextlib.suppress(FileNotFoundError):  # it may end this moment
+            holder = path.read_text().strip() or "another process"
+            raise UsageError(f"{root} is in use by {holder}: wait for it, or use another --workdir")
+
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "another process"
-            raise UsageError(f"{root} is in use by {holder}: wait for it, or use another --workdir") from error
+            root.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(lock(path, busy))
+            path.write_text(f"process {os.getpid()} on {platform.node()}\n")
         except OSError as error:
-            say(f"Warning: {root} cannot be locked ({reason(error)}): let no second run use it meanwhile")
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {platform.node()}\n")
-        stream.flush()
+            raise UsageError(f"--workdir {root} cannot be written: {reason(error)}; name a folder of yours") from error
+        if not held:
+            say(f"Warning: no lock can be had in {root}: let no second run use it meanwhile")
         yield

@@ -178,6 +178,19 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
             catalog.prepare({"source": name, "root": "", "cache": str(tmp_path / "cache"), "options": dict(*given)})
 
 
+def test_an_edited_source_of_ones_own_makes_another_copy(tmp_path, monkeypatch):
+    tables(tmp_path)
+    file = tmp_path / "own_tables.py"
+    text = "from ordinal_blast.data.sources import table\n\ndef source(root, **options):\n"
+    file.write_text(text + f"    return table.source(root, **{TABLE!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"source": "own_tables:source", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "options": {}}
+    first = catalog.prepare(given)
+    assert catalog.prepare(given) == first
+    file.write_text(file.read_text() + "# edited\n")
+    assert catalog.prepare(given) != first
+
+
 def test_rows_are_divided_by_texts_and_numbers_of_a_kind_but_not_by_measurements():
     opened = dataset(range(10), icm=[0, 1] * 5)
     opened = dataclasses.replace(opened, columns=opened.columns | {"age": np.linspace(30, 40, 10), "x": np.eye(10)})

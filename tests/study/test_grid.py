@@ -83,3 +83,12 @@ def test_seeds_that_would_repeat_others_are_refused(tmp_path, first, count):
 def test_the_last_seed_there_is_can_be_used(tmp_path):
     made = plan(tmp_path, "    yield 'a', {}", 2, seed=2**32 - 2)
     assert [cell.config.seed for cell in made.cells] == [2**32 - 2, 2**32 - 1]
+
+
+def test_a_setting_given_by_hand_that_the_seed_would_overwrite_is_refused():
+    changes = {"data.options.holdout": 5}
+    config = configuration.load("configs/era.py", changes)
+    with pytest.raises(UsageError, match=r"--config.data.options.holdout=5 would be overwritten .*--config.seed=5"):
+        grid.check_changes(changes, config)
+    grid.check_changes(changes, configuration.load("configs/era.py", changes | {"seed": 5}))
+    grid.check_changes(changes, configuration.load("configs/era.py", changes | {"seed_also_sets": ()}))

@@ -28,7 +28,7 @@ def copied(tmp_path, monkeypatch):
         path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         return importlib.util.spec_from_file_location(module, path)
 
-    monkeypatch.setattr(identity.importlib.util, "find_spec", find)
+    monkeypatch.setattr(importlib.util, "find_spec", find)
     return home
 
 
