@@ -12,7 +12,8 @@ import numpy as np
 from scipy import stats
 
 EXACT_SIGNS = 50  # differences up to which all signs are counted
-EXACT_ROWS = 1_000_000  # sums of ranks held at once while all permutations are counted
+EXACT_BLOCKS = 20  # blocks up to which all permutations are counted
+EXACT_ROWS = 200_000  # sums of ranks held at once for that
 DRAWS = 20_000  # permutations drawn where they are too many to count
 
 
@@ -54,7 +55,7 @@ def _all_sums(doubled: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Sums of ranks by method, sorted, `[P, M]` and how many permutations give each; None where they are too many."""
     num_methods = doubled.shape[1]
     orders = math.factorial(num_methods)
-    if orders > EXACT_ROWS:
+    if orders > EXACT_ROWS or len(doubled) > EXACT_BLOCKS:
         return None
     places = np.array(list(itertools.permutations(range(num_methods))))
     # One block may stay as it is, and methods may be renamed: only how the sums lie matters.
