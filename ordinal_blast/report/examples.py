@@ -61,7 +61,15 @@ def _given(cell: Cell, group: Group, name: str) -> tuple[str, str]:
 
 
 def _png(frame: np.ndarray) -> bytes:
-    image = Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame)
+    """A frame `[H, W]` or `[H, W, C]` as PNG: colour where C is 3, else the middle channel; uint8 as it is."""
+    if frame.ndim == 2:
+        frame = frame[..., None]
+    if frame.shape[-1] != 3:
+        frame = frame[..., frame.shape[-1] // 2]
+    if frame.dtype != np.uint8:
+        values = np.nan_to_num(frame.astype(np.float64), posinf=0.0, neginf=0.0)
+        frame = np.round(255 * (values - values.min()) / (np.ptp(values) or 1.0)).astype(np.uint8)
+    image = Image.fromarray(frame)
     image.thumbnail((LARGEST, LARGEST))
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)

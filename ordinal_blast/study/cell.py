@@ -94,9 +94,10 @@ def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path
         }
         for link in links
     }
-    shapes = {link.name: list(link.examples["train"].inputs(np.arange(1)).shape[1:]) for link in links}
+    first = {link.name: link.examples["train"].inputs(np.arange(1))[0] for link in links}
     shared = {
-        "inputs": shapes,
+        "inputs": {name: list(example.shape) for name, example in first.items()},
+        "input_types": {name: example.dtype.name for name, example in first.items()},
         "training": training,
         "stages": facts,
         "provenance": provenance(config, parallel.hardware(session.devices)),
@@ -120,6 +121,7 @@ def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: P
     training = [{**line, "shared_with": before["cell"]} for line in before["training"]]
     shared = {
         "inputs": before["inputs"],
+        "input_types": before["input_types"],
         "training": training,
         "stages": before["stages"],
         "provenance": provenance(config, before["provenance"]["device"]),

@@ -191,6 +191,8 @@ def _open(cell: Path, trust: Path | None) -> _Run:
             raise UsageError(
                 f"{cell} grades rows of a table, and grade takes images and recordings: give another --run"
             )
+        if (read := result["input_types"]["cnn"]) != "uint8":
+            raise UsageError(f"{cell} was trained on {read} images of its own source: grade gives models uint8 pixels")
         stages = {name: cell.parents[1] / "stages" / facts["folder"] for name, facts in result["stages"].items()}
         folders = {**stages, links[-1]: _trained(cell, result)}
         with _importing(config.objective.name, trust, result["identity"]["code"]):

@@ -107,19 +107,19 @@ def test_no_treatment_is_in_two_splits_and_the_outcome_travels_with_the_predicti
     assert set(outcome) <= {-1, 0, 1}
 
 
-def test_a_recording_is_graded_as_the_run_graded_it(root, overrides, tmp_path):
+def test_recordings_are_graded_as_the_run_graded_them(root, overrides, tmp_path):
     config = configuration.load("configs/demo.py", overrides)
     dataset = store.open_dataset(catalog.prepare(config.data))
     with np.load(root / "cells/a-s0/predictions.npz") as saved:
-        name, probs = saved["rnn/test/icm/ids"][0], saved["rnn/test/icm/probs"][0]
-    row = int(np.flatnonzero(dataset.columns["id"] == name)[0])
-    frames = dataset.columns["frames"][np.asarray([row])][0]
-    wanted = [int(timelapse.nearest(np.asarray(HOURS), np.asarray(hour))) for hour in (96.0, 107.0, 118.0)]
-    file = tmp_path / "embryo.npz"
-    np.savez(file, frames=frames[wanted], hpi=np.asarray([96.0, 107.0, 118.0]), planes=dataset.extras["planes"])
-    graded = {line["task"]: line for line in grading.grade(root / "cells/a-s0", [file])}
-    assert graded["icm"]["model"] == "rnn"
-    np.testing.assert_allclose(list(graded["icm"]["probs"].values()), probs, rtol=1e-3, atol=1e-5)
+        names, probs = saved["rnn/test/icm/ids"][:6], saved["rnn/test/icm/probs"][:6]
+    files = [tmp_path / f"{name}.npz" for name in names]
+    for name, file in zip(names, files, strict=True):
+        row = np.flatnonzero(dataset.columns["id"] == name)
+        arrays = {column: dataset.columns[column][row][0] for column in ("frames", "hpi")}
+        np.savez(file, **arrays, planes=dataset.extras["planes"])
+    graded = [line for line in grading.grade(root / "cells/a-s0", files) if line["task"] == "icm"]
+    assert {line["model"] for line in graded} == {"rnn"}
+    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-3, atol=1e-5)
 
 
 def test_a_chain_that_the_data_cannot_feed_is_refused(overrides, tmp_path):

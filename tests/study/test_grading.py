@@ -192,6 +192,13 @@ def test_a_run_of_another_version_or_another_network_is_one_line(wide, tmp_path)
         assert "\n" not in str(refused.value)
 
 
+def test_a_run_on_other_than_eight_bit_images_of_its_own_source_is_refused(wide, tmp_path):
+    cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
+    rewritten(cell, result=lambda result: result["input_types"].update(cnn="float32"))
+    with pytest.raises(UsageError, match="was trained on float32 images of its own source"):
+        grading.grade(cell, wide[1])
+
+
 def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
