@@ -1,6 +1,7 @@
 """How does every objective of the package do, each with its default options?
 
-The study to run first on data of your own.
+The study to run first on data of your own. Of two names for one loss only one is trained (`same_as` of
+`objectives.table()`).
 """
 
 from collections.abc import Iterator
@@ -12,5 +13,6 @@ from ordinal_blast import objectives
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
     reference = "cross_entropy"
-    for name in (reference, *(name for name in objectives.names() if name != reference)):
+    rivals = (row["name"] for row in objectives.table() if row["name"] != reference and not row["same_as"])
+    for name in (reference, *rivals):
         yield name, {"objective.name": name}

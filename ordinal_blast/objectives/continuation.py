@@ -8,10 +8,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.objectives.decomposition import binary_cross_entropies, exceedance, weigh
+from ordinal_blast.objectives.decomposition import all_asked, binary_cross_entropies, distribution, exceedance, weigh
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import negative_log_likelihood, one_hot
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import ThresholdWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ def _steps(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return above * jax.nn.softplus(-logits) + stops * jax.nn.softplus(logits)
 
 
-@objective(Conditional, soft_labels=True, estimates="distribution", proper=True, citation="Shi, Cao & Raschka 2023")
-def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None) -> jax.Array:
+@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, citation="Shi, Cao & Raschka 2023")
+def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """Conditional ordinal regression (CORN), sum_{k <= y} BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
     Without weights it is -log p_y: the continuation ratio model, and the likelihood form of CONDOR.
@@ -71,6 +72,7 @@ def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float
     estimates="distribution",
     proper=True,
     citation="Shi, Cao & Raschka 2023 (the authors' code)",
+    note="Proper as batches grow: in a small one the number of questions depends on its labels.",
 )
 def corn_per_question(logits: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
     """CORN over the number of binary questions asked in the batch, not of examples. logits `[B, K-1]` -> scalar.
@@ -84,8 +86,8 @@ def corn_per_question(logits: jax.Array, labels: jax.Array, weights: jax.Array) 
     return jnp.sum(weights * jnp.sum(_steps(logits, labels), axis=-1)) / jnp.where(asked > 0, asked, 1)
 
 
-@objective(Conditional, soft_labels=True, estimates="distribution", proper=True, citation="Jenkinson et al. 2021")
-def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None) -> jax.Array:
+@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, citation="Jenkinson et al. 2021")
+def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """CONDOR cross-entropy, sum_k BCE(P(y > k), [y > k]), P(y > k) = prod_{j <= k} s(t_j). `[B, K-1]` -> `[B]`."""
     num_classes = logits.shape[1] + 1
     cumulative = Conditional(num_classes).exceedance_logits(logits)
@@ -93,7 +95,14 @@ def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[flo
     return jnp.sum(weigh(parts, threshold_weights), axis=-1)
 
 
-@objective(StickBreaking, soft_labels=True, estimates="distribution", proper=True, citation="Liu et al. 2020")
+@objective(
+    StickBreaking,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    citation="Liu et al. 2020",
+    note="The likelihood of `corn` with signs changed, decided by the mode.",
+)
 def stick_breaking(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Stick breaking, -log p_y, p_k = s(t_k) prod_{j < k} (1 - s(t_j)). logits `[B, K-1]` -> `[B]`."""
     return negative_log_likelihood(StickBreaking(logits.shape[1] + 1).log_probs(logits), labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ordinal_blast.objectives.heads import Cumulative
 from ordinal_blast.objectives.numerics import one_hot
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class SharedSlope(Cumulative):
 class CodeWords(Cumulative):
     """Cumulative logits read as a code word: decides for the grade whose code word is nearest."""
 
-    decode: str = "nearest"
+    decode: Literal["count", "nearest"] = "nearest"
 
 
 def exceedance(labels: jax.Array, num_classes: int, dtype: jnp.dtype) -> jax.Array:
@@ -39,12 +40,20 @@ def binary_cross_entropies(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def weigh(parts: jax.Array, threshold_weights: tuple[float, ...] | None) -> jax.Array:
-    """Losses of the K-1 thresholds `[B, K-1]`, weighted; ValueError unless there is one weight for each."""
+    """Losses of the K-1 thresholds `[B, K-1]`, weighted."""
     if threshold_weights is None:
         return parts
-    if len(threshold_weights) != parts.shape[1]:
-        raise ValueError(f"threshold_weights: {parts.shape[1]} are needed, got {len(threshold_weights)}")
     return parts * jnp.asarray(threshold_weights, dtype=parts.dtype)[None, :]
+
+
+def all_asked(threshold_weights: tuple[float, ...] | None = None) -> bool:
+    """Whether every threshold counts: then a sum of proper losses of the thresholds is proper."""
+    return threshold_weights is None or all(weight > 0 for weight in threshold_weights)
+
+
+def distribution(threshold_weights: tuple[float, ...] | None = None) -> str:
+    """What such a sum estimates."""
+    return "distribution" if all_asked(threshold_weights) else ""
 
 
 def _decomposed(logits: jax.Array, labels: jax.Array, threshold_weights: tuple[float, ...] | None) -> jax.Array:
@@ -55,12 +64,12 @@ def _decomposed(logits: jax.Array, labels: jax.Array, threshold_weights: tuple[f
 @objective(
     Cumulative,
     soft_labels=True,
-    estimates="distribution",
-    proper=True,
+    estimates=distribution,
+    proper=all_asked,
     citation="Frank & Hall 2001; Cheng et al. 2008; Niu et al. 2016",
 )
 def binary_decomposition(
-    logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
+    logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
 ) -> jax.Array:
     """Ordinal binary decomposition, sum_k BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`."""
     return _decomposed(logits, labels, threshold_weights)
@@ -69,11 +78,12 @@ def binary_decomposition(
 @objective(
     SharedSlope,
     soft_labels=True,
-    estimates="distribution",
-    proper=True,
+    estimates=distribution,
+    proper=all_asked,
     citation="Cao, Mirjalili & Raschka 2020",
+    note="The loss of `binary_decomposition`, for one slope.",
 )
-def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None) -> jax.Array:
+def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """Consistent rank logits (CORAL), sum_k BCE(w x + b_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
     The binary decomposition of a head whose thresholds share their slope; biases are in order at the optimum.
@@ -89,29 +99,45 @@ def _code_distances(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return (above * (1 - targets) - below * targets) ** 2
 
 
-@objective(CodeWords, soft_labels=True, estimates="distribution", proper=True, citation="Barbero-Gomez et al. 2023")
-def ecoc_distance(
-    logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
-) -> jax.Array:
+@objective(
+    CodeWords,
+    soft_labels=True,
+    estimates=distribution,
+    proper=all_asked,
+    citation="Barbero-Gomez et al. 2023",
+    same_as="ordinal_encoding_mse",
+    note="K - 1 times that loss; they decide alike unless logits cross.",
+)
+def ecoc_distance(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """Squared distance to the label's code word, sum_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
     return jnp.sum(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
 
 
-@objective(Cumulative, soft_labels=True, estimates="distribution", proper=True, citation="Cheng et al. 2008")
+@objective(Cumulative, soft_labels=True, estimates=distribution, proper=all_asked, citation="Cheng et al. 2008")
 def ordinal_encoding_mse(
-    logits: jax.Array, labels: jax.Array, *, threshold_weights: tuple[float, ...] | None = None
+    logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
 ) -> jax.Array:
     """Mean squared error of the ordinal encoding, mean_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
     return jnp.mean(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
 
 
-@objective(Cumulative, estimates="", proper=False, citation="after Lin et al. 2017")
+def _focal(gamma: float, threshold_weights: tuple[float, ...] | None) -> str:
+    """Each threshold's answer is right at the optimum, but less sure than the truth."""
+    return distribution(threshold_weights) and ("median" if gamma else "distribution")
+
+
+@objective(
+    Cumulative,
+    estimates=_focal,
+    proper=lambda gamma, threshold_weights: not gamma and all_asked(threshold_weights),
+    citation="after Lin et al. 2017",
+)
 def ordinal_focal(
     logits: jax.Array,
     labels: jax.Array,
     *,
-    gamma: float = 2.0,
-    threshold_weights: tuple[float, ...] | None = None,
+    gamma: NotNegative = 2.0,
+    threshold_weights: ThresholdWeights = None,
 ) -> jax.Array:
     """Ordinal focal loss, sum_k (1 - q_k)^gamma BCE_k, q_k the probability of the right answer. `[B, K-1]` -> `[B]`."""
     targets = exceedance(labels, logits.shape[1] + 1, logits.dtype)

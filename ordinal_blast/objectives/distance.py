@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import Charges, LessThanOne, NotNegative
 
 
 def distances(num_classes: int, power: float, dtype: jnp.dtype) -> jax.Array:
@@ -23,8 +24,6 @@ def _charged(
     charge = distances(num_classes, power, logits.dtype)
     if distance_matrix is not None:
         charge = jnp.asarray(distance_matrix, logits.dtype)
-        if charge.shape != (num_classes, num_classes):
-            raise ValueError(f"distance_matrix must be [{num_classes}, {num_classes}], got {list(charge.shape)}")
         charge = jnp.where(jnp.eye(num_classes, dtype=bool), 0, charge) ** power
     logs = log_one_minus_softmax(logits)
     if margin:
@@ -32,31 +31,62 @@ def _charged(
     return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ charge) * logs, axis=-1)
 
 
-@objective(soft_labels=True, estimates="median", proper=False, citation="Kragh et al. 2019")
+def _estimates(power: float, margin: float = 0.0, distance_matrix: tuple | None = None) -> str:
+    """What has the least expected charge: the native decision, as p_c of the optimum falls with the charge of c."""
+    plain = not margin and distance_matrix is None
+    return {0: "distribution", 1: "median", 2: "rounded mean"}.get(power, "") if plain else ""
+
+
+def _proper(power: float, margin: float = 0.0, distance_matrix: tuple | None = None) -> bool:
+    """Equal charges alone leave the truth as the optimum."""
+    return _estimates(power, margin, distance_matrix) == "distribution"
+
+
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_proper,
+    citation="Kragh et al. 2019",
+    note="The loss of a later paper with the same name and abbreviation (OCE; Dvora, Haba & Singer 2026, arXiv "
+    "2606.25769), cross-entropy with its terms weighted by a cost matrix, is another one.",
+)
 def ordinal_cross_entropy(
     logits: jax.Array,
     labels: jax.Array,
     *,
-    power: float = 1.0,
-    margin: float = 0.0,
-    distance_matrix: tuple[tuple[float, ...], ...] | None = None,
+    power: NotNegative = 1.0,
+    margin: LessThanOne = 0.0,
+    distance_matrix: Charges = None,
 ) -> jax.Array:
     """Ordinal cross-entropy, -sum_c |c - y|^power log(min(1 - p_c + margin, 1)). `[B, K]` -> `[B]`, range [0, inf).
 
-    With K = 2 and no margin it is cross-entropy. Not proper for K >= 3: at the optimum the most probable grade is the
-    conditional median (power 1) or the rounded mean (power 2), and probabilities are sparse, not calibrated.
+    With K = 2 and no margin it is cross-entropy. For K >= 3 only power 0 is proper: else the most probable grade at the
+    optimum is the conditional median (power 1) or the rounded mean (power 2), and probabilities are sparse, not
+    calibrated.
     distance_matrix: `[K, K]` charges, label by grade, in place of |c - y|; its diagonal is not used.
     """
     return _charged(logits, labels, power, margin, distance_matrix)
 
 
-@objective(soft_labels=True, proper=False, citation="Castagnos, Mihelich & Dognin 2022")
-def oll(logits: jax.Array, labels: jax.Array, *, power: float = 1.5) -> jax.Array:
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_proper,
+    citation="Castagnos, Mihelich & Dognin 2022",
+    note="`ordinal_cross_entropy` with another default.",
+)
+def oll(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 1.5) -> jax.Array:
     """Ordinal log-loss (OLL), `ordinal_cross_entropy` with the power its authors prefer. logits `[B, K]` -> `[B]`."""
     return _charged(logits, labels, power, 0.0, None)
 
 
-@objective(soft_labels=True, proper=False, citation="Polat et al. 2022, 2025 (margin)")
-def cdw_ce(logits: jax.Array, labels: jax.Array, *, power: float = 5.0, margin: float = 0.0) -> jax.Array:
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_proper,
+    citation="Polat et al. 2022, 2025 (margin)",
+    note="`ordinal_cross_entropy` with another default.",
+)
+def cdw_ce(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 5.0, margin: LessThanOne = 0.0) -> jax.Array:
     """Class distance weighted cross-entropy, `ordinal_cross_entropy` with a high power. logits `[B, K]` -> `[B]`."""
     return _charged(logits, labels, power, margin, None)

@@ -1,5 +1,7 @@
 """What raw outputs mean: for every family of heads its width, class log-probabilities, decision and score.
 
+Ranking is exact at both ends of the scale: a score is the log odds of the expected grade, which no logits saturate.
+
 A head is a frozen dataclass: `num_classes`, its options, and what `fit` has bound. `layer` names the Flax layer that
 makes its outputs (`ordinal_blast.models.heads.make_head`).
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -46,10 +48,17 @@ class Head:
         """What a rule decides, in words for reports: for "native" what `decide` does, else the rule's own name."""
         return self.decides if rule == "native" else rule
 
-    def score(self, outputs: jax.Array) -> jax.Array:
-        """The expected grade `[B]`, in 0 ... K-1."""
+    def expected(self, outputs: jax.Array) -> jax.Array:
+        """The expected grade E `[B]`, in 0 ... K-1; it rounds to the ends for confident outputs, `score` does not."""
         probs = jnp.exp(self.log_probs(outputs))
         return jnp.sum(probs * jnp.arange(self.num_classes, dtype=probs.dtype)[None, :], axis=-1)
+
+    def score(self, outputs: jax.Array) -> jax.Array:
+        """log(E / (K-1 - E)) `[B]` of the expected grade E, by logsumexps: it ranks as E does, never rounded."""
+        log_probs = self.log_probs(outputs)
+        rising = jnp.log(jnp.arange(1, self.num_classes, dtype=log_probs.dtype))[None, :]
+        reached = jax.nn.logsumexp(log_probs[:, 1:] + rising, axis=-1)
+        return reached - jax.nn.logsumexp(log_probs[:, :-1] + rising[:, ::-1], axis=-1)
 
     def mode(self, outputs: jax.Array) -> jax.Array:
         """The most probable grade, int `[B]`: the best guess for accuracy."""
@@ -62,7 +71,7 @@ class Head:
 
     def mean(self, outputs: jax.Array) -> jax.Array:
         """The expected grade rounded (halves up), int `[B]`: the best guess for squared error."""
-        return jnp.floor(Head.score(self, outputs) + 0.5).astype(int)
+        return jnp.floor(Head.expected(self, outputs) + 0.5).astype(int)
 
     def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
         """This head with what it fits on training predictions; itself where nothing is fitted."""
@@ -80,6 +89,8 @@ class Head:
         if unknown := set(fitted) - set(self.fitted_fields):
             raise ValueError(f"{type(self).__name__} fits {list(self.fitted_fields)}, not {sorted(unknown)}")
         bound = {k: tuple(map(float, v)) if np.ndim(v) else float(v) for k, v in fitted.items()}
+        if not all(np.isfinite(v).all() for v in bound.values()):
+            raise ValueError(f"{type(self).__name__}: fitted values must be finite, got {bound}")
         return dataclasses.replace(self, **bound)
 
 
@@ -104,14 +115,10 @@ class Cumulative(Head):
     codes, Barbero-Gomez et al. 2023).
     """
 
-    decode: str = "count"
+    decode: Literal["count", "nearest"] = "count"
 
     extra: ClassVar[int] = -1
     decides: ClassVar[str] = "median"
-
-    def __post_init__(self) -> None:
-        if self.decode not in ("count", "nearest"):
-            raise ValueError(f"decode must be count or nearest, got {self.decode!r}")
 
     def decide(self, outputs: jax.Array) -> jax.Array:
         """Number of thresholds passed, or the grade of the nearest code word, int `[B]`."""
@@ -139,7 +146,7 @@ class Regression(Head):
     before that it is one grade.
     """
 
-    error: str = "squared"
+    error: Literal["squared", "absolute", "huber"] = "squared"
     spread: float | None = None
 
     width: ClassVar[int] = 1
@@ -163,8 +170,12 @@ class Regression(Head):
         """Number of cut points below the output, int `[B]`."""
         return jnp.sum(outputs > self.cuts(outputs)[None, :], axis=-1)
 
+    def expected(self, outputs: jax.Array) -> jax.Array:
+        """The regression output `[B]`, unclipped: it is the expected grade."""
+        return outputs[:, 0]
+
     def score(self, outputs: jax.Array) -> jax.Array:
-        """The regression output `[B]`, unclipped: it is the expected grade, and it ranks beyond the ends."""
+        """The regression output `[B]`, which ranks beyond the ends."""
         return outputs[:, 0]
 
     def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
@@ -175,36 +186,69 @@ class Regression(Head):
 
 @dataclasses.dataclass(frozen=True)
 class CutRegression(Regression):
-    """Regression decided by K-1 cut points that minimise the training error exactly; see `cut_points.fit`.
+    """Regression decided by K-1 cut points that minimise a training error exactly; see `cut_points.fit`.
 
-    criterion: the error they minimise, "absolute" or "squared". Before `fit` they are k + 1/2.
+    criterion: the error of the native decision. Each rule has its own cut points: of the "zero_one" error for the mode,
+    the "absolute" for the median, the "squared" for the mean. log_probs cuts its Gaussian at those of the median.
+    Before `fit` they are k + 1/2, and rules are those of the probabilities.
     """
 
-    criterion: str = "absolute"
-    cut_points: tuple[float, ...] | None = None
+    criterion: Literal["absolute", "squared", "zero_one"] = "absolute"
+    mode_cuts: tuple[float, ...] | None = None
+    median_cuts: tuple[float, ...] | None = None
+    mean_cuts: tuple[float, ...] | None = None
 
-    fitted_fields: ClassVar[tuple[str, ...]] = ("spread", "cut_points")
+    fitted_fields: ClassVar[tuple[str, ...]] = ("spread", "mode_cuts", "median_cuts", "mean_cuts")
 
     def __post_init__(self) -> None:
-        cut_points.check_criterion(self.criterion)
-        if self.cut_points is not None and len(self.cut_points) != self.num_classes - 1:
-            raise ValueError(f"{self.num_classes} grades need {self.num_classes - 1} cut points, got {self.cut_points}")
+        for name in self.fitted_fields[1:]:
+            found = getattr(self, name)
+            if found is not None and (len(found) != self.num_classes - 1 or not all(np.diff((-np.inf, *found)) > 0)):
+                raise ValueError(f"{name}: {self.num_classes - 1} increasing numbers are needed, got {found}")
+
+    @property
+    def decides(self) -> str:
+        """The rule that minimises the criterion."""
+        return {"zero_one": "mode", "absolute": "median", "squared": "mean"}[self.criterion]
 
     def decision(self, rule: str) -> str:
-        """What cut points that minimise the criterion decide: the median for "absolute", the mean for "squared"."""
-        estimates = {"absolute": "median (fitted cut points)", "squared": "mean (fitted cut points)"}
-        return estimates[self.criterion] if rule == "native" else rule
+        """Whose fitted cut points decide."""
+        return f"{self.decides if rule == 'native' else rule} (fitted cut points)"
 
     def cuts(self, outputs: jax.Array) -> jax.Array:
-        """The K-1 cut points in use, increasing."""
-        if self.cut_points is None:
+        """The K-1 cut points of the median, increasing."""
+        if self.median_cuts is None:
             return Regression.cuts(self, outputs)
-        return jnp.asarray(self.cut_points, dtype=outputs.dtype)
+        return jnp.asarray(self.median_cuts, dtype=outputs.dtype)
+
+    def decide(self, outputs: jax.Array) -> jax.Array:
+        """Number of the criterion's cut points below the output, int `[B]`."""
+        return getattr(self, self.decides)(outputs) if self.median_cuts else Regression.decide(self, outputs)
+
+    def mode(self, outputs: jax.Array) -> jax.Array:
+        """Number of the cut points of fewest errors below the output, int `[B]`."""
+        return _passed(outputs, self.mode_cuts) if self.mode_cuts else Regression.mode(self, outputs)
+
+    def median(self, outputs: jax.Array) -> jax.Array:
+        """Number of the cut points of least absolute error below the output, int `[B]`."""
+        return _passed(outputs, self.median_cuts) if self.median_cuts else Regression.median(self, outputs)
+
+    def mean(self, outputs: jax.Array) -> jax.Array:
+        """Number of the cut points of least squared error below the output, int `[B]`."""
+        return _passed(outputs, self.mean_cuts) if self.mean_cuts else Regression.mean(self, outputs)
 
     def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
-        """Binds the cut points and the spread."""
-        fitted = cut_points.fit(outputs[:, 0], labels, weights, self.num_classes, self.criterion)
-        return dataclasses.replace(Regression.fit(self, outputs, labels, weights), cut_points=fitted)
+        """Binds the cut points of every rule and the spread."""
+        mode, median, mean = (
+            cut_points.fit(outputs[:, 0], labels, weights, self.num_classes, criterion)
+            for criterion in ("zero_one", "absolute", "squared")
+        )
+        spread = Regression.fit(self, outputs, labels, weights)
+        return dataclasses.replace(spread, mode_cuts=mode, median_cuts=median, mean_cuts=mean)
+
+
+def _passed(outputs: jax.Array, cuts: tuple[float, ...]) -> jax.Array:
+    return jnp.sum(outputs > jnp.asarray(cuts, dtype=outputs.dtype)[None, :], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)

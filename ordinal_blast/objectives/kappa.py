@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.distance import distances
 from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot, softmax
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import ClassWeights, Positive, Share
 
 POWERS = {"linear": 1, "quadratic": 2}
 
 
 def _disagreement(logits: jax.Array, labels: jax.Array, weights: jax.Array, penalty: str) -> jax.Array:
     """1 - weighted kappa of a batch, 0 where chance itself cannot disagree."""
-    if penalty not in POWERS:
-        raise ValueError(f"penalty must be one of {sorted(POWERS)}, got {penalty!r}")
     num_classes = logits.shape[1]
     charge = distances(num_classes, POWERS[penalty], logits.dtype)
     total = jnp.sum(weights)
@@ -26,15 +27,20 @@ def _disagreement(logits: jax.Array, labels: jax.Array, weights: jax.Array, pena
     return observed / jnp.where(expected > 0, expected, 1)
 
 
-@objective(batch_coupled=True, soft_labels=True, proper=False, citation="de la Torre et al. 2018; Vargas et al. 2020")
+@objective(
+    batch_coupled=True,
+    soft_labels=True,
+    citation="de la Torre et al. 2018; Vargas et al. 2020",
+    note="Of the batch: it needs large ones, and one example teaches nothing.",
+)
 def soft_qwk(
     logits: jax.Array,
     labels: jax.Array,
     weights: jax.Array,
     *,
-    penalty: str = "quadratic",
+    penalty: Literal["linear", "quadratic"] = "quadratic",
     logarithm: bool = False,
-    epsilon: float = 1e-6,
+    epsilon: Positive = 1e-6,
 ) -> jax.Array:
     """Soft weighted kappa, 1 - kappa = sum_ij d_ij O_ij / sum_ij d_ij E_ij, of the batch. logits `[B, K]` -> scalar.
 
@@ -52,26 +58,46 @@ def _squared_errors(logits: jax.Array, labels: jax.Array, class_weights: tuple[f
     squares = (truth * jnp.exp(log_one_minus_softmax(logits)) - (1 - truth) * softmax(logits)) ** 2
     if class_weights is None:
         return jnp.mean(squares, axis=-1)
-    if len(class_weights) != num_classes:
-        raise ValueError(f"class_weights: {num_classes} are needed, got {len(class_weights)}")
     return jnp.mean(squares * jnp.asarray(class_weights, dtype=squares.dtype)[None, :], axis=-1)
 
 
-@objective(soft_labels=True, estimates="distribution", proper=True, citation="Brier 1950; Vargas et al. 2020")
-def mce(logits: jax.Array, labels: jax.Array, *, class_weights: tuple[float, ...] | None = None) -> jax.Array:
-    """Mean class error, the Brier score over K, mean_c w_c (p_c - [c = y])^2. logits `[B, K]` -> `[B]`."""
+def _counted(class_weights: tuple[float, ...] | None) -> bool:
+    """Whether the error of every class counts: then the least expected one is that of the truth alone."""
+    return class_weights is None or all(weight > 0 for weight in class_weights)
+
+
+@objective(
+    soft_labels=True,
+    estimates=lambda class_weights: "distribution" if _counted(class_weights) else "",
+    proper=_counted,
+    citation="Brier 1950",
+    note="The name and the weights of the classes' errors are those of dlordinal (Berchez-Moreno et al. 2025), which "
+    "cites no paper for them.",
+)
+def mce(logits: jax.Array, labels: jax.Array, *, class_weights: ClassWeights = None) -> jax.Array:
+    """Mean class error, the Brier score over K, mean_c w_c (p_c - [c = y])^2. logits `[B, K]` -> `[B]`.
+
+    w_c weighs the error of p_c, whatever the label: the loss stays proper, unlike under weights of examples by grade.
+    """
     return _squared_errors(logits, labels, class_weights)
 
 
-@objective(batch_coupled=True, soft_labels=True, proper=False, citation="Vargas et al. 2020")
+@objective(
+    batch_coupled=True,
+    soft_labels=True,
+    estimates=lambda balance, class_weights: "distribution" if balance == 0 and _counted(class_weights) else "",
+    proper=lambda balance, class_weights: balance == 0 and _counted(class_weights),
+    citation="Brier 1950; de la Torre et al. 2018",
+    note="The mixture is that of dlordinal (Berchez-Moreno et al. 2025), which cites no paper for it.",
+)
 def mce_qwk(
     logits: jax.Array,
     labels: jax.Array,
     weights: jax.Array,
     *,
-    balance: float = 0.5,
-    penalty: str = "quadratic",
-    class_weights: tuple[float, ...] | None = None,
+    balance: Share = 0.5,
+    penalty: Literal["linear", "quadratic"] = "quadratic",
+    class_weights: ClassWeights = None,
 ) -> jax.Array:
     """Kappa and mean class error mixed, balance (1 - kappa) + (1 - balance) MCE, of the batch. `[B, K]` -> scalar."""
     total = jnp.sum(weights)

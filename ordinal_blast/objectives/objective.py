@@ -6,17 +6,19 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.objectives import numerics
+from ordinal_blast.objectives import numerics, options
 from ordinal_blast.objectives.heads import Corrected, Head, Softmax
 
 RULES = ("native", "mode", "median", "mean")
-ESTIMATES = ("distribution", "mode", "median", "mean", "")
+ESTIMATES = ("distribution", "mode", "median", "mean", "rounded mean", "")
+T = TypeVar("T")
+Fact = T | Callable[..., T]  # what is true of a loss: always, or as a function of its options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +30,12 @@ class Spec:
     soft_labels: bool
     batch_coupled: bool
     citation: str
-    estimates: str
-    proper: bool | None
-    unimodal: bool
+    estimates: Fact[str]
+    proper: Fact[bool]
+    truths: str
+    unimodal: Fact[bool]
+    same_as: str
+    note: str
 
 
 def objective(
@@ -40,9 +45,12 @@ def objective(
     soft_labels: bool = False,
     batch_coupled: bool = False,
     citation: str = "",
-    estimates: str = "",
-    proper: bool | None = None,
-    unimodal: bool = False,
+    estimates: Fact[str] = "",
+    proper: Fact[bool] = False,
+    truths: str = "",
+    unimodal: Fact[bool] = False,
+    same_as: str = "",
+    note: str = "",
 ) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
     """Makes a loss of a function `(outputs [B, width], labels [B], *, options) -> [B]`.
 
@@ -51,26 +59,32 @@ def objective(
 
     head: the family that gives its outputs their meaning. native: the decision that belongs to the loss.
     soft_labels: labels may be distributions `[B, K]`. batch_coupled: the function takes `weights [B]` third and returns
-    a scalar. estimates: what the optimum's decision is, of "mode", "median", "mean", or "distribution" for a strictly
-    proper loss. proper: whether its probabilities are those of the truth (None: unknown). unimodal: whether they always
-    have one peak.
+    a scalar.
+
+    estimates: what the optimum over all outputs of the head tells of the truth: "distribution" (all of it), "mean" (its
+    expected grade is the truth's), or what its native decision is, "mode", "median" or "rounded mean"; "" where theory
+    gives no clean answer. proper: whether the loss is strictly proper, so that its probabilities are those of the
+    truth. truths: where these two hold for some truths only, which. unimodal: whether all outputs mean one peak. Each
+    of the three facts is a value, or a function of options, by their names. same_as: an objective that it equals by
+    default, up to a factor. note: what else a reader must know before choosing it.
     """
-    if native not in RULES or estimates not in ESTIMATES:
+    if native not in RULES or not (callable(estimates) or estimates in ESTIMATES):
         raise ValueError(
             f"native must be one of {RULES} and estimates one of {ESTIMATES}: got {native!r}, {estimates!r}"
         )
-    spec = Spec(head, native, soft_labels, batch_coupled, citation, estimates, proper, unimodal)
+    spec = Spec(head, native, soft_labels, batch_coupled, citation, estimates, proper, truths, unimodal, same_as, note)
 
     def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         asks_for_classes = "num_classes" in inspect.signature(function).parameters
 
         def prepare(
-            outputs: Any, labels: Any, num_classes: int | None, options: dict[str, Any]
+            outputs: Any, labels: Any, num_classes: int | None, given: dict[str, Any]
         ) -> tuple[jax.Array, jax.Array, int | None, dict[str, Any]]:
             outputs, labels, num_classes = _check(function.__name__, spec, outputs, labels, num_classes)
+            options.check(function.__name__, function, given, num_classes)
             if asks_for_classes and num_classes is None:
                 raise ValueError(f"{function.__name__} needs num_classes: its {spec.head.width} outputs do not tell it")
-            return outputs, labels, num_classes, options | ({"num_classes": num_classes} if asks_for_classes else {})
+            return outputs, labels, num_classes, given | ({"num_classes": num_classes} if asks_for_classes else {})
 
         if batch_coupled:
 
@@ -80,15 +94,22 @@ def objective(
             ) -> jax.Array:
                 outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
                 weights = _check_weights(weights, outputs)
-                value = function(*_mask(outputs, labels, weights), weights, **options)
-                return jnp.where(jnp.all(_valid(labels, num_classes) | (weights == 0)), value, jnp.nan)
+                shown, known = _mask(outputs, labels, weights)
+                _check_distributions(function.__name__, known)
+                value = function(shown, known, weights, **options)
+                _check_result(function.__name__, value, ())
+                valid = jnp.all(_valid(labels, num_classes) | (weights == 0)) & jnp.all(weights >= 0)
+                return jnp.where(valid, value, jnp.nan)
 
         else:
 
             @functools.wraps(function)
             def loss(outputs: Any, labels: Any, *, num_classes: int | None = None, **options: Any) -> jax.Array:
                 outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
-                return jnp.where(_valid(labels, num_classes), function(outputs, labels, **options), jnp.nan)
+                _check_distributions(function.__name__, labels)
+                value = function(outputs, labels, **options)
+                _check_result(function.__name__, value, (len(outputs),))
+                return jnp.where(_valid(labels, num_classes), value, jnp.nan)
 
         loss.spec = spec
         return loss
@@ -101,7 +122,8 @@ class Objective:
     """One loss bound to K grades and its options; hashable, and every method but `fit` is pure.
 
     Made by `ordinal_blast.objectives.get`. Shapes: outputs `[B, num_outputs]` raw, labels `[B]` int in 0 ... K-1 (or
-    `[B, K]` distributions where the loss takes them), weights `[B]`, 0 for what must not count.
+    `[B, K]` distributions where the loss takes them), weights `[B]` finite and not negative, 0 for what must not count.
+    Weights and soft labels that break this are refused where their values are known; traced, they make the loss NaN.
     """
 
     name: str
@@ -135,6 +157,21 @@ class Objective:
         return dict(self.bound)
 
     @property
+    def estimates(self) -> str:
+        """What the optimum tells of the truth, with these options; see `objective`."""
+        return _fact(self.spec.estimates, self.options)
+
+    @property
+    def proper(self) -> bool:
+        """Whether the loss is strictly proper with these options, for any truth."""
+        return bool(_fact(self.spec.proper, self.options)) and not self.spec.truths
+
+    @property
+    def unimodal(self) -> bool:
+        """Whether all outputs mean probabilities of one peak, with these options."""
+        return _fact(self.spec.unimodal, self.options)
+
+    @property
     def fitted(self) -> dict[str, Any]:
         """What `fit` has bound, JSON-ready; give it to `get(..., fitted=...)` to bind it again."""
         return self.family.fitted
@@ -146,7 +183,8 @@ class Objective:
         weights = _check_weights(weights, numerics.widen(outputs))
         losses = self.losses(*_mask(jnp.asarray(outputs), jnp.asarray(labels), weights))
         total = jnp.sum(weights)
-        return jnp.sum(weights * losses) / jnp.where(total > 0, total, 1)
+        mean = jnp.sum(weights * losses) / jnp.where(total > 0, total, 1)
+        return jnp.where(jnp.all(weights >= 0), mean, jnp.nan)
 
     def losses(self, outputs: jax.Array, labels: jax.Array) -> jax.Array:
         """Loss of each example, `[B]`. ValueError where the loss is of the batch as a whole."""
@@ -181,9 +219,10 @@ class Objective:
         A strictly proper loss under weights w estimates q_k in proportion to w_k times the truth: p_k ~ q_k / w_k.
         ValueError where the loss is not strictly proper, or unless the K weights are positive.
         """
-        if self.spec.proper is not True:
+        if not self.proper:
+            where = f" beyond {self.spec.truths} truths" if self.spec.truths else ""
             raise ValueError(
-                f"{self.name} is not strictly proper: what class weights did to its probabilities cannot be undone"
+                f"{self.name} is not strictly proper{where}: what class weights did to its probabilities is not known"
             )
         weights = np.asarray(class_weights, np.float64)
         if weights.shape != (self.num_classes,) or not np.all(np.isfinite(weights) & (weights > 0)):
@@ -194,18 +233,29 @@ class Objective:
         return dataclasses.replace(self, family=Corrected(self.num_classes, self.family, log_weights))
 
     def score(self, outputs: jax.Array) -> jax.Array:
-        """One number per example that ranks it, `[B]`: the expected grade."""
+        """One number per example that ranks it, `[B]`: the log odds log(E / (K-1 - E)) of the expected grade E.
+
+        It rises with E and never rounds to an end of the scale, so that confident examples keep their order. The raw
+        output for regressions.
+        """
         return self.family.score(self._check_outputs(outputs))
+
+    def expected(self, outputs: jax.Array) -> jax.Array:
+        """The expected grade, `[B]`, to be read; to rank, use `score`. The raw output, unclipped, for regressions."""
+        return self.family.expected(self._check_outputs(outputs))
 
     def fit(self, outputs: Any, labels: Any, weights: Any = None) -> Self:
         """The objective with what its decision needs from training predictions; itself where nothing is fitted.
 
-        On the host, in float64. Rows of weight 0 do not count; ValueError if no row is left or a label is not a grade.
+        On the host, in float64. Rows of weight 0 do not count; ValueError if no row is left, a label is not a grade or
+        a weight is negative or not finite.
         """
         if not self.family.fitted_fields:
             return self
         outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
         weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+        if not _are_weights(weights):
+            raise ValueError(_BAD_WEIGHTS)
         kept = weights > 0
         if not kept.any():
             raise ValueError(f"{self.name} fits its decision on labelled examples, and there are none")
@@ -227,30 +277,56 @@ class Objective:
 
 
 def bind(
-    name: str, function: Callable[..., jax.Array], num_classes: int, options: Mapping[str, Any], fitted: Mapping | None
+    name: str, function: Callable[..., jax.Array], num_classes: int, given: Mapping[str, Any], fitted: Mapping | None
 ) -> Objective:
-    """Objective of a decorated loss: options checked by name, and by value in a trial trace."""
-    if num_classes < 2:
-        raise ValueError(f"{name}: num_classes must be at least 2, got {num_classes}")
+    """Objective of a decorated loss: options checked by name and value, what it returns in a trial trace."""
+    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
+        raise ValueError(f"{name}: num_classes must be an integer of at least 2, got {num_classes!r}")
     head = function.spec.head
     defaults = {
         f.name: f.default for f in dataclasses.fields(head) if f.name not in {"num_classes", *head.fitted_fields}
     }
     in_head = set(defaults)
     defaults |= option_defaults(function)
-    if unknown := sorted(set(options) - set(defaults)):
+    if unknown := sorted(set(given) - set(defaults)):
         raise ValueError(f"{name} has no option {', '.join(unknown)}; it has {sorted(defaults) or 'none'}")
-    bound = {key: _freeze(value) for key, value in (defaults | dict(options)).items()}
+    bound = {key: _freeze(value) for key, value in (defaults | dict(given)).items()}
+    if missing := [key for key, value in bound.items() if value is inspect.Parameter.empty]:
+        raise ValueError(f"{name} needs its option {', '.join(missing)}, which has no default")
+    for thing in (head, function):
+        options.check(name, thing, bound, num_classes)
     family = head(num_classes, **{key: bound[key] for key in in_head})
     made = Objective(name, function, family.rebind(fitted or {}), tuple(sorted(bound.items())))
-    outputs, labels = jax.ShapeDtypeStruct((2, made.num_outputs), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.int32)
-    jax.eval_shape(made.loss, outputs, labels)  # a wrong value of an option fails here, not in the first step
+    _try(made)
     return made
+
+
+def _try(made: Objective) -> None:
+    """Trace the loss on a batch of a size that no head and no K has: a wrong loss fails here, not in the first step."""
+    count = made.num_classes + made.num_outputs
+    outputs = jax.ShapeDtypeStruct((count, made.num_outputs), jnp.float32)
+    labels = jax.ShapeDtypeStruct((count,), jnp.int32)
+    try:
+        jax.eval_shape(made.loss, outputs, labels)
+    except ValueError:
+        raise
+    except Exception as error:
+        line = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{made.name} fails for outputs [B, {made.num_outputs}] and labels [B]: {type(error).__name__}: {line}"
+        ) from error
 
 
 def is_objective(thing: Any) -> bool:
     """Whether something is a function that `objective` made a loss of."""
     return isinstance(getattr(thing, "spec", None), Spec)
+
+
+def _fact(fact: Fact[T], given: Mapping[str, Any]) -> T:
+    """A fact of a loss with these options."""
+    if not callable(fact):
+        return fact
+    return fact(**{name: given[name] for name in inspect.signature(fact).parameters if name in given})
 
 
 @functools.cache
@@ -262,7 +338,7 @@ def option_defaults(function: Callable[..., jax.Array]) -> dict[str, Any]:
 
 def _freeze(value: Any) -> Any:
     """Hashable form of an option: sequences and arrays become tuples."""
-    if isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value):
+    if isinstance(value, (list, tuple)) or (isinstance(value, (np.ndarray, jax.Array)) and value.ndim):
         return tuple(_freeze(v) for v in value)
     return value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
 
@@ -291,10 +367,24 @@ def _check(
     return outputs, labels, num_classes
 
 
+def _check_distributions(name: str, labels: jax.Array) -> None:
+    """ValueError for soft labels whose values are known and are not distributions."""
+    if labels.ndim == 2 and not isinstance(labels, jax.core.Tracer) and not np.all(_valid(labels, None)):
+        raise ValueError(f"{name}: soft labels must be distributions over grades, not negative and of sum 1")
+
+
+def _check_result(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    """ValueError unless a loss returned floating-point numbers of a shape: another one would be broadcast silently."""
+    found = f"{value.dtype} {list(value.shape)}" if isinstance(value, (jax.Array, np.ndarray)) else repr(value)
+    if getattr(value, "shape", None) != shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        wanted = f"the loss of each example, floating-point [B] = {list(shape)}" if shape else "a floating-point scalar"
+        raise ValueError(f"{name} must return {wanted}, and returned {found}")
+
+
 def _valid(labels: jax.Array, num_classes: int | None) -> jax.Array:
-    """Rows whose label is a grade, bool `[B]`."""
+    """Rows whose label is a grade, or a distribution over grades to 1e-3; bool `[B]`."""
     if labels.ndim == 2:
-        return jnp.ones(len(labels), bool)
+        return jnp.all(labels >= 0, axis=1) & (jnp.abs(jnp.sum(labels, axis=1) - 1) < 1e-3)
     return (labels >= 0) & (True if num_classes is None else labels < num_classes)
 
 
@@ -304,10 +394,23 @@ def _check_weights(weights: Any, outputs: jax.Array) -> jax.Array:
     weights = jnp.asarray(weights)
     if weights.shape != outputs.shape[:1]:
         raise ValueError(f"weights must be [{len(outputs)}], got {list(weights.shape)}")
+    if not isinstance(weights, jax.core.Tracer) and not _are_weights(np.asarray(weights, np.float64)):
+        raise ValueError(_BAD_WEIGHTS)
     return weights.astype(outputs.dtype)
+
+
+_BAD_WEIGHTS = "weights must be finite and not negative: 0 is for what must not count"
+
+
+def _are_weights(weights: np.ndarray) -> bool:
+    return bool(np.all(np.isfinite(weights) & (weights >= 0)))
 
 
 def _mask(outputs: jax.Array, labels: jax.Array, weights: jax.Array) -> tuple[jax.Array, ...]:
     """Outputs and labels with the rows of weight 0 replaced, so that neither value nor gradient sees them."""
     kept = weights > 0
-    return tuple(jnp.where(kept[:, None] if x.ndim == 2 else kept, x, jnp.zeros_like(x)) for x in (outputs, labels))
+    neutral = 1 / labels.shape[1] if labels.ndim == 2 else 0
+    return tuple(
+        jnp.where(kept[:, None] if x.ndim == 2 else kept, x, jnp.full_like(x, fill))
+        for x, fill in ((outputs, 0), (labels, neutral))
+    )

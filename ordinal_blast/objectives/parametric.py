@@ -13,6 +13,7 @@ import numpy as np
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import log_softmax, log_softplus, negative_log_likelihood
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import Numbers, Positive, Rising, Share
 
 
 def _grades(num_classes: int, dtype: jnp.dtype) -> jax.Array:
@@ -27,7 +28,7 @@ def _constants(values: list[float], dtype: jnp.dtype) -> jax.Array:
 class Binomial(Head):
     """One output, the logit of success in K-1 trials; p_k is sharpened by 1 / tau and normalised."""
 
-    tau: float = 1.0
+    tau: Positive = 1.0
 
     width: ClassVar[int] = 1
 
@@ -42,7 +43,7 @@ class Binomial(Head):
 class Poisson(Head):
     """One output, rate = softplus(output), counts 0 ... K-1; p_k is sharpened by 1 / tau and normalised."""
 
-    tau: float = 1.0
+    tau: Positive = 1.0
 
     width: ClassVar[int] = 1
 
@@ -56,7 +57,7 @@ class Poisson(Head):
 class Gaussian(Head):
     """Two outputs, mean and (through softplus, plus `floor`) deviation; p_k in proportion to the density at k."""
 
-    floor: float = 0.01
+    floor: Positive = 0.01
 
     width: ClassVar[int] = 2
 
@@ -75,19 +76,14 @@ class Gaussian(Head):
 class Ordistic(Head):
     """One output eta; unit Gaussians at `means` with log priors: p = softmax(mu_k eta + pi_k - mu_k^2 / 2).
 
-    means: K increasing numbers, by default one apart around 0. log_priors: K numbers, by default 0.
+    means: K increasing numbers, by default one apart around 0. log_priors: K numbers, by default 0: others can make two
+    peaks.
     """
 
-    means: tuple[float, ...] | None = None
-    log_priors: tuple[float, ...] | None = None
+    means: Rising = None
+    log_priors: Numbers = None
 
     width: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        for name in ("means", "log_priors"):
-            values = getattr(self, name)
-            if values is not None and len(values) != self.num_classes:
-                raise ValueError(f"{name}: {self.num_classes} are needed, got {len(values)}")
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
@@ -97,30 +93,33 @@ class Ordistic(Head):
         return log_softmax(means * (outputs - means / 2) + priors)
 
 
+_ONE_PARAMETER = 'One parameter can match the mean of the truth and nothing else: read it by `rule="mean"`.'
+
+
 @objective(
     Binomial,
     soft_labels=True,
-    estimates="distribution",
-    proper=True,
+    estimates="mean",
     unimodal=True,
     citation="da Costa et al. 2008; Beckham & Pal 2017",
+    note=_ONE_PARAMETER,
 )
-def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: float = 1.0) -> jax.Array:
+def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
     """Binomial head, -log Binomial(y; K-1, s(eta)), sharpened by 1 / tau. outputs `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Binomial(num_classes, tau).log_probs(outputs), labels)
 
 
 @objective(
-    Poisson, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Beckham & Pal 2017"
+    Poisson, soft_labels=True, estimates="mean", unimodal=True, citation="Beckham & Pal 2017", note=_ONE_PARAMETER
 )
-def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: float = 1.0) -> jax.Array:
+def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
     """Poisson head, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Poisson(num_classes, tau).log_probs(outputs), labels)
 
 
-@objective(Gaussian, soft_labels=True, unimodal=True, proper=False, citation="Araujo et al. 2020")
+@objective(Gaussian, soft_labels=True, estimates="mean", unimodal=True, citation="Araujo et al. 2020")
 def gaussian_uncertainty(
-    outputs: jax.Array, labels: jax.Array, *, num_classes: int, alpha: float = 0.95, floor: float = 0.01
+    outputs: jax.Array, labels: jax.Array, *, num_classes: int, alpha: Share = 0.95, floor: Positive = 0.01
 ) -> jax.Array:
     """Gaussian grade with its uncertainty, -log p_y + (1 - alpha) sigma^2. mean and deviation `[B, 2]` -> `[B]`.
 
@@ -132,15 +131,20 @@ def gaussian_uncertainty(
 
 
 @objective(
-    Ordistic, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Rennie & Srebro 2005"
+    Ordistic,
+    soft_labels=True,
+    estimates=lambda means: "mean" if means is None else "",
+    unimodal=lambda log_priors: log_priors is None,
+    citation="Rennie & Srebro 2005",
+    note=_ONE_PARAMETER + " Of one peak without priors only.",
 )
 def ordistic(
     outputs: jax.Array,
     labels: jax.Array,
     *,
     num_classes: int,
-    means: tuple[float, ...] | None = None,
-    log_priors: tuple[float, ...] | None = None,
+    means: Rising = None,
+    log_priors: Numbers = None,
 ) -> jax.Array:
     """Ordistic, -log p_y, p = softmax_k(mu_k eta + pi_k - mu_k^2 / 2). outputs `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Ordistic(num_classes, means, log_priors).log_probs(outputs), labels)

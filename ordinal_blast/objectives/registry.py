@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective, option_defaults
+from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -37,7 +37,8 @@ def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None,
 
     name: one of `names()`, or "package.module:function" for a loss of your own: a plain function
     `(logits [B, K], labels [B], *, options) -> [B]`, or one made with `objective(head=...)`.
-    fitted: what `Objective.fitted` said, to bind it again. ValueError for an unknown name or option.
+    fitted: what `Objective.fitted` said, to bind it again. ValueError for an unknown name or option, an option's value
+    out of its range, and a loss of your own that does not return `[B]`.
     """
     if ":" in name:
         return bind(name, _outside(name), num_classes, options, fitted)
@@ -49,14 +50,20 @@ def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None,
 @functools.cache
 def _outside(name: str) -> Callable[..., jax.Array]:
     module, _, attribute = name.partition(":")
-    function = getattr(importlib.import_module(module), attribute, None)
+    try:
+        function = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:
+        raise ValueError(f"{module} of {name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(function):
         raise ValueError(f"{module} has no function {attribute!r}")
     return function if is_objective(function) else objective()(function)
 
 
 def table() -> list[dict[str, Any]]:
-    """One row of facts for each objective: name, head, options, citation, what it estimates, its first line of help."""
+    """One row of facts for each objective with its defaults; see `objective` for their meaning.
+
+    proper holds for any truth; truths says for which the objective would be proper, or estimates what it does, else.
+    """
     return [
         {
             "name": name,
@@ -65,16 +72,20 @@ def table() -> list[dict[str, Any]]:
             "head": function.spec.head.__name__,
             "layer": function.spec.head.layer,
             "outputs": _width(function.spec.head),
-            "options": option_defaults(function),
-            "native": function.spec.native,
-            "estimates": function.spec.estimates,
-            "proper": function.spec.proper,
-            "unimodal": function.spec.unimodal,
+            "options": bound.options,
+            "decision": bound.decision(),
+            "estimates": bound.estimates,
+            "proper": bound.proper,
+            "truths": bound.spec.truths,
+            "unimodal": bound.unimodal,
+            "same_as": bound.spec.same_as,
+            "note": bound.spec.note,
             "soft_labels": function.spec.soft_labels,
             "batch_coupled": function.spec.batch_coupled,
             "citation": function.spec.citation,
         }
         for name, function in functions().items()
+        for bound in [get(name, num_classes=3)]
     ]
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.heads import CutRegression, Regression
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import Positive
+
+Error = Literal["squared", "absolute", "huber"]
 
 
 def _expected_errors(outputs: jax.Array, labels: jax.Array, error: str, delta: float) -> jax.Array:
@@ -22,13 +27,15 @@ def _errors(residuals: jax.Array, error: str, delta: float) -> jax.Array:
         return residuals**2
     if error == "absolute":
         return size
-    if error == "huber":
-        return jnp.where(size <= delta, residuals**2 / 2, delta * (size - delta / 2))
-    raise ValueError(f"error must be squared, absolute or huber, got {error!r}")
+    return jnp.where(size <= delta, residuals**2 / 2, delta * (size - delta / 2))
 
 
-@objective(Regression, soft_labels=True, estimates="mean", proper=False, citation="Kramer et al. 2001")
-def regression(outputs: jax.Array, labels: jax.Array, *, error: str = "squared", delta: float = 1.0) -> jax.Array:
+def _estimates(error: str) -> str:
+    return {"squared": "mean", "absolute": "median"}.get(error, "")
+
+
+@objective(Regression, soft_labels=True, estimates=_estimates, citation="Kramer et al. 2001")
+def regression(outputs: jax.Array, labels: jax.Array, *, error: Error = "squared", delta: Positive = 1.0) -> jax.Array:
     """Regression, (eta - y)^2, |eta - y| (estimates the median) or Huber; decides by rounding. `[B, 1]` -> `[B]`.
 
     delta: where Huber turns linear, in grades.
@@ -36,9 +43,16 @@ def regression(outputs: jax.Array, labels: jax.Array, *, error: str = "squared",
     return _expected_errors(outputs, labels, error, delta)
 
 
-@objective(CutRegression, soft_labels=True, estimates="mean", proper=False, citation="Kragh et al. 2019")
+@objective(
+    CutRegression,
+    soft_labels=True,
+    estimates=_estimates,
+    citation="Kragh et al. 2019",
+    note="What its output estimates and what its cut points decide differ: `criterion` chooses the median "
+    '("absolute"), the mean ("squared") or the mode ("zero_one"), and each rule has cut points of its own.',
+)
 def thresholded_regression(
-    outputs: jax.Array, labels: jax.Array, *, error: str = "squared", delta: float = 1.0
+    outputs: jax.Array, labels: jax.Array, *, error: Error = "squared", delta: Positive = 1.0
 ) -> jax.Array:
     """Regression decided by cut points fitted on training predictions, losses as in `regression`. `[B, 1]` -> `[B]`."""
     return _expected_errors(outputs, labels, error, delta)

@@ -7,6 +7,7 @@ always its most probable grade. `blend` mixes: (1 - blend) e_y + blend T_y.
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,13 @@ import numpy as np
 
 from ordinal_blast.objectives.numerics import log_softmax, log_subset, one_hot
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import Distributions, LessThanOne, NotNegative, Positive, Share, number
+
+Distance = Literal["absolute", "squared", "log"]
+Chances = Literal["centred", "liu"]
+Offset = Annotated[float, number("in (0, 1]", lambda x: 0 < x <= 1)]
+Triangle = Annotated[float, number("in (0, 2/9]", lambda x: 0 < x <= 2 / 9)]
+LessThanHalf = Annotated[float, number("in (0, 1/2)", lambda x: 0 < x < 0.5)]
 
 
 def _apart(num_classes: int) -> np.ndarray:
@@ -42,8 +50,6 @@ def sord_targets(num_classes: int, alpha: float = 1.0, distance: str = "absolute
         "squared": _apart(num_classes) ** 2,
         "log": (ranks[:, None] - ranks[None, :]) ** 2,
     }
-    if distance not in phi:
-        raise ValueError(f"distance must be one of {sorted(phi)}, got {distance!r}")
     return _softmax_rows(-alpha * phi[distance])
 
 
@@ -55,8 +61,6 @@ def binomial_targets(num_classes: int, chances: str = "centred") -> np.ndarray:
     """
     grades = np.arange(num_classes)
     choices = {"centred": (grades + 0.5) / num_classes, "liu": 0.1 + 0.8 * grades / (num_classes - 1)}
-    if chances not in choices:
-        raise ValueError(f"chances must be one of {sorted(choices)}, got {chances!r}")
     q, counts = choices[chances][:, None], grades[None, :]
     choose = np.array([math.log(math.comb(num_classes - 1, k)) for k in grades])[None, :]
     return _softmax_rows(choose + counts * np.log(q) + (num_classes - 1 - counts) * np.log1p(-q))
@@ -64,8 +68,6 @@ def binomial_targets(num_classes: int, chances: str = "centred") -> np.ndarray:
 
 def poisson_targets(num_classes: int, offset: float = 0.5) -> np.ndarray:
     """Poisson(y + offset) on 0 ... K-1, `[K, K]`; the mode is y for 0 < offset < 1, tied with y + 1 for offset 1."""
-    if not 0 < offset <= 1:
-        raise ValueError(f"offset must be in (0, 1], got {offset}")
     counts = np.arange(num_classes)
     factorials = np.array([math.lgamma(k + 1) for k in counts])
     return _softmax_rows(counts[None, :] * np.log(counts + offset)[:, None] - factorials[None, :])
@@ -74,10 +76,9 @@ def poisson_targets(num_classes: int, offset: float = 0.5) -> np.ndarray:
 def triangular_targets(num_classes: int, alpha: float = 0.05) -> np.ndarray:
     """Triangular densities on K equal bins that leave mass alpha in each neighbour, `[K, K]`; at the ends less.
 
+    0 < alpha <= 2/9, where a triangle reaches no further than its neighbours.
     The end rows follow Vargas et al. 2023, who give the last one less than the first.
     """
-    if not 0 < alpha <= 2 / 9:
-        raise ValueError(f"alpha must be in (0, 2/9], where a triangle reaches no further than its neighbours: {alpha}")
     shape = (1 - 2 * alpha) * math.sqrt(2 * alpha) * (1 - math.sqrt(2 * alpha))
     ends = [((1 - math.sqrt(1 + 4 * s * shape)) / 2) ** 2 for s in (1.0, (1 - 1 / num_classes) ** 2)]
     targets = np.where(_apart(num_classes) == 1, alpha, 0.0)
@@ -104,99 +105,136 @@ def beta_targets(num_classes: int) -> np.ndarray:
 
 def geometric_targets(num_classes: int, alpha: float = 0.1) -> np.ndarray:
     """1 - alpha on the label, the rest in proportion to alpha^|c - y|, `[K, K]`; 0 < alpha < 1/2."""
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must be in (0, 1/2), got {alpha}")
     others = np.where(_apart(num_classes) > 0, alpha ** _apart(num_classes), 0)
     return alpha * _normalised(others) + (1 - alpha) * np.eye(num_classes)
 
 
 def _soft_cross_entropy(logits: jax.Array, labels: jax.Array, targets: np.ndarray, blend: float) -> jax.Array:
     num_classes = logits.shape[1]
-    if not 0 <= blend <= 1:
-        raise ValueError(f"blend must be in [0, 1], got {blend}")
-    if targets.shape != (num_classes, num_classes):
-        raise ValueError(f"targets must be [{num_classes}, {num_classes}], got {list(targets.shape)}")
     mixed = jnp.asarray((1 - blend) * np.eye(num_classes) + blend * targets, logits.dtype)
     return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ mixed) * log_softmax(logits), axis=-1)
 
 
-@objective(soft_labels=True, estimates="mode", proper=False, citation="Szegedy et al. 2016")
-def label_smoothing(logits: jax.Array, labels: jax.Array, *, epsilon: float = 0.1) -> jax.Array:
+def _only_label(blend: float) -> bool:
+    """Whether nothing is left of the targets: then the loss is cross-entropy."""
+    return blend == 0
+
+
+def _estimates(blend: float) -> str:
+    return "distribution" if _only_label(blend) else ""
+
+
+def _identity(targets: tuple | None, blend: float) -> bool:
+    return blend == 0 or targets is None or np.array_equal(targets, np.eye(len(targets)))
+
+
+@objective(
+    soft_labels=True,
+    estimates=lambda epsilon: "mode" if epsilon else "distribution",
+    proper=lambda epsilon: not epsilon,
+    citation="Szegedy et al. 2016",
+)
+def label_smoothing(logits: jax.Array, labels: jax.Array, *, epsilon: LessThanOne = 0.1) -> jax.Array:
     """Label smoothing, -(1 - epsilon) log p_y - epsilon / K sum_c log p_c. logits `[B, K]` -> `[B]`."""
     num_classes = logits.shape[1]
     return _soft_cross_entropy(logits, labels, np.full((num_classes, num_classes), 1 / num_classes), epsilon)
 
 
-@objective(soft_labels=True, proper=False, citation="Geng 2016")
+@objective(
+    soft_labels=True,
+    estimates=lambda targets, blend: "distribution" if _identity(targets, blend) else "",
+    proper=_identity,
+    citation="Geng 2016",
+    same_as="cross_entropy",
+)
 def custom_soft_labels(
     logits: jax.Array,
     labels: jax.Array,
     *,
-    targets: tuple[tuple[float, ...], ...] | None = None,
-    blend: float = 1.0,
+    targets: Distributions = None,
+    blend: Share = 1.0,
 ) -> jax.Array:
-    """Soft-label cross-entropy, -sum_c T_yc log p_c, T given by `targets` `[K, K]` (None: identity). -> `[B]`.
-
-    ValueError for a row that is not a distribution.
-    """
+    """Soft-label cross-entropy, -sum_c T_yc log p_c, T given by `targets` `[K, K]` (None: identity). -> `[B]`."""
     rows = np.eye(logits.shape[1]) if targets is None else np.asarray(targets, np.float64)
-    if rows.min() < 0 or not np.allclose(rows.sum(axis=-1), 1, rtol=0, atol=1e-6):
-        raise ValueError("targets: each row must be a distribution over grades")
     return _soft_cross_entropy(logits, labels, rows, blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Diaz & Marathe 2019")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Diaz & Marathe 2019")
 def sord(
-    logits: jax.Array, labels: jax.Array, *, alpha: float = 1.0, distance: str = "absolute", blend: float = 1.0
+    logits: jax.Array, labels: jax.Array, *, alpha: Positive = 1.0, distance: Distance = "absolute", blend: Share = 1.0
 ) -> jax.Array:
     """Soft ordinal vectors (SORD), T = softmax_c(-alpha phi(c, y)). logits `[B, K]` -> `[B]`; see `sord_targets`."""
     return _soft_cross_entropy(logits, labels, sord_targets(logits.shape[1], alpha, distance), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Liu et al. 2020; Vargas et al. 2023")
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_only_label,
+    citation="Liu et al. 2020; Vargas et al. 2023",
+    same_as="sord",
+)
 def exponential_soft_labels(
-    logits: jax.Array, labels: jax.Array, *, power: float = 1.0, tau: float = 1.0, blend: float = 1.0
+    logits: jax.Array, labels: jax.Array, *, power: Positive = 1.0, tau: Positive = 1.0, blend: Share = 1.0
 ) -> jax.Array:
     """Exponential soft labels, T = softmax_c(-|c - y|^power / tau). logits `[B, K]` -> `[B]`."""
     return _soft_cross_entropy(logits, labels, exponential_targets(logits.shape[1], power, tau), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Liu et al. 2020")
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_only_label,
+    citation="after Liu et al. 2020",
+    note='Liu\'s chances of success are `chances="liu"`; their most probable grade is not the label for K >= 10.',
+)
 def binomial_soft_labels(
-    logits: jax.Array, labels: jax.Array, *, chances: str = "centred", blend: float = 1.0
+    logits: jax.Array, labels: jax.Array, *, chances: Chances = "centred", blend: Share = 1.0
 ) -> jax.Array:
     """Binomial soft labels, T_y = Binomial(K-1, q_y). logits `[B, K]` -> `[B]`; see `binomial_targets`."""
     return _soft_cross_entropy(logits, labels, binomial_targets(logits.shape[1], chances), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Liu et al. 2020")
-def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: float = 0.5, blend: float = 1.0) -> jax.Array:
+@objective(
+    soft_labels=True,
+    estimates=_estimates,
+    proper=_only_label,
+    citation="after Liu et al. 2020",
+    note="Liu's mean is y + 1 (`offset=1`), which ties the label with the next grade.",
+)
+def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: Offset = 0.5, blend: Share = 1.0) -> jax.Array:
     """Poisson soft labels, T_y = Poisson(y + offset) on 0 ... K-1. logits `[B, K]` -> `[B]`; see `poisson_targets`."""
     return _soft_cross_entropy(logits, labels, poisson_targets(logits.shape[1], offset), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Vargas et al. 2023")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Vargas et al. 2023")
 def triangular_soft_labels(
-    logits: jax.Array, labels: jax.Array, *, alpha: float = 0.05, blend: float = 1.0
+    logits: jax.Array, labels: jax.Array, *, alpha: Triangle = 0.05, blend: Share = 1.0
 ) -> jax.Array:
     """Triangular soft labels, mass alpha in each neighbour. logits `[B, K]` -> `[B]`; see `triangular_targets`."""
     return _soft_cross_entropy(logits, labels, triangular_targets(logits.shape[1], alpha), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Vargas et al. 2022")
-def beta_soft_labels(logits: jax.Array, labels: jax.Array, *, blend: float = 1.0) -> jax.Array:
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Vargas et al. 2022")
+def beta_soft_labels(logits: jax.Array, labels: jax.Array, *, blend: Share = 1.0) -> jax.Array:
     """Beta soft labels, a beta density around the label's bin. logits `[B, K]` -> `[B]`; see `beta_targets`."""
     return _soft_cross_entropy(logits, labels, beta_targets(logits.shape[1]), blend)
 
 
-@objective(soft_labels=True, proper=False, citation="Haas & Huellermeier 2023")
-def geometric_soft_labels(logits: jax.Array, labels: jax.Array, *, alpha: float = 0.1, blend: float = 1.0) -> jax.Array:
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Haas & Huellermeier 2023")
+def geometric_soft_labels(
+    logits: jax.Array, labels: jax.Array, *, alpha: LessThanHalf = 0.1, blend: Share = 1.0
+) -> jax.Array:
     """Geometric soft labels, 1 - alpha on the label, then falling as alpha^|c - y|. logits `[B, K]` -> `[B]`."""
     return _soft_cross_entropy(logits, labels, geometric_targets(logits.shape[1], alpha), blend)
 
 
-@objective(proper=False, citation="Nachmani et al. 2025")
-def slace(logits: jax.Array, labels: jax.Array, *, alpha: float = 1.0) -> jax.Array:
+@objective(
+    citation="Nachmani et al. 2025",
+    note="The variant of dlordinal, of distance |c - y|; the paper's own distance counts the training examples of the "
+    "grades between.",
+)
+def slace(logits: jax.Array, labels: jax.Array, *, alpha: NotNegative = 1.0) -> jax.Array:
     """Soft labels accumulating cross-entropy (SLACE), -sum_k T_yk log P(|c - y| <= |k - y|). `[B, K]` -> `[B]`.
 
     T as in `sord`: a grade is charged only for the probability that lies farther from the label than itself.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives import normal
-from ordinal_blast.objectives.decomposition import weigh
+from ordinal_blast.objectives.decomposition import all_asked, weigh
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import (
     gaps,
@@ -19,6 +19,7 @@ from ordinal_blast.objectives.numerics import (
     one_hot,
 )
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
 
 
 def log_gumbel_intervals(cuts: jax.Array) -> jax.Array:
@@ -37,21 +38,23 @@ def _log_one_minus_exp_exp(x: jax.Array) -> jax.Array:
     return jnp.where(small, x + jnp.log1p(series), log1mexp(-jnp.exp(jnp.where(small, 0, x))))
 
 
+Link = Literal["logit", "probit", "cloglog"]
+Penalty = Literal["logistic", "hinge", "smooth_hinge", "squared_hinge"]
 LINKS = {"logit": log_logistic_intervals, "probit": normal.log_intervals, "cloglog": log_gumbel_intervals}
 
 
 @dataclasses.dataclass(frozen=True)
 class CumulativeLink(Head):
-    """P(y <= k) = F(theta_k - eta) with F by `link`: "logit", "probit" or "cloglog". Unimodal for the first two."""
+    """P(y <= k) = F(theta_k - eta) with F by `link`: "logit", "probit" or "cloglog".
 
-    link: str = "logit"
+    Any distribution has its cut points, so that none of the links keeps it to one peak: a narrow interval between two
+    wide ones is a valley.
+    """
+
+    link: Link = "logit"
 
     layer: ClassVar[str] = "ordered_thresholds"
     extra: ClassVar[int] = -1
-
-    def __post_init__(self) -> None:
-        if self.link not in LINKS:
-            raise ValueError(f"link must be one of {sorted(LINKS)}, got {self.link!r}")
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
@@ -82,7 +85,7 @@ class Thresholds(Head):
     proper=True,
     citation="McCullagh 1980; Vargas et al. 2020",
 )
-def cumulative_link(outputs: jax.Array, labels: jax.Array, *, link: str = "logit") -> jax.Array:
+def cumulative_link(outputs: jax.Array, labels: jax.Array, *, link: Link = "logit") -> jax.Array:
     """Cumulative link model, -log(F(theta_y - eta) - F(theta_{y-1} - eta)). theta - eta `[B, K-1]` -> `[B]`."""
     return negative_log_likelihood(CumulativeLink(outputs.shape[1] + 1, link).log_probs(outputs), labels)
 
@@ -95,9 +98,7 @@ def _penalty(margins: jax.Array, penalty: str) -> jax.Array:
         return short
     if penalty == "smooth_hinge":
         return jnp.where(margins < 0, 0.5 - margins, short**2 / 2)
-    if penalty == "squared_hinge":
-        return short**2
-    raise ValueError(f"penalty must be logistic, hinge, smooth_hinge or squared_hinge, got {penalty!r}")
+    return short**2
 
 
 def _threshold_loss(outputs: jax.Array, labels: jax.Array, power: float, penalty: str) -> jax.Array:
@@ -112,19 +113,33 @@ def _threshold_loss(outputs: jax.Array, labels: jax.Array, power: float, penalty
     return falls_above * _penalty(-outputs, penalty) + falls_below * _penalty(outputs, penalty)
 
 
+def _likelihood(penalty: str, power: float, threshold_weights: tuple[float, ...] | None) -> bool:
+    """Whether each threshold is a logistic regression of "grade > k"."""
+    return penalty == "logistic" and power == 1 and all_asked(threshold_weights)
+
+
+def _estimates(penalty: str, power: float, threshold_weights: tuple[float, ...] | None) -> str:
+    if _likelihood(penalty, power, threshold_weights):
+        return "distribution"
+    return {1: "median", 2: "rounded mean"}.get(power, "") if all_asked(threshold_weights) else ""
+
+
 @objective(
     Thresholds,
     soft_labels=True,
-    estimates="median",
+    estimates=_estimates,
+    proper=_likelihood,
     citation="Rennie & Srebro 2005; Pedregosa et al. 2017",
+    note="By default the loss of `coral`, of cut points kept in order. Other penalties have no probabilities of their "
+    "own and are read as if logistic.",
 )
 def all_threshold(
     outputs: jax.Array,
     labels: jax.Array,
     *,
-    penalty: str = "logistic",
-    power: float = 1.0,
-    threshold_weights: tuple[float, ...] | None = None,
+    penalty: Penalty = "logistic",
+    power: NotNegative = 1.0,
+    threshold_weights: ThresholdWeights = None,
 ) -> jax.Array:
     """All-threshold loss, sum_k c_k f(s_k (theta_k - eta)), s_k = 1 where y <= k, else -1. `[B, K-1]` -> `[B]`.
 
@@ -137,15 +152,17 @@ def all_threshold(
 @objective(
     Thresholds,
     soft_labels=True,
-    estimates="mode",
+    estimates=lambda threshold_weights: "mode" if all_asked(threshold_weights) else "",
+    truths="unimodal",
     citation="Rennie & Srebro 2005; Pedregosa et al. 2017",
+    note="Its outputs estimate log p_k / p_{k+1}; read as cumulative logits, as they are, their median is that mode.",
 )
 def immediate_threshold(
     outputs: jax.Array,
     labels: jax.Array,
     *,
-    penalty: str = "logistic",
-    threshold_weights: tuple[float, ...] | None = None,
+    penalty: Penalty = "logistic",
+    threshold_weights: ThresholdWeights = None,
 ) -> jax.Array:
     """Immediate-threshold loss, f at the two cut points beside the label only (power 0). `[B, K-1]` -> `[B]`."""
     return jnp.sum(weigh(_threshold_loss(outputs, labels, 0.0, penalty), threshold_weights), axis=-1)

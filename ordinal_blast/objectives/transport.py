@@ -30,7 +30,7 @@ def squared_emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.sum(_cumulative_differences(logits, labels) ** 2, axis=-1)
 
 
-@objective(soft_labels=True, estimates="median", proper=False, citation="Hou, Yu & Samaras 2016")
+@objective(soft_labels=True, estimates="median", citation="Hou, Yu & Samaras 2016")
 def emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Earth mover's distance, sum_k |C_k - [k >= y]| = sum_c p_c |c - y|. logits `[B, K]` -> `[B]`.
 
@@ -39,7 +39,7 @@ def emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.sum(jnp.abs(_cumulative_differences(logits, labels)), axis=-1)
 
 
-@objective(soft_labels=True, native="mean", estimates="mean", proper=False, citation="Beckham & Pal 2017")
+@objective(soft_labels=True, native="mean", estimates="mean", citation="Beckham & Pal 2016")
 def expected_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared error of the expected grade, (sum_c c p_c - y)^2. logits `[B, K]` -> `[B]`. Only the mean is learnt."""
     grades = jnp.arange(logits.shape[1], dtype=logits.dtype)

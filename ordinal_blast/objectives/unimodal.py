@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import log_softmax, negative_log_likelihood, softmax
 from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.options import NotNegative, Share
 
 
 def _from_steps(steps: jax.Array) -> jax.Array:
@@ -47,8 +48,15 @@ class AdjacentCategory(Head):
 
 
 @dataclasses.dataclass(frozen=True)
+class SharedAdjacentCategory(AdjacentCategory):
+    """Adjacent-category logits w x + b_k that differ by their bias only."""
+
+    layer: ClassVar[str] = "shared_slope"
+
+
+@dataclasses.dataclass(frozen=True)
 class OrderedAdjacentCategory(Head):
-    """K-1 outputs; log p_k / p_{k+1} = t_0 + sum_{0<j<=k} softplus(t_j), increasing: one peak."""
+    """K-1 outputs; log p_k / p_{k+1} = t_0 + sum_{0<j<=k} softplus(t_j), increasing: log-concave, so of one peak."""
 
     extra: ClassVar[int] = -1
 
@@ -63,11 +71,7 @@ class OrderedAdjacentCategory(Head):
 class VShaped(Head):
     """K outputs; log p_k = -g_k^2 or -|g_k| + constant, g_k = z_0 + sum_{0<j<=k} softplus(z_j): one peak."""
 
-    shape: str = "square"
-
-    def __post_init__(self) -> None:
-        if self.shape not in ("square", "absolute"):
-            raise ValueError(f"shape must be square or absolute, got {self.shape!r}")
+    shape: Literal["square", "absolute"] = "square"
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
@@ -94,9 +98,29 @@ class TwoSlopes(Head):
         return log_softmax(jnp.minimum(jnp.cumsum(steps, axis=-1), from_above))
 
 
-@objective(AdjacentCategory, soft_labels=True, estimates="distribution", proper=True, citation="Agresti 2010")
+@objective(
+    AdjacentCategory,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    citation="Agresti 2010",
+    note="With free outputs a softmax in other coordinates; the ordinal model is `adjacent_category_shared`.",
+)
 def adjacent_category(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Adjacent-category logits (ACL), -log p_y, t_k = log p_{k+1} / p_k. outputs `[B, K-1]` -> `[B]`."""
+    return negative_log_likelihood(AdjacentCategory(outputs.shape[1] + 1).log_probs(outputs), labels)
+
+
+@objective(
+    SharedAdjacentCategory,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    citation="Agresti 2010",
+    note="The loss of `adjacent_category`, for one slope.",
+)
+def adjacent_category_shared(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Adjacent-category logits with one slope, -log p_y, log p_{k+1} / p_k = w x + b_k. outputs `[B, K-1]` -> `[B]`."""
     return negative_log_likelihood(AdjacentCategory(outputs.shape[1] + 1).log_probs(outputs), labels)
 
 
@@ -105,6 +129,7 @@ def adjacent_category(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     soft_labels=True,
     estimates="distribution",
     proper=True,
+    truths="log-concave",
     unimodal=True,
     citation="Yamasaki 2022",
 )
@@ -116,14 +141,28 @@ def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     return negative_log_likelihood(OrderedAdjacentCategory(outputs.shape[1] + 1).log_probs(outputs), labels)
 
 
-@objective(VShaped, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Yamasaki 2022")
-def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: str = "square") -> jax.Array:
+@objective(
+    VShaped,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    truths="unimodal",
+    unimodal=True,
+    citation="Yamasaki 2022",
+)
+def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: Literal["square", "absolute"] = "square") -> jax.Array:
     """V-shaped stereotype logits, -log p_y, log p_k = -g_k^2 (or -|g_k|), g ordered. outputs `[B, K]` -> `[B]`."""
     return negative_log_likelihood(VShaped(outputs.shape[1], shape).log_probs(outputs), labels)
 
 
 @objective(
-    Copoc, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Dey, Merugu & Kaveri 2023"
+    Copoc,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    truths="unimodal",
+    unimodal=True,
+    citation="Dey, Merugu & Kaveri 2023",
 )
 def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Conformal predictor's unimodal head (COPOC), -log p_y, log p_k = -|r_k|, r ordered. outputs `[B, K]` -> `[B]`."""
@@ -131,7 +170,13 @@ def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 @objective(
-    TwoSlopes, soft_labels=True, estimates="distribution", proper=True, unimodal=True, citation="Cardoso et al. 2025"
+    TwoSlopes,
+    soft_labels=True,
+    estimates="distribution",
+    proper=True,
+    truths="unimodal",
+    unimodal=True,
+    citation="Cardoso et al. 2025",
 )
 def unimodal_net(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """UnimodalNet, -log p_y, p = softmax(min(cumsum v, reverse cumsum v)), v = softplus(z). `[B, K]` -> `[B]`."""
@@ -145,8 +190,12 @@ def _climbs_away(logits: jax.Array, labels: jax.Array, margin: float) -> jax.Arr
     return jnp.sum(jax.nn.relu(margin + away), axis=-1)
 
 
-@objective(proper=False, citation="Albuquerque, Cruz & Cardoso 2021")
-def co2(logits: jax.Array, labels: jax.Array, *, strength: float = 0.01, margin: float = 0.05) -> jax.Array:
+@objective(
+    estimates=lambda strength: "" if strength else "distribution",
+    proper=lambda strength: not strength,
+    citation="Albuquerque, Cruz & Cardoso 2021",
+)
+def co2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 0.01, margin: Share = 0.05) -> jax.Array:
     """CO2, -log p_y + strength sum_k relu(margin +- (p_{k+1} - p_k)): probabilities should fall away from the label.
 
     logits `[B, K]` -> `[B]`.
@@ -154,8 +203,8 @@ def co2(logits: jax.Array, labels: jax.Array, *, strength: float = 0.01, margin:
     return negative_log_likelihood(log_softmax(logits), labels) + strength * _climbs_away(logits, labels, margin)
 
 
-@objective(proper=False, citation="Albuquerque, Cruz & Cardoso 2021")
-def ho2(logits: jax.Array, labels: jax.Array, *, strength: float = 1.0, margin: float = 0.05) -> jax.Array:
+@objective(citation="Albuquerque, Cruz & Cardoso 2021")
+def ho2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 1.0, margin: Share = 0.05) -> jax.Array:
     """HO2, entropy of p + strength sum_k relu(margin +- (p_{k+1} - p_k)): as `co2`, entropy for cross-entropy.
 
     logits `[B, K]` -> `[B]`.

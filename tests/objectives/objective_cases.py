@@ -37,6 +37,7 @@ WEIGHED = ({}, {"threshold_weights": FOUR})
 # Options are for K = 4, the number of grades the table is tested with.
 CASES = {
     "adjacent_category": Case(references.adjacent_category, mirror=BOTH, binary="logit"),
+    "adjacent_category_shared": Case(references.adjacent_category, mirror=BOTH, binary="logit"),
     "all_threshold": Case(
         references.all_threshold,
         (*WEIGHED, {"penalty": "hinge"}, {"penalty": "smooth_hinge", "power": 2.0}, {"penalty": "squared_hinge"}),

@@ -127,9 +127,9 @@ def test_probabilities_and_decisions(name):
     @jax.jit
     def evaluate(outputs):
         decided = {rule: objective.predict(outputs, rule=rule) for rule in rules}
-        return objective.log_probs(outputs), objective.score(outputs), decided
+        return objective.log_probs(outputs), objective.score(outputs), objective.expected(outputs), decided
 
-    log_probs, score, decided = jax.device_get(evaluate(outputs))
+    log_probs, score, mean, decided = jax.device_get(evaluate(outputs))
     assert log_probs.shape == (len(outputs), K)
     assert np.all(np.isfinite(log_probs))
     probs = np.exp(log_probs.astype(np.float64))
@@ -147,9 +147,15 @@ def test_probabilities_and_decisions(name):
     np.testing.assert_array_equal(decided["mean"][clear], np.round(expected)[clear])
     if objective.family.width == 1 and "cuts" in dir(objective.family):
         np.testing.assert_array_equal(score, outputs[:, 0])
+        np.testing.assert_array_equal(mean, outputs[:, 0])
     else:
-        np.testing.assert_allclose(score, expected, rtol=1e-5, atol=1e-5)
-    if objective.spec.unimodal:
+        np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-5)
+        reached, left = (
+            np.logaddexp.reduce(log_probs.astype(np.float64)[:, kept] + np.log(parts), axis=1)
+            for kept, parts in ((slice(1, None), np.arange(1, K)), (slice(None, -1), np.arange(K - 1, 0, -1)))
+        )
+        np.testing.assert_allclose(score, reached - left, rtol=1e-5, atol=1e-5)
+    if objective.unimodal:
         signs = np.sign(np.diff(log_probs, axis=1))
         assert not np.any(np.maximum.accumulate(signs < 0, axis=1) & (signs > 0))
 
@@ -280,6 +286,7 @@ def test_the_table_has_every_fact():
     for row in rows:
         assert row["citation"]
         assert row["loss"].endswith(".")
-        assert row["estimates"] in ("", "distribution", "mode", "median", "mean")
+        assert row["estimates"] in ("", "distribution", "mode", "median", "mean", "rounded mean")
+        assert row["decision"] != "native"
         objective = objectives.get(row["name"], num_classes=7)
         assert objective.num_outputs == {"K": 7, "K-1": 6, "1": 1, "2": 2}[row["outputs"]]
