@@ -1,4 +1,4 @@
-"""How does every objective of the package do, each with its default options?
+"""How does every objective of the package do, each with its default options and its own decision?
 
 The study to run first on data of your own. Of two names for one loss only one is trained (`same_as` of
 `objectives.table()`).

@@ -1,6 +1,7 @@
 """Which family of ordinal losses grades tables best, over many hold-outs?
 
-One or two objectives of every family, with their default options, the same network and the same training.
+One or two objectives of every family, with their default options, the same network and the same training. A variant is
+a loss and its own decision, named in the report; cross-entropy stands there with two.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ OBJECTIVES = (
     "corn",  # continuation
     "cumulative_link",  # thresholds
     "all_threshold",
-    "adjacent_category",  # unimodal
+    "adjacent_category",  # neighbours and one peak
     "unimodal_net",
     "binomial_unimodal",  # parametric
     "sord",  # soft labels

@@ -66,7 +66,7 @@ class Predictions(NamedTuple):
     """What one model says of one split and task, as numpy arrays with the examples first.
 
     ids: str `[N]`; labels: int `[N]`, -1 where missing; outputs: raw `[N, num_outputs]`;
-    probs: `[N, K]`; grades: int `[N]`, the decision; scores: `[N]`, the expected grade.
+    probs: `[N, K]`; grades: int `[N]`, the decision; scores: `[N]`, what ranks, see `Objective.score`.
     """
 
     ids: np.ndarray

@@ -13,7 +13,7 @@ import numpy as np
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import log_softmax, log_softplus, negative_log_likelihood
 from ordinal_blast.objectives.objective import objective
-from ordinal_blast.objectives.options import Numbers, Positive, Rising, Share
+from ordinal_blast.objectives.options import PerGrade, Positive, Rising, Share
 
 
 def _grades(num_classes: int, dtype: jnp.dtype) -> jax.Array:
@@ -81,7 +81,7 @@ class Ordistic(Head):
     """
 
     means: Rising = None
-    log_priors: Numbers = None
+    log_priors: PerGrade = None
 
     width: ClassVar[int] = 1
 
@@ -144,7 +144,7 @@ def ordistic(
     *,
     num_classes: int,
     means: Rising = None,
-    log_priors: Numbers = None,
+    log_priors: PerGrade = None,
 ) -> jax.Array:
     """Ordistic, -log p_y, p = softmax_k(mu_k eta + pi_k - mu_k^2 / 2). outputs `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Ordistic(num_classes, means, log_priors).log_probs(outputs), labels)

@@ -15,13 +15,14 @@ import numpy as np
 
 from ordinal_blast.objectives.numerics import log_softmax, log_subset, one_hot
 from ordinal_blast.objectives.objective import objective
-from ordinal_blast.objectives.options import Distributions, LessThanOne, NotNegative, Positive, Share, number
+from ordinal_blast.objectives.options import Distributions, LessThanOne, NotNegative, Positive, Share
+from ordinal_blast.ranges import number
 
 Distance = Literal["absolute", "squared", "log"]
 Chances = Literal["centred", "liu"]
-Offset = Annotated[float, number("in (0, 1]", lambda x: 0 < x <= 1)]
-Triangle = Annotated[float, number("in (0, 2/9]", lambda x: 0 < x <= 2 / 9)]
-LessThanHalf = Annotated[float, number("in (0, 1/2)", lambda x: 0 < x < 0.5)]
+Offset = Annotated[float, number(above=0, most=1)]
+Triangle = Annotated[float, number(above=0, most=2 / 9)]
+LessThanHalf = Annotated[float, number(above=0, below=0.5)]
 
 
 def _apart(num_classes: int) -> np.ndarray:

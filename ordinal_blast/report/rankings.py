@@ -69,7 +69,7 @@ def same_examples(group: Group) -> bool:
 
 
 def thresholds(group: Group) -> list[Ranking]:
-    """One ranking per boundary between grades, "grade > k", scored by the expected grade.
+    """One ranking per boundary between grades, "grade > k", scored by the log odds of the expected grade.
 
     Empty where cells were tested on different examples; a boundary with fewer than two examples, or patients, on a side
     is left out.
@@ -85,7 +85,7 @@ def thresholds(group: Group) -> list[Ranking]:
 
 
 def outcome(groups: Sequence[Group]) -> Ranking | None:
-    """Fetal heartbeat ranked by the sum of the expected grades of one model's tasks.
+    """Fetal heartbeat ranked by the sum of the scores of one model's tasks.
 
     None where the outcome is not known, has fewer than two examples (or patients) of a kind, or where cells were tested
     on different examples. Variants without one of the tasks are left out.

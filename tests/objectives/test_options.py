@@ -77,7 +77,7 @@ def test_every_option_says_its_values():
     """No option is without a rule, so that none can be accepted unread."""
     for name, option in OPTIONS:
         objective = objectives.get(name, num_classes=K)
-        stated = options.rules(objective.function) | options.rules(type(objective.family))
+        stated = options.stated(objective.function) | options.stated(type(objective.family))
         assert option in stated, f"{name}: {option}"
 
 

@@ -80,7 +80,7 @@ def test_a_variant_that_only_decides_otherwise_is_not_trained_again(study):
 
 def test_cut_points_are_stored_with_the_run(study):
     fitted = result(study / "run", "regression-s0")["objective"]["fitted"]["cnn/grade"]
-    cuts = fitted["cut_points"]
+    cuts = fitted["median_cuts"]
     assert len(cuts) == 2
     assert cuts == sorted(cuts)
 
