@@ -2,8 +2,9 @@
 
 Table 7 of Kragh et al. 2019, and the fair rival that the paper did not run: the categorical cross-entropy with the
 median of its probabilities as the decision, which estimates what the ordinal cross-entropy estimates. A variant is a
-loss and a decision: the mode for both cross-entropies, the median of the binary decomposition, and for the regression
-cut points that minimise the absolute error, which decide the median as well. Only the first estimates the mode.
+loss and a decision: the mode for both cross-entropies, the median for the binary decomposition, and for the regression
+cut points that minimise the absolute error, which decide the median as well. At their optima only the first decides the
+mode of the truth.
 """
 
 from collections.abc import Iterator

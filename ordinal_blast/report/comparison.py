@@ -177,7 +177,10 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
         for position, ranking in enumerate(rankings)
     ]
     tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
-    caption = f"ROC of the log odds of the expected grade, averaged over the seeds that variant and {study.reference} both finished."
+    caption = (
+        "ROC of the log odds of the expected grade, averaged over the seeds that variant and "
+        f"{study.reference} both finished."
+    )
     return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
 
 

@@ -38,7 +38,8 @@ def grade(
     refuse: Callable[[UserError], None] | None = None,
 ) -> list[dict[str, Any]]:
     """One mapping a task and input: `input`, `model`, `task`, `grade` (its name), `decides_by` (the rule's name),
-    `probs` per grade name, `score` (see `Objective.score`: it ranks), and `notes`, what was done to the input that its reader should know.
+    `probs` per grade name, `score` (which ranks, see `Objective.score`), and `notes`, what was done to the input
+    that its reader should know.
 
     An input is an image (see `data.images`), a folder of them, or where the run grades time-lapse an `.npz` recording
     (see `data.recordings`). A recording is graded by the last model of the run's chain, a single image by its CNN.
