@@ -31,10 +31,13 @@ def check_fields(thing: Any, table: Mapping[str, Range], section: str) -> None:
         check(f"{section}.{name}", getattr(thing, name), allowed)
 
 
-def whole(low: int, high: int | None = None) -> Range:
-    """Whole numbers low ... high, or from `low` on; True and False are none."""
-    words = f"a whole number from {low} {'on' if high is None else f'to {high}'}"
-    return Range(words, lambda value: _is_whole(value) and low <= value and (high is None or value <= high))
+_MOST = 2**31 - 1  # what counts steps and widths on a device
+
+
+def whole(low: int, high: int = _MOST) -> Range:
+    """Whole numbers low ... high, or from `low` on as far as a device counts; True and False are none."""
+    words = f"a whole number from {low} {'on' if high == _MOST else f'to {high}'}"
+    return Range(words, lambda value: _is_whole(value) and low <= value <= high)
 
 
 def number(

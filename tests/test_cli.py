@@ -105,6 +105,7 @@ def test_inspect_counts_every_example(settings, tiny_root, capsys):
         (["train", "--config", "era", "--workdir", f"{__file__}/W"], 2, f"{__file__} is not a folder"),
         (["train", "--config", "era", "--workdir", "a\0b"], 2, r"--workdir 'a\x00b' is no path"),
         (["train", "--config", "era", "--workdir", "W", "--config.data.source=x:y"], 2, "data.source is x:y"),
+        (["train", "--config", "era", "--workdir", "W", "--config.data.options.holdout=3"], 2, "use --config.seed"),
     ],
 )
 def test_bad_usage_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, code, message):
@@ -274,6 +275,7 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
         ("mlp.training.epochs=0", "mlp.training.epochs is 0: it takes a whole number from 1 on"),
         ("mlp.training.batch_size=0", "mlp.training.batch_size is 0: it takes a whole number from 1 on"),
         ("mlp.training.checkpoint_every=0", "mlp.training.checkpoint_every is 0: it takes a whole number from 1 on"),
+        (f"mlp.training.plateau_patience={10**20}", "it takes a whole number from 1 on"),
         ("mlp.training.steps_per_dispatch=0", "mlp.training.steps_per_dispatch is 0: it takes a whole number"),
         ("mlp.training.plateau_factor=0", "mlp.training.plateau_factor is 0.0: it takes a number above 0 and of at"),
         ("mlp.training.plateau_patience=0", "mlp.training.plateau_patience is 0: it takes a whole number from 1 on"),

@@ -14,7 +14,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.storage import digest
 from ordinal_blast.study import configuration, limits
 
-_MOST = 10_000  # variants or seeds: more is a slip, and a generator may have no end
+_MOST = 10_000  # cells of a plan: more is a slip, and a generator may have no end
 _OF_THE_STUDY = ("name", "devices")  # settings that a run has once, whatever its cells say
 
 
@@ -112,7 +112,10 @@ def _variants(path: str, module: ModuleType) -> list[tuple[str, Mapping[str, Any
 
 def _config(name: str, config: Any, changes: Mapping[str, Any], seed: int) -> Any:
     """The configuration of a cell; raises UsageError where a setting is not what it may be."""
-    made = configuration.override(config, changes)
+    try:
+        made = configuration.override(config, changes)
+    except UsageError as error:
+        raise UsageError(f"variant {name}: {error}") from error
     for key in changes:
         if any(_overlap(key, other) for other in ("seed", "seed_also_sets", *config.seed_also_sets)):
             raise UsageError(f"variant {name} sets {key}, and the seeds of the study set it: leave it to --config.seed")
@@ -129,8 +132,8 @@ def _overlap(key: str, other: str) -> bool:
 
 
 def _plan(experiment: str, question: str, variants: list[Any], config: Any, seeds: int) -> Plan:
-    if not 1 <= seeds <= _MOST:
-        raise UsageError(f"--seeds is {seeds}: it is at least 1 and at most {_MOST}")
+    if not 1 <= seeds <= _MOST // len(variants):
+        raise UsageError(f"--seeds is {seeds}: it is at least 1 and here at most {_MOST // len(variants)}")
     numbers = tuple(range(config.seed, config.seed + seeds))
     short = folders([name for name, _ in variants])
     cells = tuple(

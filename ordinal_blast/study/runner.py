@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ordinal_blast import record
-from ordinal_blast.errors import UserError
+from ordinal_blast import errors, record
 from ordinal_blast.storage import digest, remove_leftovers, write_json
 from ordinal_blast.study import cell, chain, problems, standing
 from ordinal_blast.study.configuration import plain
@@ -84,11 +83,11 @@ def _run_cells(
                     cell.train(each.config, variant, given, folder, root, session)
                 told = _headline(folder)
             except Exception as problem:  # one bad cell must not cost the others
-                message = str(problem) if isinstance(problem, UserError) else f"{type(problem).__name__}: {problem}"
+                message = errors.told(problem)
                 failed.append(each.name)
                 told = f"FAILED: {message}"
                 with contextlib.suppress(OSError):  # the disk may be what failed; it is told all the same
-                    error.write_text(message + "\n\n" + traceback.format_exc())
+                    error.write_text(f"{message}\n\n{traceback.format_exc()}", encoding="utf-8")
         if record.finished(folder):
             trained.setdefault(training, folder)
         session.progress.finish(number, f"{each.name}: {told}")

@@ -116,8 +116,8 @@ def test_bad_ablations_are_refused(tmp_path):
         ("def variants():\n    yield 3, {}", r"yields \(3, \{\}\): it takes"),
         ("def variants():\n    yield 'a', [1]", r"yields \('a', \[1\]\): it takes"),
         ("def variants():\n    yield 'a', {3: 4}", "overrides 3: keys are texts"),
-        ("def variants():\n    yield 'a', {'mlp': 3}", "did you mean"),
-        ("def variants():\n    yield 'a', {'cnn.model': {1: 2}}", "cnn.model has the key 1: keys are texts"),
+        ("def variants():\n    yield 'a', {'mlp': 3}", "variant a: the configuration has no mlp: did you mean"),
+        ("def variants():\n    yield 'a', {'cnn.model': {1: 2}}", "variant a: cnn.model has the key 1: keys are texts"),
         ("def variants():\n    yield 'a', {'cnn': {}}", "lacks cnn.model"),
         ("def variants():\n    yield 'a', {'tasks': ()}", r"tasks is \(\): it takes names, each once"),
         ("def variants():\n    pass", "raised: TypeError: 'NoneType' object is not iterable"),
@@ -134,7 +134,7 @@ def test_bad_ablations_are_refused(tmp_path):
             grid.ablation(str(file), config, 1)
         assert "\n" not in str(refused.value)
     for seeds in (0, -1, 10**12):
-        with pytest.raises(UsageError, match=f"--seeds is {seeds}: it is at least 1 and at most 10000"):
+        with pytest.raises(UsageError, match=f"--seeds is {seeds}: it is at least 1 and here at most 2000"):
             grid.ablation("ablations/losses.py", config, seeds)
 
 
