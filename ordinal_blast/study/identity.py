@@ -49,8 +49,9 @@ def of_module(module: str) -> dict[str, str]:
 
 
 def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
-    """The files, by name, whose text is not the same in both."""
-    return [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
+    """The files, by name, whose text is not the same in both, those from outside this package first."""
+    different = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
+    return sorted(different, key=lambda name: name.startswith(f"{_PACKAGE}/"))
 
 
 def _objective(name: str) -> str:
