@@ -28,7 +28,7 @@ def lead(study: Study) -> str:
         d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, study.reference, m)
     ]
     if not found:
-        return f"No seed was finished by both {reference} and another variant, so nothing is compared with it."
+        return f"No seed has a result of both {reference} and another variant, so nothing is compared with it."
     tested = [difference for difference in found if difference.low == difference.low]
     if not tested:
         return (
@@ -72,6 +72,8 @@ def _finding(study: Study, group: Group) -> str:
             winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
         if best and study.reference not in best:
             against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
+    if not winners:
+        return f"{group.title}: no measure has a value with every seed, so no variant is called the best."
     if len(group.variants) < 2:
         return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
     mean = "mean " if len(group.common) > 1 else ""

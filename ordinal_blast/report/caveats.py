@@ -55,7 +55,7 @@ def caveats(study: Study) -> list[str]:
             f"The {len(patients):,} test examples come from {units(patients)}: DeLong’s test and the bootstrap take "
             f"those as independent, not the examples{few}."
         )
-    return [*notes, *_weighted(study), _round_off(study), *_warnings(study)]
+    return [*notes, *_weighted(study), _round_off(study), *_source_text(study), *_warnings(study)]
 
 
 def _weighted(study: Study) -> list[str]:
@@ -97,6 +97,17 @@ def _round_off(study: Study) -> str:
     else:
         opening = f"All cells ran on {devices[0]}: other devices, threads or versions differ in round-off"
     return f"{opening}, and round-off alone can move the score of a seed."
+
+
+def _source_text(study: Study) -> list[str]:
+    """Whether cells were made by code that differs; each lists the files that its own numbers come from."""
+    texts: dict[str, set[str]] = {}
+    for cell in study.cells:
+        for name, found in cell.result["identity"]["code"].items():
+            texts.setdefault(name, set()).add(found)
+    changed = sorted(name for name, found in texts.items() if len(found) > 1)
+    told = listed([*changed[:3], f"{len(changed) - 3} more"] if len(changed) > 3 else changed) if changed else ""
+    return [f"Cells were made by different source text: {told} changed between them."] if told else []
 
 
 def _warnings(study: Study) -> list[str]:

@@ -213,13 +213,10 @@ def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Ta
         f"{study.reference} on scores averaged over the seeds that both finished{form}; Holm over the variants of this "
         "table."
     )
-    caption += pairing.fewer(
-        {each.variant: len(pairing.common(ranking.scores, each.variant, study.reference)) for each in compared}
-        if study.reference in ranking.scores
-        else {each.variant: each.seeds for each in compared},
-        ranking.planned,
-        "both finished" if study.reference in ranking.scores else "finished",
-    )
+    if study.reference in ranking.scores:
+        rivals = [each.variant for each in compared if each.variant != study.reference]
+        shared = {variant: len(pairing.common(ranking.scores, variant, study.reference)) for variant in rivals}
+        caption += pairing.fewer(shared, ranking.planned)
     return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
 
 

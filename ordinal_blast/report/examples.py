@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from ordinal_blast.errors import UserError
 from ordinal_blast.report.blocks import Example, Strip
 from ordinal_blast.report.formats import MISSING
 from ordinal_blast.report.pictures import Studio
@@ -42,7 +43,7 @@ def strip(study: Study, studio: Studio) -> Strip | None:
 def _value(cell: Cell, group: Group, name: str, field: str) -> int:
     found = np.flatnonzero(cell.of_test(group.model, group.task, "ids") == name)
     if not len(found):
-        raise ValueError(f"cell {cell.name}: example {name} is not in the test split of {group.model}/{group.task}")
+        raise UserError(f"cell {cell.name}: example {name} is not in the test split of {group.model}/{group.task}")
     return int(cell.of_test(group.model, group.task, field)[found[0]])
 
 

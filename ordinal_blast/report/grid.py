@@ -184,9 +184,10 @@ def _against(grid: Grid, studio: Studio) -> list[Block]:
         for measure, scores in grid.scores.items()
     }
     adjusted = {measure: holm([pair.p_value for pair in found]) for measure, found in pairs.items()}
+    bold = "" if grid.holdouts else f", bold below {LEVEL}"  # dependent blocks make p too small to stress
     wilcoxon = Table(
         f"Wilcoxon’s signed-rank test over {count(grid.blocks, 'block')}: median of variant minus {grid.reference}, "
-        f"and p after Holm over the {len(rivals)} variants of a column, bold below {LEVEL}.",
+        f"and p after Holm over the {len(rivals)} variants of a column{bold}.",
         ["Variant", *(measure.heading for measure in grid.scores)],
         [
             Line(
@@ -195,7 +196,7 @@ def _against(grid: Grid, studio: Studio) -> list[Block]:
                     Entry(
                         number(pairs[m][row].median_difference, sign=True),
                         f"p {p_value(adjusted[m][row])}",
-                        adjusted[m][row] < LEVEL,
+                        adjusted[m][row] < LEVEL and not grid.holdouts,
                     )
                     for m in grid.scores
                 ],

@@ -85,6 +85,8 @@ def _check_arrays(path: Path, row: Mapping[str, Any], predictions: Mapping[str, 
         "probs": probs.shape != (n, k),
         "scores": scores.shape != (n,) or scores.dtype.kind != "f" or bool(np.isnan(scores).any()),
     }
+    if row["split"] == "test" and not wrong["labels"] and not (labels >= 0).any():
+        raise UserError(f"{path}: no test example of {place} has a label, so that nothing is measured")
     for field in (field for field, bad in wrong.items() if bad):
         raise UserError(f"{path}: {place}/{field} does not fit {n} examples of {k} grades: run the cell again")
 

@@ -35,7 +35,7 @@ class Spread:
 class OverExamples:
     """The reference's scores, every other variant minus it, over seeds that both finished, and what was drawn.
 
-    seeds: per variant, how many seeds that is.
+    seeds: per other variant, how many seeds that is.
     """
 
     scores: dict[Measure, Spread]
@@ -87,14 +87,14 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
         {m: spread(own.estimates[m.key], own.values[m.key]) for m in measures},
         differences,
         count(len(clusters), "test example") if patients is None else f"{units(patients)}, whole",
-        {variant: len(common) for variant, common in shared.items()},
+        {variant: len(common) for variant, common in shared.items() if variant != reference},
     )
 
 
 def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     """The table of intervals over test examples, or nothing where there are none."""
     measures = present(group, PRIMARY)
-    found = over_examples(group, reference, measures)
+    found = over_examples(group, reference, measures) if measures else None
     if not found:
         return []
 
@@ -111,8 +111,8 @@ def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     undefined = max(each.undefined for each in (*found.scores.values(), *found.differences.values()))
     omitted = f" Up to {undefined:.1%} of the draws, where a measure does not exist, are left out." if undefined else ""
     caption = (
-        f"The score of {reference}, and every other variant minus it, means over the seeds that both finished. In "
-        f"brackets the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of "
+        f"The score of {reference} over the seeds it finished, and every other variant minus it over those that both "
+        f"did. In brackets the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of "
         f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered."
     )
     header = ["Variant", *(measure.heading for measure in measures)]

@@ -74,11 +74,12 @@ def _write_run(
     missing: Sequence[str] = (),
     gain: float = 0.2,
     resplit: bool = False,
+    only: str | None = None,
 ) -> Path:
     """A run of all variants and seeds; later variants see the true grade with `gain` less noise each.
 
     Cells named in `failed` get an error, those in `missing` nothing. A cell is named `{variant number}-s{seed}`.
-    With `resplit`, each seed is tested on other examples.
+    With `resplit`, each seed is tested on other examples; `only` is the variant that is planned, of all those.
     """
     rng = np.random.default_rng(7)
     k = len(grades)
@@ -90,19 +91,22 @@ def _write_run(
     heartbeat = np.where(rng.random(n) < 0.6, rng.random(n) < 0.2 + 0.5 * truth[tasks[0]] / (k - 1), -1)
     groups = np.array([f"patient-{index // 2}" for index in range(n)])
     cells = {f"{v}-s{seed}": (variant, seed) for v, variant in enumerate(variants) for seed in seeds}
+    planned = [variant for variant in variants if only in (None, variant)]
     plan = {
         "schema": record.SCHEMA,
         "experiment": experiment,
         "question": "Does a loss that knows the order of the grades grade blastocysts better?",
-        "reference": variants[0],
-        "variants": list(variants),
+        "reference": planned[0],
+        "variants": planned,
         "seeds": list(seeds),
-        "cells": list(cells),
+        "cells": [name for name, (variant, _) in cells.items() if variant in planned],
         "command": f"ordinal-blast ablate ablations/{experiment}.py --config configs/synthetic.py --workdir runs/x",
     }
     write_json(path / "plan.json", plan)
     for number, (name, (variant, seed)) in enumerate(cells.items()):
         tested = np.array([f"seed{seed}-{name}" for name in ids]) if resplit else ids
+        if variant not in planned:
+            continue
         folder = path / "cells" / name
         folder.mkdir(parents=True, exist_ok=True)
         if name in missing:
