@@ -171,11 +171,15 @@ class _Trainer:
             measured = [_agreement(self.bound[task], outputs[task], val.labels[task]) for task in self.bound]
             return {key: float(np.mean([each[key] for each in measured])) for key in problems.MEASURES}
 
+        schedule, count = problems.schedule(link, self.config[link].training), len(examples["train"])
+        if schedule.batch_size > count:
+            told = f"batch_size is {schedule.batch_size}, so every step takes all {count} training examples"
+            self.session.progress.say(f"  {link}: {told}")
         return loop.fit(
             self.problem(link),
             examples["train"],
             val,
-            problems.schedule(link, self.config[link].training),
+            schedule,
             seed=self.config.seed,
             directory=folder,
             devices=self.session.devices,

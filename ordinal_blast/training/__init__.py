@@ -1,1 +1,1 @@
-"""How it learns: state, step, parallel, plateau, loop, checkpoints."""
+"""How it learns: state, step, parallel, plateau, selection, loop, checkpoints."""

@@ -29,7 +29,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises UserError where the seal is damaged."""
+        """Raises UserError where `directory` is a file, or the seal is damaged."""
         self._directory = directory.absolute()  # Orbax loses saves to relative paths without a word
         self._seal = self._read_seal()
 
@@ -99,6 +99,8 @@ class Checkpoints:
 
     def _read_seal(self) -> dict[str, Any]:
         path = self._directory / "seal.json"
+        if self._directory.exists() and not self._directory.is_dir():
+            raise self._unreadable("it is a file")
         if not path.exists():
             return _seal(0, {}, [])
         try:
@@ -122,9 +124,7 @@ class Checkpoints:
                     raise self._unreadable(f"{name} is not what was written")
 
     def _unreadable(self, reason: str) -> UserError:
-        return UserError(
-            f"cannot read the checkpoint in {self._directory}: {reason}; delete that folder to train again"
-        )
+        return UserError(f"cannot read the checkpoint in {self._directory}: {reason}; delete it to train again")
 
 
 def _seal(epoch: int, files: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -119,3 +119,10 @@ def test_an_unknown_objective_stops_before_any_work(tmp_path, tiny_overrides):
     with pytest.raises(UsageError, match=r"objective: .*cross_entropie.*cross_entropy"):
         go(plan(tmp_path, tiny_overrides, text), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_larger_than_the_training_set_is_told_and_takes_all_of_it(tmp_path, tiny_overrides, capsys):
+    text = 'def variants():\n    yield "x", {"objective.name": "cross_entropy"}\n'
+    changes = {"cnn.training.batch_size": 64, "cnn.training.epochs": 1, "cnn.training.select": "val_qwk"}
+    assert go(plan(tmp_path, tiny_overrides | changes, text), tmp_path / "run") == []
+    assert "batch_size is 64, so every step takes all 60 training examples" in capsys.readouterr().err

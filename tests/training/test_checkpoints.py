@@ -84,7 +84,7 @@ def test_a_damaged_file_is_named_in_one_line_or_harms_nothing(saved, tmp_path, d
         else:
             assert refused.startswith(f"cannot read the checkpoint in {copy}: ")
             assert file.name in refused
-            assert refused.endswith("; delete that folder to train again")
+            assert refused.endswith("; delete it to train again")
             assert "\n" not in refused
 
 
@@ -94,16 +94,16 @@ def test_a_seal_that_was_edited_is_refused(saved, tmp_path):
     seal = json.loads((copy / "seal.json").read_text())
     seal["history"][1]["val_qwk"] = 0.9
     (copy / "seal.json").write_text(json.dumps(seal))
-    with pytest.raises(UserError, match=r"seal.json is not what was written; delete that folder to train again"):
+    with pytest.raises(UserError, match=r"seal.json is not what was written; delete it to train again"):
         Checkpoints(copy)
 
 
 def test_a_tree_of_another_shape_is_refused(saved):
-    with pytest.raises(UserError, match="cannot read the checkpoint in"):
+    with pytest.raises(UserError, match=r"cannot read the checkpoint in"):
         Checkpoints(saved).restore({"best": {"weights": jnp.zeros(8)}})
 
 
 def test_a_file_where_the_folder_should_be_is_told(tmp_path):
     (tmp_path / "checkpoints").write_text("")
-    with pytest.raises(UserError, match="cannot"):
-        Checkpoints(tmp_path / "checkpoints").save(1, {"best": BEST}, HISTORY[:1])
+    with pytest.raises(UserError, match=r"cannot read the checkpoint in .*: it is a file; delete it to train again"):
+        Checkpoints(tmp_path / "checkpoints")
