@@ -13,7 +13,7 @@ import numpy as np
 from ordinal_blast.objectives.heads import Head
 from ordinal_blast.objectives.numerics import log_softmax, log_softplus, negative_log_likelihood
 from ordinal_blast.objectives.objective import objective
-from ordinal_blast.objectives.options import PerGrade, Positive, Rising, Share
+from ordinal_blast.objectives.options import NotNegative, PerGrade, Positive, Rising, Share
 
 
 def _grades(num_classes: int, dtype: jnp.dtype) -> jax.Array:
@@ -57,7 +57,7 @@ class Poisson(Head):
 class Gaussian(Head):
     """Two outputs, mean and (through softplus, plus `floor`) deviation; p_k in proportion to the density at k."""
 
-    floor: Positive = 0.01
+    floor: NotNegative = 0.01
 
     width: ClassVar[int] = 2
 
@@ -119,7 +119,7 @@ def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int,
 
 @objective(Gaussian, soft_labels=True, estimates="mean", unimodal=True, citation="Araujo et al. 2020")
 def gaussian_uncertainty(
-    outputs: jax.Array, labels: jax.Array, *, num_classes: int, alpha: Share = 0.95, floor: Positive = 0.01
+    outputs: jax.Array, labels: jax.Array, *, num_classes: int, alpha: Share = 0.95, floor: NotNegative = 0.01
 ) -> jax.Array:
     """Gaussian grade with its uncertainty, -log p_y + (1 - alpha) sigma^2. mean and deviation `[B, 2]` -> `[B]`.
 

@@ -57,7 +57,6 @@ def test_values_out_of_range_are_refused_with_name_and_range(name, option):
         ("triangular_soft_labels", {"alpha": 0.23}),
         ("geometric_soft_labels", {"alpha": 0.5}),
         ("binomial_unimodal", {"tau": 0}),
-        ("gaussian_uncertainty", {"floor": 0}),
         ("gaussian_uncertainty", {"alpha": 1.5}),
         ("regression", {"error": "huber", "delta": 0}),
         ("mce_qwk", {"balance": 1.5}),

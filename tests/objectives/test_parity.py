@@ -219,8 +219,9 @@ OURS = {
     "unimodal ORD_ACL(t_0 + cumsum(softplus(t)))": Ours("ord_acl", "questions"),
 }
 
-# No row of its own: the loss is that of `regression`, and what is fitted on predictions is nobody else's.
-NO_PEER = {"thresholded_regression"}
+# No row of their own: the loss is that of `regression` and what is fitted on predictions nobody else's, and the loss of
+# `adjacent_category` with another layer before it.
+NO_PEER = {"thresholded_regression", "adjacent_category_shared"}
 
 
 def call_of(row):
