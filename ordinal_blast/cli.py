@@ -136,7 +136,7 @@ def data(given: Any) -> int:
 
 
 def grade(given: Any) -> int:
-    """Grade images or recordings with a trained run."""
+    """Grade images, recordings or tables with a trained run."""
     from ordinal_blast.study import grading
 
     refused: list[UserError] = []
@@ -269,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("grade", grade, "ordinal-blast grade --run runs/retina/cells/cross_entropy-s0 eye.png")
     added.add_argument("--run", dest="run_dir", type=Path, required=True, help="a finished cell")
     added.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="images, folders of images, .npz recordings"
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="images, .npz recordings, .csv tables, folders"
     )
     text = (
         "a run may name a loss from outside this package: import and run that code, from FOLDER or as installed; "

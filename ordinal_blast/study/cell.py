@@ -221,6 +221,7 @@ def _dataset(config: Any, given: Material) -> dict[str, Any]:
         "citation": given.dataset.citation,
         "identity": given.dataset.identity,
         "split": rule,
+        "columns": list(given.dataset.extras.get("columns", ())),
         "sizes": {name: len(rows) for name, rows in given.splits.items()},
     }
 

@@ -246,7 +246,15 @@ def _standardized(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, 
     mean, spread = features[train].mean(axis=0, dtype=np.float64), features[train].std(axis=0, dtype=np.float64)
     spread = np.where(spread > 0, spread, 1.0)
     facts = {"standardized": {"mean": mean.tolist(), "sd": spread.tolist()}}
-    return ((features - mean) / spread).astype(np.float32), facts
+    return standardize(features, facts), facts
+
+
+def standardize(features: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+    """Features float32 `[N, D]` as the model reads them, by the facts of its run."""
+    if "standardized" not in facts:
+        return features
+    by = facts["standardized"]
+    return ((features - np.asarray(by["mean"])) / np.asarray(by["sd"])).astype(np.float32)
 
 
 def _rows(array: Any, rows: np.ndarray) -> View:

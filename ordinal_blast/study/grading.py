@@ -1,4 +1,4 @@
-"""Grades of new images and recordings by the models of a finished cell, exactly as the run graded its own examples."""
+"""Grades of new images, recordings and rows by the models of a finished cell, as the run graded its own examples."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from ordinal_blast import objectives, record
 from ordinal_blast.data import images, recordings, timelapse
 from ordinal_blast.data.recordings import Recording
+from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.storage import read_json
 from ordinal_blast.study import chain, identity, problems
@@ -37,12 +38,14 @@ def grade(
     trust: Path | None = None,
     refuse: Callable[[UserError], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """One mapping a task and input: `input`, `model`, `task`, `grade` (its name), `decides_by` (the rule's name),
-    `probs` per grade name, `score` (which ranks, see `Objective.score`), and `notes`, what was done to the input
-    that its reader should know.
+    """What the run says of each input and task, as mappings ready for JSON.
 
-    An input is an image (see `data.images`), a folder of them, or where the run grades time-lapse an `.npz` recording
-    (see `data.recordings`). A recording is graded by the last model of the run's chain, a single image by its CNN.
+    Keys: `input`, `model`, `task`, `grade` (its name), `decides_by` (the rule's name), `probs` per grade name, `score`
+    (which ranks, see `Objective.score`), and `notes`, what was done to the input that its reader should know.
+
+    An input is an image (see `data.images`), where the run grades time-lapse an `.npz` recording too (see
+    `data.recordings`), where it grades tables a CSV file with its columns, or a folder of such files. A recording is
+    graded by the last model of the run's chain, a single image by its CNN, every row of a table by itself.
     A loss that is not of this package runs the code that the run's configuration names: it is imported only with
     `trust`, from that folder or the installed packages. refuse: told of an input that cannot be graded, and the others
     are; without it the UserError is raised. UsageError for a cell that is not done, UserError for a damaged one.
@@ -99,7 +102,7 @@ class _Run(NamedTuple):
         """The input itself, or the files in a folder that may be graded, by name; raises UserError where none is."""
         if not path.is_dir():
             return [path]
-        suffixes = (*images.SUFFIXES, ".npz") if self.cropper else images.SUFFIXES
+        suffixes = (".csv",) if "mlp" in self.models else (*images.SUFFIXES, *((".npz",) if self.cropper else ()))
         try:
             found = sorted(each for each in path.iterdir() if each.suffix.lower() in suffixes)
         except OSError as error:
@@ -110,22 +113,29 @@ class _Run(NamedTuple):
 
     def grade(self, path: Path) -> list[dict[str, Any]]:
         """The lines of one input."""
+        if "mlp" in self.models:
+            return self._table(path)
         if path.suffix.lower() != ".npz":
             return self._image(path)
         if self.cropper is None:
             raise UserError(f"{path} is a recording, but {self.cell} grades single images: give image files")
         return self._recording(path)
 
+    def _table(self, path: Path) -> list[dict[str, Any]]:
+        columns, headed = self.result["dataset"]["columns"], bool(self.config.data.options.label)
+        places, features = table.rows(path, columns, headed)
+        return self._lines(places, "mlp", chain.standardize(features, self.result["stages"]), ())
+
     def _image(self, path: Path) -> list[dict[str, Any]]:
         photograph = images.read(path)
         if self.cropper is None:
             pixels, notes = images.fit(photograph, tuple(self.result["inputs"]["cnn"]))
-            return self._lines(path, "cnn", pixels[None], notes)
+            return self._lines([str(path)], "cnn", pixels[None], notes)
         side = min(photograph.pixels.shape[:2])
         square, notes = images.fit(photograph, (side, side, 1))  # one frame, the same in every focal plane
         planes = tuple(self.config.frames.planes)
         area, crops = self._crops(np.repeat(square[None], len(planes), axis=-1), planes)
-        return self._lines(path, "cnn", crops, (*notes, *_unseen(area)))
+        return self._lines([str(path)], "cnn", crops, (*notes, *_unseen(area)))
 
     def _recording(self, path: Path) -> list[dict[str, Any]]:
         """As `study.timelapse` does it: frames by the hour and at the CNN's time, crops, tMEB, then the models."""
@@ -141,7 +151,7 @@ class _Run(NamedTuple):
             cnn = self.models["cnn"]
             features = extract(cnn.problem, cnn.variables, crops.__getitem__, len(crops), _device())
             x = timelapse.sequences(features[None], last, asked.max_frames)
-            return self._lines(path, "rnn", x, (*notes, *_unseen(area)))
+            return self._lines([str(path)], "rnn", x, (*notes, *_unseen(area)))
         if asked.cnn_time == "tA" and read.assessed is None:
             notes = (*notes, "it has no tA, the time that the run grades at: graded at its maximum expansion")
         if asked.cnn_time == "tMEB" or (asked.cnn_time == "tA" and read.assessed is None):
@@ -150,7 +160,7 @@ class _Run(NamedTuple):
             time = read.assessed if asked.cnn_time == "tA" else hour(asked.cnn_time)
             area, crops = self._crops(*_of(read, timelapse.nearest(read.hpi, np.asarray([time]))))
             chosen = np.zeros(1, int)
-        return self._lines(path, "cnn", crops[chosen], (*notes, *_unseen(area[chosen])))
+        return self._lines([str(path)], "cnn", crops[chosen], (*notes, *_unseen(area[chosen])))
 
     def _crops(self, frames: np.ndarray, planes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Area `[T]` of the embryo in each frame, and crops `[T, size, size, 3]` in the planes that the CNN reads."""
@@ -159,25 +169,28 @@ class _Run(NamedTuple):
         chosen = list(timelapse.plane_indices(planes, self.config.frames.planes))
         return made["area"], made["crops"][..., chosen]
 
-    def _lines(self, path: Path, name: str, x: np.ndarray, notes: Sequence[str]) -> list[dict[str, Any]]:
-        model = self.models[name]
-        outputs = parallel.predict(model.problem, model.variables, x.__getitem__, len(x), 1, _device())
-        lines = []
-        for task, objective in model.decisions:
-            made = decide(objective, self.rule, [path.name], [-1], outputs[task.name])
-            lines.append(
-                {
-                    "input": str(path),
-                    "model": name,
-                    "task": task.name,
-                    "grade": task.grades[int(made.grades[0])],
-                    "decides_by": self.result["objective"]["decides_by"],
-                    "probs": dict(zip(task.grades, made.probs[0].tolist(), strict=True)),
-                    "score": float(made.scores[0]),
-                    "notes": list(notes),
-                }
-            )
-        return lines
+    def _lines(self, names: Sequence[str], by: str, x: np.ndarray, notes: Sequence[str]) -> list[dict[str, Any]]:
+        """What the model `by` says of the examples `x` `[N, ...]`, all its tasks of one after another."""
+        model = self.models[by]
+        outputs = parallel.predict(model.problem, model.variables, x.__getitem__, len(x), _CHUNK, _device())
+        made = [
+            (task, decide(objective, self.rule, names, [-1] * len(names), outputs[task.name]))
+            for task, objective in model.decisions
+        ]
+        return [
+            {
+                "input": name,
+                "model": by,
+                "task": task.name,
+                "grade": task.grades[int(said.grades[row])],
+                "decides_by": self.result["objective"]["decides_by"],
+                "probs": dict(zip(task.grades, said.probs[row].tolist(), strict=True)),
+                "score": float(said.scores[row]),
+                "notes": list(notes),
+            }
+            for row, name in enumerate(names)
+            for task, said in made
+        ]
 
 
 def _open(cell: Path, trust: Path | None) -> _Run:
@@ -188,13 +201,15 @@ def _open(cell: Path, trust: Path | None) -> _Run:
     try:
         config = ConfigDict(read_json(cell / record.CONFIG))
         links = tuple(config.chain)
-        if "mlp" in links:
-            raise UsageError(
-                f"{cell} grades rows of a table, and grade takes images and recordings: give another --run"
-            )
-        if (read := result["input_types"]["cnn"]) != "uint8":
+        if "mlp" in links and config.data.source != "table":
+            raise UsageError(f"{cell} grades rows of its own source {config.data.source}, which grade cannot read")
+        if (read := result["input_types"].get("cnn", "uint8")) != "uint8":
             raise UsageError(f"{cell} was trained on {read} images of its own source: grade gives models uint8 pixels")
-        stages = {name: cell.parents[1] / "stages" / facts["folder"] for name, facts in result["stages"].items()}
+        stages = {
+            name: cell.parents[1] / "stages" / facts["folder"]
+            for name, facts in result["stages"].items()
+            if "folder" in facts
+        }
         folders = {**stages, links[-1]: _trained(cell, result)}
         with _importing(config.objective.name, trust, result["identity"]["code"]):
             models = {name: _model(config, result, name, folders[name]) for name in links if name != "cropper"}
@@ -223,7 +238,7 @@ def _model(config: Any, result: Mapping[str, Any], name: str, folder: Path) -> _
         for task in tasks.values()
     }
     problem = problems.grading(name, config[name], bound)
-    like = np.zeros((1, *result["inputs"][name]), np.float32 if name == "rnn" else np.uint8)
+    like = np.zeros((1, *result["inputs"][name]), result["input_types"][name])
     decisions = chain.decisions(bound, given["undone_weights"])
     variables = loop.restore(problem, like, _with_checkpoint(folder))
     return _Model(name, problem, variables, [(task, decisions[task.name]) for task in tasks.values()])

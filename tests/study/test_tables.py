@@ -1,11 +1,12 @@
 """Studies of tables: hold-outs by seed, standardised features, published values carried along."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ordinal_blast.errors import UsageError
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.study import chain, configuration, grading, grid, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
@@ -101,7 +102,26 @@ def test_a_chain_that_the_table_cannot_feed_is_refused(overrides):
         chain._inputs(config, ("cnn",), chain.material(config))
 
 
-def test_a_model_of_tables_grades_no_images(study):
+def test_rows_are_graded_as_the_run_graded_them(study, tmp_path):
+    plan, root = study
+    for cell in ("corn-s0", "corn-s1"):
+        file = Path(plan.cells[0].config.data.root) / f"test_ERA_{cell[-1]}.csv"
+        without = tmp_path / "rows.csv"
+        without.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in file.read_text().splitlines()))
+        with np.load(root / "cells" / cell / "predictions.npz") as saved:
+            grades, probs = saved["mlp/test/grade/grades"], saved["mlp/test/grade/probs"]
+        for path in (file, without):  # with the grades in their last column, which nothing reads, and without
+            graded = grading.grade(root / "cells" / cell, [path])
+            assert [line["input"] for line in graded] == [f"{path}, line {row}" for row in range(1, 21)]
+            assert ["abc".index(line["grade"]) for line in graded] == grades.tolist()
+            np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_table_that_lacks_a_column_and_an_image_are_refused(study, tmp_path):
     _, root = study
-    with pytest.raises(UsageError, match="grades rows of a table"):
-        grading.grade(root / "cells" / "corn-s0", [root / "picture.png"])
+    (tmp_path / "narrow.csv").write_text("1.5\n2.5\n")
+    with pytest.raises(UserError, match=r"narrow.csv has 0 columns named column 2: it has column 1"):
+        grading.grade(root / "cells" / "corn-s0", [tmp_path / "narrow.csv"])
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    with pytest.raises(UserError, match=r"cannot read .*picture.png: .*; give comma-separated text"):
+        grading.grade(root / "cells" / "corn-s0", [tmp_path / "picture.png"])

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,18 +148,8 @@ def _records(table: _Table, labels: np.ndarray, file: str, rows: np.ndarray, tas
 
 
 def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
-    lines = _lines(path)
-    header = [" ".join(text.split()) for text in lines.pop(0)[1]] if label and lines else []
-    if not lines:
-        raise UserError(f"{path} has no rows: give one line an example")
-    header = header or [f"column {number}" for number in range(1, len(lines[0][1]) + 1)]
-    for column in (*([label] if label else []), *([group] if group else []), *drop):
-        if header.count(column) != 1:
-            has = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
-            raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
-    for number, line in lines:
-        if len(line) != len(header):
-            raise UserError(f"{path}, line {number}: {len(line)} entries instead of {len(header)}: correct that line")
+    header, lines = _headed(path, bool(label))
+    _check_named(path, header, (*([label] if label else []), *([group] if group else []), *drop))
     at = header.index(label) if label else len(header) - 1
     grouped = header.index(group) if group else None
     index = bool(label) and at != 0 and grouped != 0 and re.fullmatch(_INDEX, header[0]) is not None
@@ -178,6 +168,38 @@ def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
         labels=tuple(line[at].strip() for _, line in lines),
         groups=() if grouped is None else tuple(line[grouped].strip() for _, line in lines),
     )
+
+
+def rows(path: Path, columns: Sequence[str], headed: bool) -> tuple[list[str], np.ndarray]:
+    """Place of each row in the file, and float32 features `[N, D]`: these columns by name, whatever others there are.
+
+    Raises UserError as `source` does. headed: whether there is a header line; without one see `source`.
+    """
+    header, lines = _headed(path, headed)
+    _check_named(path, header, columns)
+    kept = [header.index(column) for column in columns]
+    values = [_numbers(path, number, line, header, kept) for number, line in lines]
+    return [f"{path}, line {number}" for number, _ in lines], np.asarray(values, np.float32)
+
+
+def _headed(path: Path, headed: bool) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Names of the columns, and the numbered lines below them, all of one length."""
+    lines = _lines(path)
+    header = [" ".join(text.split()) for text in lines.pop(0)[1]] if headed and lines else []
+    if not lines:
+        raise UserError(f"{path} has no rows: give one line an example")
+    header = header or [f"column {number}" for number in range(1, len(lines[0][1]) + 1)]
+    for number, line in lines:
+        if len(line) != len(header):
+            raise UserError(f"{path}, line {number}: {len(line)} entries instead of {len(header)}: correct that line")
+    return header, lines
+
+
+def _check_named(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    for column in columns:
+        if header.count(column) != 1:
+            has = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
+            raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
