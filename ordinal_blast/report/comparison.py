@@ -59,21 +59,23 @@ def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) ->
     trivial = baseline(group)
     entries = [Entry(number(trivial.values.get(measure.key, float("nan")))) for measure in shown]
     lines.append(Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True))
-    return Table(_caption(group), ["Variant", *(measure.heading for measure in shown)], lines)
+    undefined = any(table["mean"].isna().any() for table in tables.values())
+    return Table(_caption(group, undefined), ["Variant", *(measure.heading for measure in shown)], lines)
 
 
-def _caption(group: Group) -> str:
+def _caption(group: Group, undefined: bool) -> str:
     seeds = group.rows.groupby("variant").size()
     varies = "the same for every seed" if same_examples(group) else "others for each seed"
     spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if seeds.max() > 1 else "one seed"
     short = pairing.fewer({variant: len(each) for variant, each in group.seeds.items()}, group.planned, "finished")
+    over = f" over the {count(len(group.common), 'seed')} that all finished"
     if not group.common:
         marked = "No seed was finished by all variants: none is marked as the best."
     else:
-        marked = f"Bold: best of its column{f' over the {len(group.common)} that all finished' if short else ''}."
+        marked = f"Bold: best of its column{over if short else ''}."
     return (
         f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}.{short} "
-        f"{marked} {MISSING} where a measure is undefined with one of the seeds."
+        f"{marked}{f' {MISSING} where a measure is undefined with one of the seeds.' if undefined else ''}"
     )
 
 

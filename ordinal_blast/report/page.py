@@ -36,7 +36,7 @@ def write(run_dirs: Sequence[Path], out: Path, command: str) -> Path:
         {
             "key": key,
             "name": study.plan["experiment"],
-            "title": study.plan["question"],
+            "title": study.plan["question"] or study.plan["experiment"],
             "facts": facts(study),
             "sections": sections(study, key, command),
         }

@@ -10,6 +10,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.report import joining
 from ordinal_blast.report.measures import PRIMARY, differences
 from ordinal_blast.report.reading import load
+from ordinal_blast.storage import read_json, write_json
 
 SAME = {"seeds": (0, 1, 2), "models": ("rnn",), "tasks": ("icm",), "n": 40, "epochs": 2}
 
@@ -83,6 +84,13 @@ def test_other_data_sets_need_no_reason_where_there_is_something_to_compare(writ
     for folder in two.glob("cells/*"):
         rewrite(folder, lambda result, _: result["dataset"].update(name="other"))
     assert [study.apart for study in joining.read([one, two])] == [(), ()]
+
+
+def test_a_run_without_a_question_is_titled_by_its_name(write_run, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a",), **SAME)
+    plan = read_json(run / "plan.json")
+    write_json(run / "plan.json", plan | {"question": ""})
+    assert "<h1>losses</h1>" in report.write([run], tmp_path / "out", "c").read_text(encoding="utf-8")
 
 
 def test_one_folder_twice_is_refused(write_run, tmp_path):

@@ -173,6 +173,10 @@ def test_hostile_names_stay_text(write_run, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"run", "out"}
 
 
+def test_what_is_undefined_is_explained_only_where_something_is(page):
+    assert "undefined with one of the seeds" not in page.read_text(encoding="utf-8")
+
+
 def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
     run = write_run(
         tmp_path / "run", variants=("a", "b"), seeds=(3,), models=("mlp",), tasks=("risk",), grades="EDCBA", n=60

@@ -73,7 +73,7 @@ def test_every_table_says_how_many_seeds_it_rests_on(text):
     plain = re.sub(r"<[^>]+>", "", text)
     assert plain.count("Of 3 planned seeds both finished: 2 for b, 1 for c.") >= 4  # figure, table, bootstrap, ROC
     assert "Of 3 planned seeds finished: 2 for a and c." in plain
-    assert "Bold: best of its column over the 1 that all finished." in plain
+    assert "Bold: best of its column over the 1 seed that all finished." in plain
     assert "Validation QWK, mean over the 1 of 3 planned seeds that all finished" in plain
 
 
