@@ -287,9 +287,17 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
         ("mlp.model.widths=(0,)", "mlp.model.widths is (0,): it takes values, each a whole number from 1 on"),
         ("mlp.model.activation=x", "activation 'x' is unknown"),
         ("mlp.model.dtype=x", "mlp.model.dtype is x: choose from float32, bfloat16, auto"),
+        ("cropper.size=31", "cropper.size: images of 31×31 pixels: height and width must divide by 4"),
+        ("cropper.training.select=val_qwk", "cropper.training.select is 'val_qwk'"),
+        ("cnn.augment.name=third", "cnn.augment: third is no view"),
+        (
+            "rnn.model.recurrent_dropout=1",
+            "rnn.model.recurrent_dropout is 1.0: it takes a number of at least 0 and below",
+        ),
         ("objective.name=corm", "no objective 'corm'"),
         ("objective.name=no_such_file:loss", "ModuleNotFoundError: No module named 'no_such_file'"),
         ("objective.rule=largest", "objective.rule is 'largest': it takes one of 'native', "),
+        ("objective.options.power=-1", "power"),
         ("objective.options.power=steep", "power"),
         ("objective.options.force=1", "has no option force"),
         ("seed=-1", "seed is -1: it takes a whole number from 0 to 4294967295"),
@@ -300,8 +308,9 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
     ],
 )
 def test_a_setting_outside_its_range_is_one_line_before_the_data_is_looked_at(tmp_path, capsys, change, message):
+    config = "demo" if change.startswith(("cropper", "cnn", "rnn")) else "era"
     places = [f"--config.data.root={tmp_path / 'nothing'}", f"--config.data.cache={tmp_path / 'cache'}"]
-    arguments = ["train", "--config", "era", "--workdir", str(tmp_path / "W"), *places, f"--config.{change}"]
+    arguments = ["train", "--config", config, "--workdir", str(tmp_path / "W"), *places, f"--config.{change}"]
     assert cli.main(arguments) == 2
     printed = capsys.readouterr().err
     assert message in printed

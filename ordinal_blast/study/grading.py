@@ -21,7 +21,7 @@ from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.storage import read_json
 from ordinal_blast.study import chain, identity, problems
 from ordinal_blast.study.cell import decide
-from ordinal_blast.study.timelapse import cropping, extract, hour
+from ordinal_blast.study.timelapse import cropping, extract
 from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.types import Task
@@ -157,7 +157,7 @@ class _Run(NamedTuple):
         if asked.cnn_time == "tMEB" or (asked.cnn_time == "tA" and read.assessed is None):
             chosen = last
         else:
-            time = read.assessed if asked.cnn_time == "tA" else hour(asked.cnn_time)
+            time = read.assessed if asked.cnn_time == "tA" else float(asked.cnn_time)
             area, crops = self._crops(*_of(read, timelapse.nearest(read.hpi, np.asarray([time]))))
             chosen = np.zeros(1, int)
         return self._lines([str(path)], "cnn", crops[chosen], (*notes, *_unseen(area[chosen])))

@@ -35,6 +35,8 @@ def check(settings: Mapping[str, Any], where: str) -> None:
         ranges.check(f"{where}: {balance}", settings.get(balance, ""), one_of("", *settings["tasks"]))
     if "cropper" in links:
         _check_table(where, settings, _TIME_LAPSE)
+        start = settings["frames.start_hpi"]
+        ranges.check(f"{where}: frames.stop_hpi", settings["frames.stop_hpi"], number(least=start))
 
 
 def _check_table(where: str, settings: Mapping[str, Any], table: Mapping[str, Range]) -> None:

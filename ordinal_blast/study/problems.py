@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -48,8 +49,18 @@ def check(config: Any) -> None:
     for link in config.chain:
         section = config[link]
         schedule(link, section["training"])
-        segmentation(section) if link == "cropper" else grading(link, section, {})
+        if link == "cropper":
+            with _said_of(link, "size"):
+                _trace(segmentation(section).model, (section["size"], section["size"], len(config.frames.planes)))
+        else:
+            grading(link, section, {})
     bind(config.objective, _expected(config))
+
+
+@functools.lru_cache(maxsize=32)
+def _trace(model: nn.Module, shape: tuple[int, ...]) -> None:
+    """The shapes of a model's variables for one image uint8 of this shape; raises what the model raises."""
+    jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.uint8), train=False))
 
 
 def _expected(config: Any) -> list[Task]:

@@ -15,7 +15,6 @@ import numpy as np
 from ordinal_blast.data import timelapse
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.data.store import Dataset
-from ordinal_blast.errors import UsageError
 from ordinal_blast.models.grader import Grader
 from ordinal_blast.storage import read_npy
 from ordinal_blast.study import identity, problems
@@ -209,19 +208,9 @@ def _slots(config: Any, dataset: Dataset, hours: np.ndarray) -> np.ndarray:
     hpi, frames = dataset.columns["hpi"], config.frames
     times = np.broadcast_to(hours, (len(dataset), len(hours)))
     if frames.cnn_time != "tMEB":
-        at = dataset.columns["tA"] if frames.cnn_time == "tA" else np.full(len(dataset), hour(frames.cnn_time))
-        if 0.0 not in frames.time_shifts_h:
-            raise UsageError("frames.time_shifts_h must hold 0.0: evaluation looks at the CNN's time itself")
+        at = dataset.columns["tA"] if frames.cnn_time == "tA" else np.full(len(dataset), float(frames.cnn_time))
         times = np.concatenate([times, at[:, None] + np.asarray(frames.time_shifts_h)], axis=1)
     return np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
-
-
-def hour(text: str) -> float:
-    """The hour that `frames.cnn_time` names; raises UsageError where it names none."""
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UsageError(f"frames.cnn_time is {text}: it is tA, tMEB, or an hour such as 110") from error
 
 
 def _mask_examples(config: Any, dataset: Dataset, rows: np.ndarray) -> Examples:

@@ -229,6 +229,7 @@ def test_a_file_that_is_none_is_refused_and_a_name_alone_finds_the_shipped_one(t
         ("era", "mlp.training.learning_rate", ("1e999", "-1e999", "9" * 400)),
         ("era", "mlp.training.balance", ("gradde",)),
         ("era", "mlp.standardize", ("2",)),
+        ("demo", "frames.stop_hpi", (95.0,)),
         ("demo", "frames.step_h", (0.0, -1.0)),
         ("demo", "frames.max_frames", (0,)),
         ("demo", "frames.planes", ((), ("a",))),
