@@ -169,7 +169,8 @@ def test_damaged_records(place, tmp_path, seed):
 
 
 @pytest.mark.parametrize("seed", range(56))
-def test_settings_of_any_kind(place, tmp_path, seed):
+def test_settings_of_any_kind(place, tmp_path, monkeypatch, seed):
+    monkeypatch.chdir(tmp_path)  # a cache named by chance lies where the command runs
     rng = np.random.default_rng(seed)
     keys = sorted(configuration.flat(configuration.load(str(place / "study.py"))))
     key, value = keys[int(rng.integers(len(keys)))], VALUES[seed % len(VALUES)]
