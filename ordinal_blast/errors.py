@@ -1,5 +1,6 @@
 """Errors written for people: one line that says what is wrong, where, and what to do."""
 
+import errno
 import textwrap
 
 
@@ -15,6 +16,11 @@ def reason(error: BaseException) -> str:
     """What an exception says, as one line: the first line of its text, or its type where it says nothing."""
     said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
     return " ".join(str(said).split()) or type(error).__name__
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, a quota or the longest file of the file system is what refused."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def told(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import hashlib
 import json
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ordinal_blast.errors import UserError, reason
+from ordinal_blast.errors import UserError, is_full, reason
 
 
 def digest(value: Any) -> str:
@@ -52,8 +51,9 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "free space or choose another --workdir" if full else "choose a --workdir that can be written"
+        remedy = (
+            "free space or choose another --workdir" if is_full(error) else "choose a --workdir that can be written"
+        )
         raise UserError(
             f"cannot write {path}: {reason(error)}; {remedy} and run the same command again, finished work is kept"
         ) from error

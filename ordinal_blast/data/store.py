@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.errors import UsageError, UserError, reason, told
+from ordinal_blast.errors import UsageError, UserError, is_full, reason, told
 from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
 from ordinal_blast.types import Task
@@ -101,7 +100,7 @@ def build(source: Source, cache: Path) -> Path:
             if not (folder / _SEAL).exists():
                 _make(source, folder)
     except (OSError, RuntimeError) as error:  # ArrayRecord's writer raises the latter
-        full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = not isinstance(error, OSError) or is_full(error)
         advice = "free space or set data.cache" if full else "set data.cache to a folder that can be written"
         raise UserError(f"cannot build {source.name} in {home}: {reason(error)}; {advice}") from error
     return folder

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.objectives import numerics, options
+from ordinal_blast.errors import told
+from ordinal_blast.objectives import arguments, numerics, options
 from ordinal_blast.objectives.heads import Corrected, Head, Softmax
 
 RULES = ("native", "mode", "median", "mean")
@@ -80,7 +81,9 @@ def objective(
         def prepare(
             outputs: Any, labels: Any, num_classes: int | None, given: dict[str, Any]
         ) -> tuple[jax.Array, jax.Array, int | None, dict[str, Any]]:
-            outputs, labels, num_classes = _check(function.__name__, spec, outputs, labels, num_classes)
+            outputs, labels, num_classes = arguments.arrays(
+                function.__name__, spec.head, spec.soft_labels, outputs, labels, num_classes
+            )
             options.check(function.__name__, function, given, num_classes)
             if asks_for_classes and num_classes is None:
                 raise ValueError(f"{function.__name__} needs num_classes: its {spec.head.width} outputs do not tell it")
@@ -93,12 +96,12 @@ def objective(
                 outputs: Any, labels: Any, weights: Any = None, *, num_classes: int | None = None, **options: Any
             ) -> jax.Array:
                 outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
-                weights = _check_weights(weights, outputs)
-                shown, known = _mask(outputs, labels, weights)
-                _check_distributions(function.__name__, known)
+                weights = arguments.weights_of(weights, outputs)
+                shown, known = arguments.masked(outputs, labels, weights)
+                arguments.check_distributions(function.__name__, known)
                 value = function(shown, known, weights, **options)
-                _check_result(function.__name__, value, ())
-                valid = jnp.all(_valid(labels, num_classes) | (weights == 0)) & jnp.all(weights >= 0)
+                arguments.check_result(function.__name__, value, ())
+                valid = jnp.all(arguments.valid(labels, num_classes) | (weights == 0)) & jnp.all(weights >= 0)
                 return jnp.where(valid, value, jnp.nan)
 
         else:
@@ -106,10 +109,10 @@ def objective(
             @functools.wraps(function)
             def loss(outputs: Any, labels: Any, *, num_classes: int | None = None, **options: Any) -> jax.Array:
                 outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
-                _check_distributions(function.__name__, labels)
+                arguments.check_distributions(function.__name__, labels)
                 value = function(outputs, labels, **options)
-                _check_result(function.__name__, value, (len(outputs),))
-                return jnp.where(_valid(labels, num_classes), value, jnp.nan)
+                arguments.check_result(function.__name__, value, (len(outputs),))
+                return jnp.where(arguments.valid(labels, num_classes), value, jnp.nan)
 
         loss.spec = spec
         return loss
@@ -180,8 +183,8 @@ class Objective:
         """Scalar sum(weights * losses) / sum(weights), 0 if all weights are 0; rows of weight 0 may hold anything."""
         if self.spec.batch_coupled:
             return self.function(outputs, labels, weights, **self._loss_options)
-        weights = _check_weights(weights, numerics.widen(outputs))
-        losses = self.losses(*_mask(jnp.asarray(outputs), jnp.asarray(labels), weights))
+        weights = arguments.weights_of(weights, numerics.widen(outputs))
+        losses = self.losses(*arguments.masked(jnp.asarray(outputs), jnp.asarray(labels), weights))
         total = jnp.sum(weights)
         mean = jnp.sum(weights * losses) / jnp.where(total > 0, total, 1)
         return jnp.where(jnp.all(weights >= 0), mean, jnp.nan)
@@ -254,8 +257,7 @@ class Objective:
             return self
         outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
         weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
-        if not _are_weights(weights):
-            raise ValueError(_BAD_WEIGHTS)
+        arguments.check_weights(weights)
         kept = weights > 0
         if not kept.any():
             raise ValueError(f"{self.name} fits its decision on labelled examples, and there are none")
@@ -310,10 +312,9 @@ def _try(made: Objective) -> None:
         jax.eval_shape(made.loss, outputs, labels)
     except ValueError:
         raise
-    except Exception as error:
-        line = str(error).partition("\n")[0]
+    except Exception as error:  # of a user's own loss
         raise ValueError(
-            f"{made.name} fails for outputs [B, {made.num_outputs}] and labels [B]: {type(error).__name__}: {line}"
+            f"{made.name} fails for outputs [B, {made.num_outputs}] and labels [B]: {told(error)}"
         ) from error
 
 
@@ -341,76 +342,3 @@ def _freeze(value: Any) -> Any:
     if isinstance(value, (list, tuple)) or (isinstance(value, (np.ndarray, jax.Array)) and value.ndim):
         return tuple(_freeze(v) for v in value)
     return value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
-
-
-def _check(
-    name: str, spec: Spec, outputs: Any, labels: Any, num_classes: int | None
-) -> tuple[jax.Array, jax.Array, int | None]:
-    """Arrays of a loss, and K as far as the shapes tell; ValueError for shapes or types that do not fit."""
-    outputs, labels = numerics.widen(outputs), jnp.asarray(labels)
-    width = spec.head.width
-    if width is None and num_classes is not None:
-        width = num_classes + spec.head.extra
-    if outputs.ndim != 2 or (width is not None and outputs.shape[1] != width):
-        raise ValueError(f"{name}: outputs must be [B, {width or 'width'}], got {list(outputs.shape)}")
-    soft = labels.ndim == 2 and jnp.issubdtype(labels.dtype, jnp.floating)
-    if soft and not spec.soft_labels:
-        raise ValueError(f"{name} takes grades [B], not distributions over grades [B, K]")
-    if not soft and (labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer)):
-        raise ValueError(f"{name}: labels must be int [B], got {labels.dtype} {list(labels.shape)}")
-    if len(labels) != len(outputs):
-        raise ValueError(f"{name}: {len(outputs)} outputs but {len(labels)} labels")
-    if spec.head.width is None:
-        num_classes = outputs.shape[1] - spec.head.extra
-    if soft and num_classes is not None and labels.shape[1] != num_classes:
-        raise ValueError(f"{name}: labels over {num_classes} grades expected, got {list(labels.shape)}")
-    return outputs, labels, num_classes
-
-
-def _check_distributions(name: str, labels: jax.Array) -> None:
-    """ValueError for soft labels whose values are known and are not distributions."""
-    if labels.ndim == 2 and not isinstance(labels, jax.core.Tracer) and not np.all(_valid(labels, None)):
-        raise ValueError(f"{name}: soft labels must be distributions over grades, not negative and of sum 1")
-
-
-def _check_result(name: str, value: Any, shape: tuple[int, ...]) -> None:
-    """ValueError unless a loss returned floating-point numbers of a shape: another one would be broadcast silently."""
-    found = f"{value.dtype} {list(value.shape)}" if isinstance(value, (jax.Array, np.ndarray)) else repr(value)
-    if getattr(value, "shape", None) != shape or not jnp.issubdtype(value.dtype, jnp.floating):
-        wanted = f"the loss of each example, floating-point [B] = {list(shape)}" if shape else "a floating-point scalar"
-        raise ValueError(f"{name} must return {wanted}, and returned {found}")
-
-
-def _valid(labels: jax.Array, num_classes: int | None) -> jax.Array:
-    """Rows whose label is a grade, or a distribution over grades to 1e-3; bool `[B]`."""
-    if labels.ndim == 2:
-        return jnp.all(labels >= 0, axis=1) & (jnp.abs(jnp.sum(labels, axis=1) - 1) < 1e-3)
-    return (labels >= 0) & (True if num_classes is None else labels < num_classes)
-
-
-def _check_weights(weights: Any, outputs: jax.Array) -> jax.Array:
-    if weights is None:
-        return jnp.ones(len(outputs), outputs.dtype)
-    weights = jnp.asarray(weights)
-    if weights.shape != outputs.shape[:1]:
-        raise ValueError(f"weights must be [{len(outputs)}], got {list(weights.shape)}")
-    if not isinstance(weights, jax.core.Tracer) and not _are_weights(np.asarray(weights, np.float64)):
-        raise ValueError(_BAD_WEIGHTS)
-    return weights.astype(outputs.dtype)
-
-
-_BAD_WEIGHTS = "weights must be finite and not negative: 0 is for what must not count"
-
-
-def _are_weights(weights: np.ndarray) -> bool:
-    return bool(np.all(np.isfinite(weights) & (weights >= 0)))
-
-
-def _mask(outputs: jax.Array, labels: jax.Array, weights: jax.Array) -> tuple[jax.Array, ...]:
-    """Outputs and labels with the rows of weight 0 replaced, so that neither value nor gradient sees them."""
-    kept = weights > 0
-    neutral = 1 / labels.shape[1] if labels.ndim == 2 else 0
-    return tuple(
-        jnp.where(kept[:, None] if x.ndim == 2 else kept, x, jnp.full_like(x, fill))
-        for x, fill in ((outputs, 0), (labels, neutral))
-    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from ordinal_blast.errors import told
 from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -52,8 +53,8 @@ def _outside(name: str) -> Callable[..., jax.Array]:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:
-        raise ValueError(f"{module} of {name} cannot be imported: {type(error).__name__}: {error}") from error
+    except Exception as error:  # of the module's own code
+        raise ValueError(f"{module} of {name} cannot be imported: {told(error)}") from error
     if not callable(function):
         raise ValueError(f"{module} has no function {attribute!r}")
     return function if is_objective(function) else objective()(function)

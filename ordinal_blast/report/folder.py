@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ordinal_blast.errors import UserError
-from ordinal_blast.storage import read_json, write_json
+from ordinal_blast.errors import UserError, reason
+from ordinal_blast.storage import read_json, remove_leftovers, write_json
 
 MANIFEST = "manifest.json"
 GENERATOR = "ordinal_blast report"
@@ -47,8 +47,7 @@ def write(out: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _note(out: Path, names: Iterable[str]) -> None:
-    for stale in out.glob(f".{MANIFEST}.*"):  # of a report that was killed while it wrote its manifest
-        stale.unlink()
+    remove_leftovers(out, [MANIFEST])
     write_json(out / MANIFEST, {"made_by": GENERATOR, "files": sorted(names)})
 
 
@@ -82,4 +81,4 @@ def _listed(out: Path) -> set[str]:
 
 
 def _refused(out: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write the report to {out}: {error.strerror or error}; give another --out")
+    return UserError(f"cannot write the report to {out}: {reason(error)}; give another --out")

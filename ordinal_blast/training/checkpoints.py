@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UserError, reason, told
 from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_json
 
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -61,7 +61,7 @@ class Checkpoints:
             raise
         except Exception as error:  # Orbax wraps a full disk in several types
             raise UserError(
-                f"cannot write the checkpoint of epoch {epoch} in {self._directory}: {_reason(error)}; "
+                f"cannot write the checkpoint of epoch {epoch} in {self._directory}: {told(error)}; "
                 "free space and run the same command again, it resumes from the last checkpoint"
             ) from error
 
@@ -79,7 +79,7 @@ class Checkpoints:
             }
             restored = self._manager.restore(self.epoch, args=ocp.args.Composite(**parts))
         except Exception as error:
-            raise self._unreadable(_reason(error)) from error
+            raise self._unreadable(told(error)) from error
         return {name: restored[name] for name in like}
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Checkpoints:
             found = json.loads(path.read_bytes())
             whole = _seal(found["epoch"], found["files"], found["history"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise self._unreadable(f"seal.json is damaged ({_reason(error)})") from error
+            raise self._unreadable(f"seal.json is damaged ({told(error)})") from error
         if found != whole:
             raise self._unreadable("seal.json is not what was written")
         return found
@@ -119,12 +119,12 @@ class Checkpoints:
                 try:
                     found = file_digest(folder / name)
                 except OSError as error:
-                    raise self._unreadable(f"{name} cannot be read ({error.strerror})") from error
+                    raise self._unreadable(f"{name} cannot be read ({reason(error)})") from error
                 if found != written:
                     raise self._unreadable(f"{name} is not what was written")
 
-    def _unreadable(self, reason: str) -> UserError:
-        return UserError(f"cannot read the checkpoint in {self._directory}: {reason}; delete it to train again")
+    def _unreadable(self, why: str) -> UserError:
+        return UserError(f"cannot read the checkpoint in {self._directory}: {why}; delete it to train again")
 
 
 def _seal(epoch: int, files: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -135,7 +135,3 @@ def _seal(epoch: int, files: Mapping[str, str], history: Sequence[Mapping[str, A
 def _digests(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -17,7 +17,7 @@ import numpy as np
 
 from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UserError, reason
 from ordinal_blast.ranges import Range, check_fields, number, whole
 from ordinal_blast.storage import atomic, remove_leftovers
 from ordinal_blast.training import parallel, plateau, step
@@ -212,4 +212,4 @@ def _append_log(path: Path, line: Line) -> None:
         with path.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; free space and run the same command again") from error
+        raise UserError(f"cannot write {path}: {reason(error)}; free space and run the same command again") from error
