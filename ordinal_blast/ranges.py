@@ -8,6 +8,8 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ordinal_blast.errors import UsageError
 
 
@@ -55,6 +57,10 @@ def number(
     return Range(f"a number {stated}".rstrip(), holds)
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def one_of(*choices: Any) -> Range:
     """Any of the choices."""
     return Range("one of " + ", ".join(map(repr, choices)), lambda value: value in choices)
@@ -73,8 +79,12 @@ def each(allowed: Range, count: int | None = None, *, empty: bool = False) -> Ra
     return Range(f"{size}, each {allowed.words}", holds)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
 SEED = whole(0, 2**32 - 1)  # a random key has 32 bits of seed: 2³² would silently be 0, and −1 be 2³² − 1
+WHOLE = Range("a whole number", _is_whole)
+FLAG = Range("True or False", lambda value: isinstance(value, bool | np.bool_))
+TEXT = Range("a text", lambda value: isinstance(value, str))
+ANYTHING = Range("anything", lambda value: True)
+SHARES = Range(
+    "three numbers above 0 that sum to 1",
+    lambda value: each(number(above=0), count=3).holds(value) and math.isclose(sum(value), 1),
+)

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import check_fields, each, number, one_of
+from ordinal_blast.ranges import FLAG, check_fields, each, number
 
 _RANGES = {
-    "flip_horizontal": one_of(False, True),
-    "flip_vertical": one_of(False, True),
+    "flip_horizontal": FLAG,
+    "flip_vertical": FLAG,
     "rotation": number(least=0, most=180),
     "shift": number(least=0, most=1),
     "zoom": each(number(above=0), count=2),

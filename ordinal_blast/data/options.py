@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
 from typing import Any
 
+from ordinal_blast import ranges
 from ordinal_blast.errors import UsageError
+
+_RANGES = {bool: ranges.FLAG, int: ranges.WHOLE, float: ranges.number(), str: ranges.TEXT}
 
 
 def check(taker: Callable[..., Any], options: Mapping[str, Any], *positional: Any) -> None:
@@ -22,18 +24,11 @@ def check(taker: Callable[..., Any], options: Mapping[str, Any], *positional: An
     except NameError:  # hints that only a type checker can read say nothing here
         return
     for name, value in options.items():
-        if not _fits(value, hints.get(name, Any)):
-            raise UsageError(f"data.options.{name} is {value!r}: it takes {_words(hints[name])}")
+        ranges.check(f"data.options.{name}", value, _range(hints.get(name)))
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _range(hint: Any) -> ranges.Range:
+    """The values that a hint speaks of: one of four plain types or a tuple of them, else anything."""
     if typing.get_args(hint)[1:] == (...,):  # tuple[X, ...]
-        return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
-    kind = {bool: bool, int: Integral, float: Real, str: str}.get(hint, object)
-    return isinstance(value, kind) and (hint is bool or kind is object or not isinstance(value, bool))
-
-
-def _words(hint: Any) -> str:
-    if typing.get_args(hint):
-        return f"a tuple, each {_words(typing.get_args(hint)[0])}"
-    return {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}[hint]
+        return ranges.each(_range(typing.get_args(hint)[0]), empty=True)
+    return _RANGES.get(hint, ranges.ANYTHING)

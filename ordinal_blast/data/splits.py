@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 
 from ordinal_blast.errors import UsageError
+from ordinal_blast.ranges import SEED, SHARES, check
 
 NAMES = ("train", "val", "test")
 
@@ -18,13 +16,11 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
     """Split so that no group (treatment, patient) lies in two sets.
 
     groups: `[N]`; fractions: of train, val and test, which sum to 1. Groups are shuffled with `seed` and dealt out
-    until each set is full. Returns sorted indices per set; raises UsageError for fractions that do not sum to 1 or a
-    set that would be empty.
+    until each set is full. Returns sorted indices per set; raises UsageError for fractions or a seed that cannot
+    be, or a set that would be empty.
     """
-    if not _are_shares(fractions):
-        raise UsageError(f"data.split.fractions is {fractions}: give train, val and test shares that sum to 1")
-    if not isinstance(seed, Integral) or seed < 0:
-        raise UsageError(f"data.split.seed is {seed!r}: give a whole number from 0 on")
+    check("data.split.fractions", fractions, SHARES)
+    check("data.split.seed", seed, SEED)
     names, members = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     sizes = np.bincount(members, minlength=len(names))[order]
@@ -36,13 +32,6 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
         if not len(indices):
             raise UsageError(f"data.split leaves the {name} set empty: {len(names)} groups are too few, use more data")
     return result
-
-
-def _are_shares(fractions: Any) -> bool:
-    try:
-        return len(fractions) == 3 and all(share > 0 for share in fractions) and math.isclose(sum(fractions), 1)
-    except TypeError:  # no sequence of numbers
-        return False
 
 
 def split_off(strata: np.ndarray, share: float, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import jax
 import numpy as np
 
-from ordinal_blast.ranges import Range, number, one_of
+from ordinal_blast.ranges import ANYTHING, FLAG, Range, number, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Numbers:
     def of(self, num_classes: int | None) -> Range:
         """The values for K grades; any where K is not known."""
         if num_classes is None:
-            return Range(self.words, lambda value: True)
+            return ANYTHING
         shape = (num_classes - self.missing,) * (2 if self.square else 1)
 
         def holds(value: Any) -> bool:
@@ -67,7 +67,6 @@ Charges = Annotated[
 Distributions = Annotated[
     Matrix, Numbers("[K, K] numbers, each row a distribution over grades,", _distributions, square=True)
 ]
-_TRUTH = Range("True or False", lambda value: isinstance(value, (bool, np.bool_)))
 _ANY_NUMBER = Range("a number", lambda value: number().holds(value) or value in (math.inf, -math.inf))
 
 
@@ -75,7 +74,7 @@ def _stated(annotation: Any) -> Range | Numbers | None:
     """What an annotation says of its values; None where it says nothing."""
     if typing.get_origin(annotation) is Literal:
         return one_of(*typing.get_args(annotation))
-    plain = {bool: _TRUTH, float: _ANY_NUMBER}.get(annotation)
+    plain = {bool: FLAG, float: _ANY_NUMBER}.get(annotation)
     parts = getattr(annotation, "__metadata__", ())
     return plain or next((part for part in parts if isinstance(part, (Range, Numbers))), None)
 

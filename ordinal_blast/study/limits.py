@@ -8,7 +8,7 @@ from typing import Any
 
 from ordinal_blast import ranges
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import SEED, Range, each, number, one_of, whole
+from ordinal_blast.ranges import FLAG, SEED, SHARES, Range, each, number, one_of, whole
 
 ALONE = {"cnn": "image", "mlp": "features"}  # the models that can grade alone, and the column that each reads
 TIME_LAPSE = (("cropper", "cnn"), ("cropper", "cnn", "rnn"))
@@ -74,8 +74,6 @@ _SECTION = Range("a section of settings", lambda value: hasattr(value, "items"))
 _TEXT = Range("a printable text that is not empty", _is_text)
 _TEXTS = each(_TEXT)
 _NUMBERS = each(number())
-_SHARES = each(number(above=0), count=3)
-_FLAG = one_of(False, True)
 
 _ALWAYS: Mapping[str, Range] = {
     "name": _TEXT,
@@ -88,15 +86,13 @@ _ALWAYS: Mapping[str, Range] = {
     "objective.name": _TEXT,
     "objective.options": _SECTION,
     "objective.rule": _TEXT,
-    "objective.correct_weights": _FLAG,
+    "objective.correct_weights": FLAG,
     "data.source": _TEXT,
     "data.root": Range("a text", lambda value: isinstance(value, str) and (not value or value.isprintable())),
     "data.cache": _TEXT,
     "data.options": _SECTION,
     "data.split.by": _TEXT,
-    "data.split.fractions": Range(
-        "three numbers above 0 that sum to 1", lambda value: _SHARES.holds(value) and abs(sum(value) - 1) <= 1e-9
-    ),
+    "data.split.fractions": SHARES,
     "data.split.seed": SEED,
     "report.examples": whole(0),
 }
@@ -115,7 +111,7 @@ _LINK: Mapping[str, Range] = {
 }
 _OF: Mapping[str, Mapping[str, Range]] = {
     "cropper": {"seed": SEED, "size": whole(1), "frames_per_embryo": whole(1)},
-    "mlp": {"standardize": _FLAG},
+    "mlp": {"standardize": FLAG},
 }
 _TIME_LAPSE: Mapping[str, Range] = {
     "frames.start_hpi": number(),

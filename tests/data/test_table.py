@@ -244,7 +244,7 @@ def test_a_class_number_below_the_lowest_is_refused(tmp_path):
     write_numbered(tmp_path)
     with pytest.raises(UserError, match=r"train_0.csv, line 1: the label 2 is not one of the 2 grades 0 ... 1"):
         catalog.prepare(data(tmp_path, NUMBERED | {"lowest": 0}))
-    with pytest.raises(UsageError, match=r"val_share is 0.0: without a val file it lies between 0 and 1"):
+    with pytest.raises(UsageError, match=r"val_share is 0.0: it takes a number above 0 and below 1"):
         catalog.prepare(data(tmp_path, NUMBERED | {"val_share": 0.0}))
 
 

@@ -17,19 +17,45 @@ import jax
 import numpy as np
 from scipy.special import expit, ndtr
 
+from ordinal_blast.ranges import SEED, SHARES, Range, check_fields, each, number, whole
+
 METHODS = ("IVF", "ICSI", "both")
 INSTRUMENTS = ("EmbryoScope", "EmbryoScope+")
 DRAWS = 10
-_RANGES = (  # settings, and what each may be
-    ("embryos size clinics", 1, math.inf),
-    ("raters annotator_noise mean_age age_spread", 0, math.inf),
-    ("seed", 0, 2**32 - 1),  # JAX makes the same keys of seeds that are alike in their last 32 bits
-    ("embryos_per_treatment", 1, math.inf),
-    ("empty_share embryoscope_plus_share treatment_correlation rater_bias abstain_share", 0, 1),
-    ("transfer_share heartbeat_share", 0, 1),
-    ("icm_te_correlation", -0.99, 1),
-    ("transfer_effect heartbeat_effect age_effect", -100, 100),
-)
+_NUMBERS = each(number())
+_SHARE, _EFFECT = number(least=0, most=1), number(least=-100, most=100)
+_RANGES = {
+    "embryos": whole(1),
+    "size": whole(1),
+    "hours": Range(
+        "increasing numbers from 0 on, one or more",
+        lambda value: _NUMBERS.holds(value) and value[0] >= 0 and bool(np.all(np.diff(value) > 0)),
+    ),
+    "planes": Range(
+        "one or more numbers, each once", lambda value: _NUMBERS.holds(value) and len(set(value)) == len(value)
+    ),
+    "seed": SEED,
+    "clinics": whole(1),
+    "raters": whole(0),
+    "empty_share": _SHARE,
+    "embryos_per_treatment": number(least=1),
+    "method_shares": SHARES,
+    "embryoscope_plus_share": _SHARE,
+    "icm_shares": SHARES,
+    "te_shares": SHARES,
+    "treatment_correlation": _SHARE,
+    "icm_te_correlation": number(least=-0.99, most=1),
+    "annotator_noise": number(least=0),
+    "rater_bias": _SHARE,
+    "abstain_share": _SHARE,
+    "mean_age": number(least=0),
+    "age_spread": number(least=0),
+    "transfer_share": _SHARE,
+    "transfer_effect": _EFFECT,
+    "heartbeat_share": _SHARE,
+    "heartbeat_effect": _EFFECT,
+    "age_effect": _EFFECT,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +63,7 @@ class Simulation:
     """What is simulated: the size of the set, the imaging grid, and the shares and effects of the population.
 
     size: H = W in pixels. hours: increasing frame times in hours post insemination (hpi). planes: focal offsets in µm.
-    Shares of grades are worst to best (C, B, A); effects are log odds per standard deviation. Raises ValueError for
+    Shares of grades are worst to best (C, B, A); effects are log odds per standard deviation. Raises UsageError for
     what is outside its range.
     """
 
@@ -68,19 +94,7 @@ class Simulation:
     age_effect: float = 0.25
 
     def __post_init__(self) -> None:
-        for names, low, high in _RANGES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not low <= value <= high or math.isinf(value):
-                    raise ValueError(f"Simulation.{name} is {value!r}: give {low} to {high}")
-        if not self.hours or min(self.hours) < 0 or not np.all(np.diff(self.hours) > 0) or math.isinf(self.hours[-1]):
-            raise ValueError(f"Simulation.hours is {self.hours!r}: give one or more, increasing, from 0 on")
-        if not self.planes or not np.all(np.isfinite(self.planes)) or len(set(self.planes)) < len(self.planes):
-            raise ValueError(f"Simulation.planes is {self.planes!r}: give one or more, each once")
-        for name in ("method_shares", "icm_shares", "te_shares"):
-            shares = getattr(self, name)
-            if len(shares) != 3 or not all(share > 0 for share in shares) or not math.isclose(sum(shares), 1):
-                raise ValueError(f"Simulation.{name} is {shares!r}: give three above 0 that sum to 1")
+        check_fields(self, _RANGES, "data.options")
 
     @property
     def key(self) -> jax.Array:

@@ -14,7 +14,6 @@ import tensorflow_datasets as tfds
 from ordinal_blast.data.options import check
 from ordinal_blast.data.simulator import INSTRUMENTS, METHODS, Simulation, records
 from ordinal_blast.data.store import Source, pixels
-from ordinal_blast.errors import UsageError
 from ordinal_blast.types import Task
 
 _GRADES = ("C", "B", "A")
@@ -29,10 +28,7 @@ def source(root: Path, **options: Any) -> Source:
     -1 where not transferred).
     """
     check(Simulation, options)
-    try:
-        simulation = Simulation(**options)
-    except ValueError as error:
-        raise UsageError(f"data.options make no simulation: {error}") from error
+    simulation = Simulation(**options)
     frames, size, planes = len(simulation.hours), simulation.size, len(simulation.planes)
     text, number = tfds.features.Text(), np.float32
     return Source(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ordinal_blast import ranges
 from ordinal_blast.data import splits
 from ordinal_blast.data.store import Source, SourceMissingError
 from ordinal_blast.errors import UsageError, UserError, reason
@@ -60,11 +61,11 @@ def source(
     graded = Task(task, grades)
     if not train or (val and not test):
         raise UsageError("data.options: name the train file, and a test file where there is a val file")
-    if holdout < 0 or val_seed < 0:
-        raise UsageError(f"data.options has holdout {holdout} and val_seed {val_seed}: give numbers from 0 on")
+    ranges.check("data.options.holdout", holdout, ranges.whole(0))
+    ranges.check("data.options.val_seed", val_seed, ranges.SEED)
     divided = bool(test and not val)
-    if divided and not 0 < val_share < 1:
-        raise UsageError(f"data.options.val_share is {val_share}: without a val file it lies between 0 and 1")
+    if divided:
+        ranges.check("data.options.val_share", val_share, ranges.number(above=0, below=1))
     given = {"train": train, "val": val, "test": test} if test else {"rows": train}
     names = {split: file.replace("{holdout}", str(holdout)) for split, file in given.items() if file}
     options = {
