@@ -34,3 +34,9 @@ def level(values: np.ndarray, tolerance: float) -> np.ndarray:
     levelled = np.empty_like(ranked)
     levelled[order] = np.repeat(ranked[starts], np.diff(starts, append=len(ranked)))
     return levelled
+
+
+def settled(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b `[B]` where sizes that are equal but for rounding are equal, and what is rounding alone is 0."""
+    gap = difference(a, b)
+    return np.sign(gap) * level(np.abs(gap), round_off(a, b))

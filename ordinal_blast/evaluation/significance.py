@@ -20,7 +20,7 @@ from scipy import stats
 
 from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
-from ordinal_blast.evaluation.rounding import difference, level, round_off
+from ordinal_blast.evaluation.rounding import level, round_off, settled
 from ordinal_blast.evaluation.validation import as_count, as_floats, as_real, check_confidence
 
 NO_TEST = "constant difference: no test"
@@ -173,12 +173,6 @@ def _as_scores(scores: ArrayLike, num_methods: int = 2) -> np.ndarray:
     return _as_table(scores, num_methods, "scores [blocks, methods]")
 
 
-def _settled(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a - b `[B]` where sizes that are equal but for rounding are equal, and what is rounding alone is 0."""
-    gap = difference(a, b)
-    return np.sign(gap) * level(np.abs(gap), round_off(a, b))
-
-
 def _t_test(
     differences: np.ndarray,
     error: float,
@@ -204,7 +198,7 @@ def paired_difference(
     a: ArrayLike, b: ArrayLike, *, seed: int, confidence: float = 0.95, resamples: int = 10_000
 ) -> PairedDifference:
     """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test, and a percentile bootstrap interval."""
-    differences = _settled(*_as_pair(a, b))
+    differences = settled(*_as_pair(a, b))
     check_confidence(confidence)
     size = (as_count(resamples, "resamples"), len(differences))
     draws = np.random.default_rng(seed).integers(len(differences), size=size)
@@ -226,7 +220,7 @@ def corrected_t(
 
     The added share allows for training sets that overlap (Nadeau & Bengio, 2003).
     """
-    differences = _settled(*_as_pair(a, b))
+    differences = settled(*_as_pair(a, b))
     if as_real(num_train, "num_train") < 1 or as_real(num_test, "num_test") < 1:
         raise ValueError(f"num_train and num_test must be 1 or more, found {num_train} and {num_test}")
     return _t_test(
@@ -251,7 +245,7 @@ def wilcoxon_holm(scores: ArrayLike, methods: Sequence[str]) -> tuple[PairwiseTe
         raise ValueError(f"{len(methods)} methods named but scores have {scores.shape[1]} columns")
     results = []
     for i, j in itertools.combinations(range(len(methods)), 2):
-        differences = _settled(scores[:, i], scores[:, j])
+        differences = settled(scores[:, i], scores[:, j])
         results.append((methods[i], methods[j], float(np.median(differences)), *permutation.signed_rank(differences)))
     assumes = "Blocks are independent, differences symmetric: it does not weigh the spread within a block."
     adjusted = holm([result[-1] for result in results]).tolist()
@@ -336,7 +330,7 @@ def bayesian_signed_rank(
     a, b = _as_pair(a, b)
     if as_real(rope, "rope") < 0:
         raise ValueError(f"rope must be 0 or more, found {rope}")
-    gains = _settled(a, b) if higher_is_better else _settled(b, a)
+    gains = settled(a, b) if higher_is_better else settled(b, a)
     if gains.any():
         edge = rope + round_off(a, b) if rope else 0.0
         posterior = baycomp.SignedRankTest(np.zeros_like(gains), gains, rope=edge, nsamples=samples, random_state=seed)

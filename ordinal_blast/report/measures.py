@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.evaluation.rounding import difference, round_off
+from ordinal_blast.evaluation.rounding import settled
 from ordinal_blast.evaluation.significance import NO_INTERVAL, NO_TEST
 from ordinal_blast.report.formats import interval
 from ordinal_blast.report.rankings import same_examples
@@ -119,7 +119,7 @@ def paired_interval(values: np.ndarray, level: float = LEVEL, shared: float = 0.
 
     shared: n_test / n_train where the values come from hold-outs of one data set (Nadeau & Bengio, 2003), else 0.
     """
-    if len(values) < 2 or np.ptp(values) <= round_off(values):
+    if len(values) < 2 or not np.ptp(values):
         return math.nan, math.nan
     error = np.std(values, ddof=1) * math.sqrt(1 / len(values) + shared)
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error
@@ -144,8 +144,8 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
     found = []
     for variant in group.rows["variant"].unique():
         both = values[[variant, reference]].dropna()
-        paired = difference(both[variant].to_numpy(), both[reference].to_numpy())
-        if variant != reference and len(paired):
+        if variant != reference and len(both):
+            paired = settled(both[variant].to_numpy(), both[reference].to_numpy())
             low, high = paired_interval(paired, shared=test / train)
             found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))
     return found

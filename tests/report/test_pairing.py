@@ -128,16 +128,23 @@ def test_fewer_groups_variants_by_their_seeds():
     assert pairing.common({}) == ()
 
 
-def test_a_constant_difference_is_no_test(write_run, rewrite, tmp_path):
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([(0.8, 0.9, 0.7), (0.7, 0.8, 0.6)], "−0.100"),
+        ([(0.9123, 0.6001, 0.7002), (0.9122, 0.6, 0.7001)], "0.000"),  # equal to the rounding of the scores, not of itself
+    ],
+)
+def test_a_constant_difference_is_no_test(write_run, rewrite, tmp_path, values, shown):
     run = write_run(tmp_path / "run", variants=("a", "b"), models=("rnn",), tasks=("icm",), n=30, epochs=1)
-    for variant, values in enumerate([(0.8, 0.9, 0.7), (0.7, 0.8, 0.6)]):
-        for seed, value in enumerate(values):
+    for variant, of_seeds in enumerate(values):
+        for seed, value in enumerate(of_seeds):
             rewrite(
                 run / f"cells/{variant}-s{seed}",
                 lambda result, _, value=value: [row.update(metrics={"qwk": value}) for row in result["rows"]],
             )
     text = report.write([run], tmp_path / "out", "c").read_text(encoding="utf-8")
-    assert "<td>−0.100 <small>constant difference: no test</small></td>" in text
+    assert f"<td>{shown} <small>constant difference: no test</small></td>" in text
     assert "no interval over seeds exists" in text
 
 

@@ -10,7 +10,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.study import configuration, grading, grid, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
-HOURS = (96.0, 104.0, 112.0, 118.0)
+HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is looked at, 96, is before them
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def overrides(tmp_path_factory):
         "frames.start_hpi": 96.0,
         "frames.stop_hpi": 118.0,
         "frames.step_h": 11.0,
-        "frames.max_frames": 2,
+        "frames.max_frames": 3,
         "frames.size": 16,
         "cropper.size": 16,
         "cropper.model.widths": (4, 4),
@@ -92,7 +92,7 @@ def test_sequences_end_at_tmeb_and_empty_wells_are_not_graded(root, overrides):
     hours = timelapse.hours(96.0, 118.0, 11.0)
     tmeb = timelapse.maximum_expansion(np.load(crops / "areas.npy")[:, : len(hours)], hours, 96.0)
     sequences = np.load(features / "sequences.npy")
-    assert sequences.shape == (48, 2, 6)
+    assert sequences.shape == (48, 3, 6)
     np.testing.assert_array_equal((sequences[:, 1] == 0).all(axis=1), tmeb == 0)
 
 
@@ -119,7 +119,8 @@ def test_recordings_are_graded_as_the_run_graded_them(root, overrides, tmp_path)
         np.savez(file, **arrays, planes=dataset.extras["planes"])
     graded = [line for line in grading.grade(root / "cells/a-s0", files) if line["task"] == "icm"]
     assert {line["model"] for line in graded} == {"rnn"}
-    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-3, atol=1e-5)
+    assert np.ptp(probs, axis=0).min() > 1e-4  # a network of one epoch tells recordings apart by little
+    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=0, atol=2e-6)
 
 
 def test_a_chain_that_the_data_cannot_feed_is_refused(overrides, tmp_path):

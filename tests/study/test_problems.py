@@ -7,8 +7,10 @@ import flax.linen as nn
 import pytest
 
 from ordinal_blast.errors import UsageError
+from ordinal_blast.report.measures import PRIMARY, SECONDARY
 from ordinal_blast.study import configuration, grid, limits, problems, runner, session
 from ordinal_blast.training.loop import Schedule
+from ordinal_blast.training.selection import HIGHER, LOWER
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 
@@ -66,6 +68,11 @@ def test_a_grader_may_select_any_measure_of_its_validation_set():
     section = dict.fromkeys((field.name for field in dataclasses.fields(Schedule)), 1) | {"balance": ""}
     for select in ("val_loss", "val_qwk", "val_mae", "val_rmse"):
         assert problems.schedule("cnn", section | {"select": select}).select == select
+
+
+def test_a_measure_that_selects_is_better_where_the_report_says_so():
+    higher = {f"val_{measure.key}": measure.higher for measure in (*PRIMARY, *SECONDARY)}
+    assert problems.MEASURES == {name: HIGHER if higher[name] else LOWER for name in problems.MEASURES}
 
 
 @pytest.mark.parametrize("devices", [-1, 1.5])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ordinal_blast import record
+from ordinal_blast import objectives, record
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.study import cell, configuration, grid, runner, session
@@ -61,6 +61,15 @@ def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, t
     assert go(made, root) == []
     assert {path: path.stat().st_mtime_ns for path in root.rglob("result.json")} == stamps
     assert capsys.readouterr().err.count("finished before") == 3
+
+
+def test_the_scores_of_a_run_rank_where_the_expected_grades_saturate(study):
+    objective = objectives.get("cross_entropy", num_classes=3)
+    with np.load(study / "run" / "cells" / "cross_entropy-s0" / "predictions.npz") as saved:
+        outputs, scores = saved["cnn/test/grade/outputs"], saved["cnn/test/grade/scores"]
+    np.testing.assert_allclose(scores, objective.score(outputs), rtol=1e-6)
+    confident = cell.decide(objective, "native", list("abc"), [2] * 3, np.float32([[0, 0, g] for g in (19, 20, 21)]))
+    assert len(np.unique(confident.scores.astype(scores.dtype))) == 3
 
 
 def test_a_variant_that_only_decides_otherwise_is_not_trained_again(study):

@@ -96,6 +96,16 @@ def test_the_network_learns_and_published_values_are_kept(study):
         assert found["published"]["values"]["corn"]["mae"] == [0.5, 0.1]
 
 
+def test_a_run_keeps_the_epoch_that_grades_best(overrides, tmp_path):
+    config = configuration.load("configs/era.py", overrides | {"mlp.training.select": "val_qwk"})
+    assert runner.run(grid.single(config), tmp_path, "the command", session.begin(1)) == []
+    (cell,) = (tmp_path / "cells").iterdir()
+    kappas = [json.loads(line)["val_qwk"] for line in (cell / "metrics.jsonl").read_text().splitlines()]
+    (kept,) = result(tmp_path, cell.name)["training"]
+    assert min(kappas) < max(kappas)
+    assert kept["best_epoch"] == 1 + int(np.argmax(kappas))
+
+
 def test_a_chain_that_the_table_cannot_feed_is_refused(overrides):
     config = configuration.load("configs/era.py", overrides)
     with pytest.raises(UsageError, match="no image column"):
