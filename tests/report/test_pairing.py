@@ -132,7 +132,7 @@ def test_fewer_groups_variants_by_their_seeds():
     ("values", "shown"),
     [
         ([(0.8, 0.9, 0.7), (0.7, 0.8, 0.6)], "−0.100"),
-        ([(0.9123, 0.6001, 0.7002), (0.9122, 0.6, 0.7001)], "0.000"),  # equal to the rounding of the scores, not of itself
+        ([(0.9123, 0.6001, 0.7002), (0.9122, 0.6, 0.7001)], "0.000"),  # equal but for the rounding of the scores
     ],
 )
 def test_a_constant_difference_is_no_test(write_run, rewrite, tmp_path, values, shown):
