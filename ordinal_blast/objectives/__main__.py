@@ -93,7 +93,7 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         _word(row["soft_labels"]),
         options,
         row["citation"],
-        same + row["note"],
+        (same + row["note"]).strip(),
     )
     return tuple(cell.replace("|", "\\|") for cell in cells)
 

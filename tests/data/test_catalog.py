@@ -203,13 +203,8 @@ def test_rows_are_divided_by_texts_and_numbers_of_a_kind_but_not_by_measurements
 
 def test_tasks_are_named_once_and_each_has_a_label_in_every_split():
     opened = dataset(range(6), icm=[0, 1, 2, 0, -1, -1], te=[0, -1, 2, 0, 1, 2])
-    for names, message in (
-        ((), "tasks is empty: eyes has icm, te"),
-        (("icm", "icm"), "tasks has icm twice"),
-        (("age",), "tasks has age: eyes has icm, te"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            catalog.graded(opened, names)
+    with pytest.raises(UsageError, match="tasks has age: eyes has icm, te"):
+        catalog.graded(opened, ("age",))
     tasks = catalog.graded(opened, ("te", "icm"))
     assert [task.name for task in tasks] == ["te", "icm"]
     split = {"train": np.arange(3), "val": np.asarray([3]), "test": np.asarray([4, 5])}
