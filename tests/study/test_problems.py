@@ -28,7 +28,7 @@ class Brightness(nn.Module):
 def test_a_model_joins_by_a_row_in_each_of_two_tables_and_a_section(tmp_path, tiny_overrides, monkeypatch):
     monkeypatch.setitem(problems.BACKBONES, "brightness", Brightness)
     monkeypatch.setitem(limits.ALONE, "brightness", "image")
-    config = configuration.load("retinamnist", tiny_overrides)
+    config = configuration.load("retinamnist", tiny_overrides | {"cnn.training.epochs": 1})
     with config.unlocked():
         config.brightness = {"model": {"width": 3}, "training": config.cnn.training}
         config.chain = ("brightness",)
