@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from ordinal_blast import __version__
 from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast.ranges import PATH
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -194,13 +195,18 @@ def _report(given: Any, runs: Sequence[Path], out: Path, command: str) -> None:
 
 def _check_folder(option: str, folder: Path) -> None:
     """Raise UsageError where nothing can be written in `folder`, before any work rather than after it."""
-    if "\0" in str(folder):
-        raise UsageError(f"{option} {str(folder)!r} is no path: it holds a NUL character")
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
         raise UsageError(f"{option} {folder}: {there} is not a folder: give another one")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"{option} {folder}: {there} may not be written: give another folder")
+
+
+def _path(text: str) -> Path:
+    """The path; argparse makes one line, with the name of the argument, of what is raised for any other text."""
+    if not PATH.holds(text):
+        raise argparse.ArgumentTypeError(f"{text!r:.100} is no path: give {PATH.words}")
+    return Path(text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -236,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def workdir(to: argparse.ArgumentParser, default: str | None) -> None:
         text = "folder of the run; the same command goes on where it stopped"
-        to.add_argument("--workdir", type=Path, required=default is None, default=default, help=text)
+        to.add_argument("--workdir", type=_path, required=default is None, default=default, help=text)
 
     added = verb("demo", demo, "ordinal-blast demo", configurable=True)
     workdir(added, "runs/demo")
@@ -260,19 +266,19 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
 
     added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo")
-    added.add_argument("runs", nargs="+", type=Path, metavar="DIR", help="work directories of train or ablate")
-    added.add_argument("--out", type=Path, required=True, help="folder of the report")
+    added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train or ablate")
+    added.add_argument("--out", type=_path, required=True, help="folder of the report")
 
     added = verb("grade", grade, "ordinal-blast grade --run runs/retina/cells/cross_entropy-s0 eye.png")
-    added.add_argument("--run", dest="run_dir", type=Path, required=True, help="a finished cell")
+    added.add_argument("--run", dest="run_dir", type=_path, required=True, help="a finished cell")
     added.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="images, .npz recordings, .csv tables, folders"
+        "inputs", nargs="+", type=_path, metavar="INPUT", help="images, .npz recordings, .csv tables, folders"
     )
     text = (
         "a run may name a loss from outside this package: import and run that code, from FOLDER or as installed; "
         "without this nothing that a run names is imported, not even from the current directory"
     )
-    added.add_argument("--trust", type=Path, metavar="FOLDER", help=text)
+    added.add_argument("--trust", type=_path, metavar="FOLDER", help=text)
     added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("bench", bench, "ordinal-blast bench --json")

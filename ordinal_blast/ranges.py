@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 import numbers
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,6 +81,18 @@ def each(allowed: Range, count: int | None = None, *, empty: bool = False) -> Ra
     return Range(f"{size}, each {allowed.words}", holds)
 
 
+def _is_path(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        os.lstat(os.path.join(os.path.expanduser(value), "x" * 99))  # with room for the files in it
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:  # a NUL, or a letter that no file name has
+        return False
+    return True
+
+
 SEED = whole(0, 2**32 - 1)  # a random key has 32 bits of seed: 2³² would silently be 0, and −1 be 2³² − 1
 WHOLE = Range("a whole number", _is_whole)
 FLAG = Range("True or False", lambda value: isinstance(value, bool | np.bool_))
@@ -88,3 +102,4 @@ SHARES = Range(
     "three numbers above 0 that sum to 1",
     lambda value: each(number(above=0), count=3).holds(value) and math.isclose(sum(value), 1),
 )
+PATH = Range("a path that is not too long", _is_path)  # whether anything lies there is another question

@@ -103,7 +103,7 @@ def test_inspect_counts_every_example(settings, tiny_root, capsys):
         (["data", "inspect", "eras"], 2, "there is no file eras; there are configs/balance_scale.py"),
         (["report", "W", "--out", __file__], 2, f"--out {__file__}: {__file__} is not a folder"),
         (["train", "--config", "era", "--workdir", f"{__file__}/W"], 2, f"{__file__} is not a folder"),
-        (["train", "--config", "era", "--workdir", "a\0b"], 2, r"--workdir 'a\x00b' is no path"),
+        (["train", "--config", "era", "--workdir", "a\0b"], 2, r"argument --workdir: 'a\x00b' is no path"),
         (["train", "--config", "era", "--workdir", "W", "--config.data.source=x:y"], 2, "data.source is x:y"),
         (["train", "--config", "era", "--workdir", "W", "--config.data.options.holdout=3"], 2, "use --config.seed"),
     ],
@@ -114,6 +114,34 @@ def test_bad_usage_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, c
     printed = capsys.readouterr().err
     assert printed.startswith("ordinal-blast: ")
     assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("long", ["x" * 300, "/".join(["y" * 200] * 25), "a\0b"], ids=["name", "path", "NUL"])
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (["train", "--config", None, "--workdir", "W"], "there is no file "),
+        (["ablate", None, "--config", "era", "--workdir", "W"], "there is no file "),
+        (["train", "--config", "era", "--workdir", None], "argument --workdir: "),
+        (["report", None, "--out", "O"], "argument DIR: "),
+        (["report", "W", "--out", None], "argument --out: "),
+        (["grade", "--run", None, "a.png"], "argument --run: "),
+        (["grade", "--run", "W", None], "argument INPUT: "),
+        (["grade", "--run", "W", "a.png", "--trust", None], "argument --trust: "),
+        (["data", "inspect", None], "there is no file "),
+        (["data", "build", "era", "--root", None], "data.root is "),
+        (["data", "build", "era", "--config.data.cache", None], "data.cache is "),
+    ],
+)
+def test_a_path_that_cannot_be_is_one_clear_line(tmp_path, monkeypatch, capsys, arguments, place, long):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([long if each is None else each for each in arguments]) == 2
+    printed = capsys.readouterr().err
+    assert place in printed
+    assert "a path that is not too long" in printed or place == "there is no file "
+    assert "--debug" not in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import os.path
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,11 +29,13 @@ def find(name: str, folder: str = "configs") -> Path:
     listed = Path(folder, given.name.removesuffix(".py") + ".py") if given.parent == Path() else given
     places = [given, listed, *([home / listed] if listed.parent == Path(folder) else [])]
     for place in places:
-        if place.suffix == ".py" and place.is_file():
+        if place.suffix == ".py" and os.path.isfile(place):
             return place
-    kind = "is a folder, not a file" if name and given.is_dir() else "is no Python file" if given.is_file() else ""
+    kind = "is a folder, not a file" if name and os.path.isdir(name) else ""
+    kind = kind or ("is no Python file" if os.path.isfile(name) else "")
     there = ", ".join(sorted(f"{folder}/{path.name}" for path in (home / folder).glob("*.py")))
-    raise UsageError(f"{f'{name} {kind}' if kind else f'there is no file {name or repr(name)}'}; there are {there}")
+    said = f"{name:.200} {kind}" if kind else f"there is no file {name or repr(name):.200}"
+    raise UsageError(f"{said}; there are {there}")
 
 
 def load_module(name: str, folder: str = "configs") -> ModuleType:

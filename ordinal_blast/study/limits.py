@@ -8,7 +8,7 @@ from typing import Any
 
 from ordinal_blast import ranges
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import FLAG, SEED, SHARES, Range, each, number, one_of, whole
+from ordinal_blast.ranges import FLAG, PATH, SEED, SHARES, Range, each, number, one_of, whole
 
 ALONE = {"cnn": "image", "mlp": "features"}  # the models that can grade alone, and the column that each reads
 TIME_LAPSE = (("cropper", "cnn"), ("cropper", "cnn", "rnn"))
@@ -73,6 +73,7 @@ _GIVEN = Range("what the configurations of the package have there", lambda value
 _SECTION = Range("a section of settings", lambda value: hasattr(value, "items"))
 _TEXT = Range("a printable text that is not empty", _is_text)
 _TEXTS = each(_TEXT)
+_PATH = Range(f"{PATH.words}, in printable text", lambda value: PATH.holds(value) and value.isprintable())
 _NUMBERS = each(number())
 
 _ALWAYS: Mapping[str, Range] = {
@@ -88,8 +89,8 @@ _ALWAYS: Mapping[str, Range] = {
     "objective.rule": _TEXT,
     "objective.correct_weights": FLAG,
     "data.source": _TEXT,
-    "data.root": Range("a text", lambda value: isinstance(value, str) and (not value or value.isprintable())),
-    "data.cache": _TEXT,
+    "data.root": _PATH,
+    "data.cache": Range(f"{_PATH.words}, and not empty", lambda value: _TEXT.holds(value) and _PATH.holds(value)),
     "data.options": _SECTION,
     "data.split.by": _TEXT,
     "data.split.fractions": SHARES,

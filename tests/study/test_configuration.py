@@ -45,6 +45,18 @@ def test_shipped_files_are_found_from_any_folder(tmp_path, monkeypatch):
         configuration.load("configs/dmo.py")
 
 
+def test_an_installed_package_lists_its_own_files_and_none_that_lie_beside_it(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "ordinal_blast"
+    for place in (package / "shipped" / "configs" / "mine.py", tmp_path / "site-packages" / "configs" / "strange.py"):
+        place.parent.mkdir(parents=True)
+        place.write_text("")
+    monkeypatch.setattr(configuration, "__file__", str(package / "study" / "configuration.py"))
+    monkeypatch.chdir(tmp_path)
+    assert configuration.find("mine") == package / "shipped" / "configs" / "mine.py"
+    with pytest.raises(UsageError, match=r"there is no file strange; there are configs/mine.py$"):
+        configuration.find("strange")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -226,7 +238,7 @@ def test_a_file_that_is_none_is_refused_and_a_name_alone_finds_the_shipped_one(t
         ("era", "objective.name", ("",)),
         ("era", "data.source", ("",)),
         ("era", "data.cache", ("", "a\0")),
-        ("era", "data.root", ("a\0",)),
+        ("era", "data.root", ("a\0", "x" * 300)),
         ("era", "data.split.fractions", ((0.5, 0.5, 0.5), (0.5, 0.5), (1.2, -0.1, -0.1), (0.8, 0.2, 0.0), ("a", 1, 0))),
         ("era", "report.examples", (-1,)),
         ("era", "mlp.training.learning_rate", ("1e999", "-1e999", "9" * 400)),
