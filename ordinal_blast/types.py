@@ -13,6 +13,8 @@ import numpy as np
 
 from ordinal_blast.errors import UsageError
 
+NO_ID = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id of a patient becomes as text: never one patient
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from ordinal_blast.errors import UsageError, UserError, is_full, reason, told
 from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
-from ordinal_blast.types import Task
+from ordinal_blast.types import NO_ID, Task
 
 _VERSION = "1.1.0"
 _SEAL = "digests.json"  # of the other files of a built dataset, written last
@@ -271,10 +271,9 @@ def open_dataset(folder: Path, large: int = 65536) -> Dataset:
         raise _damaged(folder, reason(error)) from error
     for task in tasks:
         check_labels(columns[f"label/{task.name}"], task, str(folder))
-    if "" in columns["group"]:
-        raise UserError(
-            f"example {rows[1].index('')} of {folder} has no group: name one, or give each a group of its own"
-        )
+    for number, group in enumerate(rows[1]):
+        if group in NO_ID:  # all such examples would be one patient
+            raise UserError(f"example {number} of {folder} has the group {group!r}: name one, or one for each alone")
     return Dataset(
         name=builder.info.name,
         tasks=tasks,

@@ -9,10 +9,11 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ordinal_blast.types import NO_ID
+
 MOST_CLASSES = 1000  # a table of counts is K x K, and thousands of them are held at once
 MOST_DRAWS = 10_000_000  # of resamples or bins: more would only fill the memory
 STEPS = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23}  # the spacing of a type's numbers at 1
-MISSING = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id becomes when it is written as text
 
 
 def as_array(values: ArrayLike, name: str) -> np.ndarray:
@@ -176,34 +177,38 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
 
 
 def as_clusters(clusters: ArrayLike, length: int) -> np.ndarray:
-    """Cluster of each example as int64 `[N]` in 0..G-1, from ids that are all text or all numbers.
-
-    ValueError: a missing id (it would gather strangers in one cluster), ids of two kinds, another length, or fewer than
-    2 clusters.
-    """
-    if not hasattr(clusters, "dtype"):
-        try:  # item by item, because numpy would write a None or NaN among texts as text
-            clusters = np.fromiter(clusters, object)
-        except TypeError:
-            raise ValueError(f"clusters must be a vector of ids, found {clusters!r}") from None
-    ids = as_array(clusters, "clusters")
-    if ids.shape != (length,):
-        raise ValueError(f"clusters must have shape ({length},) like the labels, found {ids.shape}")
-    names, members = np.unique(ids if ids.dtype.kind in "iub" else _checked_ids(ids), return_inverse=True)
-    if len(names) < 2:
+    """Cluster of each example as int64 `[N]` in 0..G-1; ValueError as `as_members`, or for fewer than 2 clusters."""
+    members = as_members(clusters, length)
+    if not members.any():
         raise ValueError("clusters must name at least 2 clusters: one says nothing of the spread between them")
     return members
 
 
-def _checked_ids(ids: np.ndarray) -> np.ndarray:
+def as_members(ids: ArrayLike, length: int, name: str = "clusters") -> np.ndarray:
+    """The ids `[N]`, all text or all numbers, as int64 `[N]` in 0..G-1, in the order of the ids.
+
+    ValueError: a missing id (it would gather strangers in one cluster), ids of two kinds, or another length.
+    """
+    if not hasattr(ids, "dtype"):
+        try:  # item by item, because numpy would write a None or NaN among texts as text
+            ids = np.fromiter(ids, object)
+        except TypeError:
+            raise ValueError(f"{name} must be a vector of ids, found {ids!r}") from None
+    ids = as_array(ids, name)
+    if ids.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},) like the labels, found {ids.shape}")
+    return np.unique(ids if ids.dtype.kind in "iub" else _checked_ids(ids, name), return_inverse=True)[1]
+
+
+def _checked_ids(ids: np.ndarray, name: str) -> np.ndarray:
     """Ids `[N]` as an array of text or of numbers; ValueError names the first that is missing or of another kind."""
     items = ids.tolist()
     kinds = [_kind(item) for item in items]
     for i, kind in enumerate(kinds):
         if not kind:
-            raise ValueError(f"clusters[{i}] = {items[i]!r} is no id: give text or a number, or drop the example")
+            raise ValueError(f"{name}[{i}] = {items[i]!r} is no id: give text or a number, or drop the example")
         if kind != kinds[0]:
-            raise ValueError(f"clusters[{i}] = {items[i]!r} is {kind}, clusters[0] = {items[0]!r} is {kinds[0]}")
+            raise ValueError(f"{name}[{i}] = {items[i]!r} is {kind}, {name}[0] = {items[0]!r} is {kinds[0]}")
     return np.array(items)
 
 
@@ -211,7 +216,7 @@ def _kind(item: object) -> str:
     """What an id is, empty where it is missing or cannot be one."""
     if isinstance(item, str | bytes):
         text = item.decode(errors="replace") if isinstance(item, bytes) else item
-        return "" if text.strip() in MISSING else type(item).__name__
+        return "" if text.strip() in NO_ID else type(item).__name__
     return "a number" if isinstance(item, numbers.Real) and math.isfinite(item) else ""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ordinal_blast.evaluation import roc
 from ordinal_blast.evaluation.multiplicity import holm
+from ordinal_blast.evaluation.validation import as_members
 from ordinal_blast.report import pairing
 from ordinal_blast.report.results import Cell, Group
 
@@ -147,7 +148,7 @@ def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | N
     if names is None:
         return None
     known = by_id(cell, group.model, group.task, "labels")[0] >= 0 if known is None else known
-    patients = np.unique(names[_order(cell, group.model, group.task)][known], return_inverse=True)[1]
+    patients = as_members(names[_order(cell, group.model, group.task)][known], int(known.sum()), "groups")
     return patients if len(patients) and patients.max() + 1 < len(patients) else None
 
 

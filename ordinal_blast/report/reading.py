@@ -10,6 +10,7 @@ import numpy as np
 
 from ordinal_blast import record
 from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.evaluation.validation import as_members
 from ordinal_blast.report.results import Cell, Study
 from ordinal_blast.storage import digest, read_json
 
@@ -89,6 +90,12 @@ def _check_arrays(path: Path, row: Mapping[str, Any], predictions: Mapping[str, 
         raise UserError(f"{path}: no test example of {place} has a label, so that nothing is measured")
     for field in (field for field, bad in wrong.items() if bad):
         raise UserError(f"{path}: {place}/{field} does not fit {n} examples of {k} grades: run the cell again")
+    groups = f"{row['model']}/{row['split']}/groups"
+    if groups in predictions:
+        try:
+            as_members(predictions[groups], n, groups)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; run the cell again with a group for each") from error
 
 
 def _data_asked(folder: Path) -> str:

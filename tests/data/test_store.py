@@ -193,7 +193,9 @@ def test_labels_and_groups_that_are_none_are_refused(tmp_path):
         (
             (3, "a", np.int32, "label 3 of example 0 for task icm in .* is outside 0 ... 2"),
             (-2, "a", np.int32, "label -2 of example 0"),
-            (0, "", np.int32, "example 0 of .* has no group"),
+            (0, "", np.int32, "example 0 of .* has the group ''"),
+            (0, "nan", np.int32, "example 0 of .* has the group 'nan': name one, or one for each alone"),
+            (0, "None", np.int32, "example 0 of .* has the group 'None'"),
             (np.nan, "a", np.float32, "labels of task icm in .* are float64 .1,.: give one integer each"),
         )
     ):

@@ -131,6 +131,15 @@ def test_one_file_with_patients_is_divided_by_them(tmp_path):
     assert len(set.union(*groups)) == 4
 
 
+@pytest.mark.parametrize("text", ["", " ", "nan", "NaN", "None", "<NA>"])
+def test_rows_without_a_patient_are_never_one_patient(tmp_path, text):
+    write_patients(tmp_path)
+    path = tmp_path / "a.csv"
+    path.write_text(path.read_text().replace("2.5,a0,", f"2.5,{text},"))
+    with pytest.raises(UserError, match=rf"a.csv, line 4, patient: '{text.strip()}' is no group: name one, or"):
+        catalog.prepare(data(tmp_path, PATIENTS))
+
+
 def test_columns_that_are_dropped_are_no_features(tmp_path):
     write_named(tmp_path)
     dataset, _ = opened(tmp_path, NAMED | {"drop": ("v1",)})

@@ -85,6 +85,14 @@ UNFIT = {
     "a grade too high": (lambda _, arrays: arrays.update({PLACE + "grades": np.full(30, 3)}), "grades"),
     "scores of NaN": (lambda _, arrays: arrays.update({PLACE + "scores": np.full(30, np.nan)}), "scores"),
     "probabilities of two grades": (lambda _, arrays: arrays.update({PLACE + "probs": np.zeros((30, 2))}), "probs"),
+    "a patient without a name": (
+        lambda _, arrays: arrays.update({"rnn/test/groups": np.array([*["a"] * 9, "nan", *["b"] * 20])}),
+        r"predictions.npz: rnn/test/groups\[9\] = 'nan' is no id",
+    ),
+    "fewer patients": (
+        lambda _, arrays: arrays.update({"rnn/test/groups": arrays["rnn/test/groups"][1:]}),
+        r"rnn/test/groups must have shape \(30,\) like the labels, found \(29,\)",
+    ),
     "no label": (
         lambda _, arrays: arrays.update({PLACE + "labels": np.full(30, -1)}),
         "no test example of rnn/test/icm has a label",

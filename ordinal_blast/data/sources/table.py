@@ -19,7 +19,7 @@ from ordinal_blast.data import splits
 from ordinal_blast.data.store import Source, SourceMissingError
 from ordinal_blast.errors import UsageError, UserError, reason
 from ordinal_blast.storage import file_digest
-from ordinal_blast.types import Task
+from ordinal_blast.types import NO_ID, Task
 
 _INDEX = r"(Unnamed: \d+)?"  # how a row's number is headed that was written along, as the first column
 _LARGEST = float(np.finfo(np.float32).max)
@@ -159,8 +159,9 @@ def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
     if at in left or grouped in (at, *left) or not kept:
         raise UserError(f"{path} has no numbers, or one column is grade, group or left out at once: see data.options")
     for number, line in lines:
-        if grouped is not None and not line[grouped].strip():
-            raise UserError(f"{path}, line {number}, {group}: no group: name one, or give that row one of its own")
+        if grouped is not None and line[grouped].strip() in NO_ID:
+            found = line[grouped].strip()
+            raise UserError(f"{path}, line {number}, {group}: {found!r} is no group: name one, or one for it alone")
     return _Table(
         columns=tuple(header[i] for i in kept),
         left=tuple(header[i] or "the unnamed first column" for i in left),
