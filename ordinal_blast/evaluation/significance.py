@@ -30,7 +30,7 @@ FEW_BLOCKS = 10  # up to which the approximations of Friedman's test are not to 
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """Mean of a - b with its t interval and test, and a bootstrap interval (None for a corrected t).
+    """Mean of a - b with its t interval and test, and a bootstrap interval (None for `paired_t` and `corrected_t`).
 
     degenerate: empty, or what to print where all differences are equal but for rounding. They have no spread to judge
     by, so the intervals are nan, and so is p unless the difference is 0, where it is 1.
@@ -192,6 +192,18 @@ def _t_test(
         statistic, ci, degenerate = mean / error, (mean - reach, mean + reach), ""
         p_value = float(2 * stats.t.sf(abs(statistic), df))
     return PairedDifference(mean, sd, df + 1, ci, ci_bootstrap, statistic, p_value, assumes, degenerate)
+
+
+def paired_t(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> PairedDifference:
+    """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test."""
+    differences = settled(*_as_pair(a, b))
+    return _t_test(
+        differences,
+        float(stats.sem(differences)),
+        confidence,
+        None,
+        "Runs are independent and their differences near normal: it does not cover which examples were tested.",
+    )
 
 
 def paired_difference(

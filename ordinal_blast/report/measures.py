@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from ordinal_blast.evaluation import metrics
+from ordinal_blast.evaluation import metrics, significance
 from ordinal_blast.evaluation.rounding import settled
 from ordinal_blast.evaluation.significance import NO_INTERVAL, NO_TEST
 from ordinal_blast.report.formats import interval
@@ -114,18 +114,6 @@ def present(group: Group, measures: tuple[Measure, ...]) -> list[Measure]:
     return [measure for measure in measures if measure.key in group.rows and group.rows[measure.key].notna().any()]
 
 
-def paired_interval(values: np.ndarray, level: float = LEVEL, shared: float = 0.0) -> tuple[float, float]:
-    """Student's t interval of the mean: mean ± t(level, n − 1) · sd · √(1/n + shared). NaN for one value or no spread.
-
-    shared: n_test / n_train where the values come from hold-outs of one data set (Nadeau & Bengio, 2003), else 0.
-    """
-    if len(values) < 2 or not np.ptp(values):
-        return math.nan, math.nan
-    error = np.std(values, ddof=1) * math.sqrt(1 / len(values) + shared)
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error
-    return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
 def tested_share(group: Group) -> tuple[int, int]:
     """Rows that one hold-out trains and validates on, and rows that it tests."""
     sizes = group.cells[0].result["dataset"]["sizes"]
@@ -137,16 +125,21 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
 
     Where every seed is another hold-out, the interval allows for training sets that overlap.
     """
-    train, test = (1, 0) if same_examples(group) else tested_share(group)
+    if same_examples(group):
+        compare = significance.paired_t
+    else:
+        train, test = tested_share(group)
+        compare = functools.partial(significance.corrected_t, num_train=train, num_test=test)
     values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
     if reference not in values:
         return []
     found = []
     for variant in group.rows["variant"].unique():
         both = values[[variant, reference]].dropna()
+        pair = both[variant].to_numpy(), both[reference].to_numpy()
         if variant != reference and len(both):
-            paired = settled(both[variant].to_numpy(), both[reference].to_numpy())
-            low, high = paired_interval(paired, shared=test / train)
+            paired = settled(*pair)
+            low, high = compare(*pair).ci if len(both) > 1 else (math.nan, math.nan)
             found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))
     return found
 

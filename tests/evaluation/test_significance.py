@@ -82,6 +82,8 @@ def test_paired_difference_is_the_t_test_of_scipy():
     assert found.ci == pytest.approx(tuple(expected.confidence_interval(0.9)), rel=1e-10)
     assert found.ci[0] < found.ci_bootstrap[0] < found.mean < found.ci_bootstrap[1] < found.ci[1]
     assert significance.paired_difference(a, b, seed=0) == significance.paired_difference(a, b, seed=0)
+    alone = significance.paired_t(a, b, confidence=0.9)
+    assert (alone.ci, alone.p_value, alone.ci_bootstrap) == (found.ci, found.p_value, None)
 
 
 def test_bootstrap_of_two_runs_in_closed_form():

@@ -65,15 +65,37 @@ def test_interval_is_that_of_the_paired_t_test(small, study, measure):
             assert difference.excludes_zero == (test.pvalue < 0.05)
 
 
-def test_interval_by_hand():
-    # Three values 1, 2, 3: mean 2, s.d. 1, t(0.975, 2) = 4.302653 (any table of Student's t).
-    low, high = measures.paired_interval(np.array([1.0, 2.0, 3.0]))
-    assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), rel=1e-6)
+@pytest.mark.parametrize(
+    ("values", "resplit", "half", "words"),
+    [
+        # Differences 1, 2, 3: mean 2, s.d. 1, t(0.975, 2) = 4.302653 (any table of Student's t).
+        ((1.0, 2.0, 3.0), False, 4.302653 * (1 / 3) ** 0.5, ""),
+        # Hold-outs of one data set share 60 of their rows: the variance of the mean gains 30 / 60 (Nadeau & Bengio).
+        ((1.0, 2.0, 3.0), True, 4.302653 * (1 / 3 + 30 / 60) ** 0.5, ""),
+        ((0.8, 0.9, 0.7), False, None, "constant difference: no test"),
+        ((0.3,), False, None, "no interval"),
+    ],
+    ids=["seeds", "hold-outs", "no spread", "one seed"],
+)
+def test_the_interval_by_hand(write_run, rewrite, tmp_path, values, resplit, half, words):
+    options = {"variants": ("a", "b"), "seeds": range(len(values)), "models": ("mlp",), "tasks": ("g",), "n": 30}
+    run = write_run(tmp_path / "run", resplit=resplit, epochs=1, **options)
+    for seed, value in enumerate(values):
+        for variant, score in ((0, 1.0), (1, 1.0 - (value if half else 0.1))):
 
+            def scored(result, _, score=score):
+                result["dataset"]["sizes"] = {"train": 50, "val": 10, "test": 30}
+                for row in result["rows"]:
+                    row["metrics"]["accuracy"] = score
 
-@pytest.mark.parametrize("seen", [[0.3], [0.1, 0.1, 0.1]], ids=["one seed", "no spread"])
-def test_no_interval_without_spread(seen):
-    assert np.isnan(measures.paired_interval(np.array(seen))).all()
+            rewrite(run / f"cells/{variant}-s{seed}", scored)
+    (found,) = measures.differences(load(run).groups()[0], "a", ACCURACY)
+    if half:
+        assert found.mean == pytest.approx(-2, rel=1e-12)
+        assert (found.low, found.high) == pytest.approx((-2 - half, -2 + half), rel=1e-6)
+    else:
+        assert np.isnan([found.low, found.high]).all()
+        assert found.interval == words
 
 
 def test_baseline_is_the_commonest_training_grade(small, study):
