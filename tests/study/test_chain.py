@@ -7,7 +7,8 @@ import pytest
 
 from ordinal_blast.data import catalog, store, timelapse
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import configuration, grading, grid, runner, session
+from ordinal_blast.storage import digest
+from ordinal_blast.study import chain, configuration, grading, grid, identity, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is looked at, 96, is before them
@@ -79,6 +80,22 @@ def test_every_link_is_graded_and_the_shared_stages_are_made_once(root):
     assert 0 <= a["stages"]["cropper"]["dice_val"] <= 1
     cnn = [[row for row in cell["rows"] if row["model"] == "cnn"] for cell in (a, b)]
     assert cnn[0] == cnn[1]
+
+
+def test_shared_stages_are_named_by_their_data_and_by_the_code_that_makes_them(root, overrides):
+    keys = {path.name: json.loads((path / "stage.json").read_text())["key"] for path in (root / "stages").iterdir()}
+    cropper, crops, cnn, features = (
+        next(n for n in keys if n.startswith(k)) for k in ("cropper", "crops", "cnn", "features")
+    )
+    changes = overrides | {"objective.name": "ordinal_cross_entropy"}
+    config = configuration.load("configs/demo.py", changes)
+    assert keys[cropper]["dataset"] == chain.material(config).identity
+    assert keys[cropper]["code"] == identity.of_code(config, objective=False)
+    assert keys[crops]["cropper"] == cropper
+    assert (keys[cnn]["crops"], keys[cnn]["code"]) == (crops, identity.of_code(config))
+    assert cnn in keys[features].values()
+    for name, key in keys.items():
+        assert name.rpartition("-")[2] == digest(key)
 
 
 def test_sequences_end_at_tmeb_and_empty_wells_are_not_graded(root, overrides):
