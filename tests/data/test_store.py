@@ -184,6 +184,12 @@ def test_names_that_lead_elsewhere_or_are_given_twice_are_refused(change, messag
         source(**change)
 
 
+@pytest.mark.parametrize("grades", [(0, 1), ("a", None), ("a", " b"), ("a", "b\nc"), ("a", ""), ("a",), ("a", "a")])
+def test_grades_that_are_no_plain_texts_are_refused_wherever_a_task_is_made(grades):
+    with pytest.raises(UsageError, match=r"^task icm has "):
+        Task("icm", grades)
+
+
 def test_labels_and_groups_that_are_none_are_refused(tmp_path):
     def records(label, group):
         return lambda: [{"id": "a", "group": group, "image": np.zeros((4, 4, 1), np.uint8), "label/icm": label}]

@@ -178,7 +178,7 @@ FROM_ERA = "from era import get_config as era\n\n\ndef get_config():\n    config
         (FROM_ERA.format("del config.data; config.data = 3"), "lacks data.source: it takes a printable text"),
         (FROM_ERA.format("del config.mlp"), "lacks mlp.model: it takes a section"),
         (FROM_ERA.format("del config.mlp.training.epochs"), "lacks mlp.training.epochs: it takes "),
-        (FROM_ERA.format("del config.data.root; config.data.root = None"), "data.root is None: it takes a text"),
+        (FROM_ERA.format("del config.data.root; config.data.root = None"), "data.root is None: it takes a path"),
         (FROM_ERA.format("config.extra = len"), "extra is <built-in function len>: settings are text"),
         (FROM_ERA.format("config.extra = (1, float('nan'))"), "extra is (1, nan): settings are text, finite numbers"),
         (FROM_ERA.format("config.extra = config"), "RecursionError"),
