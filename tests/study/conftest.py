@@ -1,4 +1,4 @@
-"""Which settings a study reads: an option that nothing reads is a promise that nothing keeps."""
+"""Small time-lapse studies, and which settings a study reads: one that nothing reads is a promise nothing keeps."""
 
 import contextlib
 import sys
@@ -60,3 +60,18 @@ def _reading():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigDict, "__getitem__", read)
         yield unread
+
+
+@pytest.fixture(scope="session")
+def small_time_lapse():
+    """Overrides of configs/demo.py for frames and networks of seconds."""
+    return {
+        "frames.size": 16,
+        "cropper.size": 16,
+        "cropper.model.widths": (4, 4),
+        "cnn.model.stem": (4, 4),
+        "cnn.model.entry": (4,),
+        "cnn.model.middle": 0,
+        "cnn.model.exit": (4, 4, 4, 6),
+        "cnn.model.stem_stride": 1,
+    }

@@ -15,30 +15,26 @@ HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is loo
 
 
 @pytest.fixture(scope="module")
-def overrides(tmp_path_factory):
+def overrides(tmp_path_factory, small_time_lapse):
     one_epoch = {f"{link}.training.epochs": 1 for link in ("cropper", "cnn", "rnn")}
-    return one_epoch | {
-        "devices": 1,
-        "data.cache": str(tmp_path_factory.mktemp("cache")),
-        "data.options.embryos": 48,
-        "data.options.size": 32,
-        "data.options.hours": HOURS,
-        "data.options.empty_share": 0.2,
-        "frames.start_hpi": 96.0,
-        "frames.stop_hpi": 118.0,
-        "frames.step_h": 11.0,
-        "frames.max_frames": 3,
-        "frames.size": 16,
-        "cropper.size": 16,
-        "cropper.model.widths": (4, 4),
-        "cnn.model.stem": (4, 4),
-        "cnn.model.entry": (4,),
-        "cnn.model.middle": 0,
-        "cnn.model.exit": (4, 4, 4, 6),
-        "cnn.model.stem_stride": 1,
-        "rnn.model.units": 4,
-        "report.examples": 2,
-    }
+    return (
+        one_epoch
+        | small_time_lapse
+        | {
+            "devices": 1,
+            "data.cache": str(tmp_path_factory.mktemp("cache")),
+            "data.options.embryos": 48,
+            "data.options.size": 32,
+            "data.options.hours": HOURS,
+            "data.options.empty_share": 0.2,
+            "frames.start_hpi": 96.0,
+            "frames.stop_hpi": 118.0,
+            "frames.step_h": 11.0,
+            "frames.max_frames": 3,
+            "rnn.model.units": 4,
+            "report.examples": 2,
+        }
+    )
 
 
 @pytest.fixture(scope="module")

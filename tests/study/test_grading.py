@@ -229,12 +229,13 @@ def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkey
 
 
 @pytest.fixture(scope="module")
-def wells(tmp_path_factory):
+def wells(tmp_path_factory, small_time_lapse):
     """The cells of a run whose CNN looks at recordings at three times, and `record(row, **more)` that saves one."""
     folder = tmp_path_factory.mktemp("wells")
     config = configuration.load(
         "configs/demo.py",
         {f"{link}.training.epochs": 1 for link in ("cropper", "cnn")}
+        | small_time_lapse
         | {
             "devices": 1,
             "chain": ("cropper", "cnn"),
@@ -246,14 +247,6 @@ def wells(tmp_path_factory):
             "frames.start_hpi": 95.0,
             "frames.stop_hpi": 119.5,
             "frames.step_h": 3.5,
-            "frames.size": 16,
-            "cropper.size": 16,
-            "cropper.model.widths": (4, 4),
-            "cnn.model.stem": (4, 4),
-            "cnn.model.entry": (4,),
-            "cnn.model.middle": 0,
-            "cnn.model.exit": (4, 4, 4, 6),
-            "cnn.model.stem_stride": 1,
             "objective.name": "cross_entropy",
         },
     )
