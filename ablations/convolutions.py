@@ -1,0 +1,14 @@
+"""Does the form in which convolutions are computed, or the number of threads, change what is learnt?
+
+Both forms are the same sums in another order, so that any difference is round-off that training has carried on. Run it
+once with every number of threads, each in a work directory of its own, and report them together.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def variants() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, overrides); the first is the reference."""
+    for form in ("shifted", "grouped"):
+        yield form, {"objective.name": "cross_entropy", "cnn.model.depthwise": form}
