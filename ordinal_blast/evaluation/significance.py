@@ -250,7 +250,7 @@ def wilcoxon_holm(scores: ArrayLike, methods: Sequence[str]) -> tuple[PairwiseTe
 
     Unlike mean ranks, a pair's result does not depend on which other methods are compared (Benavoli et al., 2016). Zero
     differences are ranked and split between the signs, so that they count against a difference (Demšar, 2006). Sizes
-    that are equal but for rounding share their rank; p is exact, ties or not, up to 50 blocks.
+    that are equal but for rounding share their rank; p is exact, ties or not, up to 200 blocks.
     """
     scores = _as_scores(scores)
     if len(methods) != scores.shape[1]:

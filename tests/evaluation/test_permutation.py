@@ -31,10 +31,15 @@ def test_signed_ranks_without_ties_are_those_of_scipy(n):
     assert permutation.signed_rank(differences) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
 
 
-def test_signed_ranks_of_many_differences_are_approximated():
-    differences = np.random.default_rng(0).integers(-5, 7, 300).astype(float)
-    expected = stats.wilcoxon(differences, zero_method="zsplit", method="asymptotic")
-    assert permutation.signed_rank(differences) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(60, 0.0482253810823743), (120, 0.00190751128769713), (240, 8.99029783063554e-06)],
+)
+def test_signed_ranks_of_many_differences_are_those_of_coin(n, expected):
+    # R 4.2.2, coin 1.4-2: wilcoxsign_test(d ~ rep(0, n), zero.method = "Pratt"), distribution "exact" for 60 and 120
+    # and "asymptotic" for 240 (exact 7.1e-06), d = ((0:(n - 1)) * 37) %% 11 - 4. Zeros: 6, 11, 22.
+    _, p_value = permutation.signed_rank(np.arange(n) * 37 % 11 - 4.0)
+    assert p_value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
