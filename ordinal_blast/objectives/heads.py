@@ -1,6 +1,7 @@
 """What raw outputs mean: for every family of heads its width, class log-probabilities, decision and score.
 
-Ranking is exact at both ends of the scale: a score is the log odds of the expected grade, which no logits saturate.
+Ranking is exact at both ends of the scale: a score is the log odds of the expected grade, which no logits saturate
+there.
 
 A head is a frozen dataclass: `num_classes`, its options, and what `fit` has bound. `layer` names the Flax layer that
 makes its outputs (`ordinal_blast.models.heads.make_head`).
@@ -54,7 +55,10 @@ class Head:
         return jnp.sum(probs * jnp.arange(self.num_classes, dtype=probs.dtype)[None, :], axis=-1)
 
     def score(self, outputs: jax.Array) -> jax.Array:
-        """log(E / (K-1 - E)) `[B]` of the expected grade E, by logsumexps: it ranks as E does, never rounded."""
+        """log(E / (K-1 - E)) `[B]` of the expected grade E, by logsumexps: it ranks as E does, not rounded at the ends.
+
+        At an inner grade it rounds as E does: in float32, two examples tie that are sure of it by logits of 16 or more.
+        """
         log_probs = self.log_probs(outputs)
         rising = jnp.log(jnp.arange(1, self.num_classes, dtype=log_probs.dtype))[None, :]
         reached = jax.nn.logsumexp(log_probs[:, 1:] + rising, axis=-1)
