@@ -74,7 +74,10 @@ def _print_anything() -> None:
 @contextlib.contextmanager
 def _this_folder() -> Iterator[None]:
     """A loss or dataset of the user's own, named in the configuration, may lie in the present folder."""
-    folder = os.getcwd()
+    try:
+        folder = os.getcwd()
+    except OSError as error:
+        raise UserError("the present folder is gone: change to one that exists") from error
     added = folder not in sys.path
     if added:
         sys.path.append(folder)
@@ -195,6 +198,10 @@ def _report(given: Any, runs: Sequence[Path], out: Path, command: str) -> None:
 
 def _check_folder(option: str, folder: Path) -> None:
     """Raise UsageError where nothing can be written in `folder`, before any work rather than after it."""
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError as error:  # checkpoints cannot lie there
+        raise UsageError(f"{option} {str(folder.absolute())!r} is no text in UTF-8: name it otherwise") from error
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
         raise UsageError(f"{option} {folder}: {there} is not a folder: give another one")

@@ -7,6 +7,7 @@ last, all that was measured, with the digests of the three: one that was edited,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
 
 SCHEMA = 1
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{,199}")  # of a cell
 CONFIG, PREDICTIONS, RESULT, PLAN = "config.json", "predictions.npz", "result.json", "plan.json"
 
 
@@ -87,7 +89,8 @@ def read_plan(root: Path) -> dict[str, Any]:
         and all(isinstance(items, list) and items for items in lists)
         and all(isinstance(name, str) for name in (*plan["variants"], *plan["cells"]))
         and all(isinstance(seed, int) for seed in plan["seeds"])
-        and all(Path(name).name == name for name in plan["cells"])
+        and all(_FOLDER.fullmatch(name) for name in plan["cells"])
+        and all(len(set(items)) == len(items) for items in lists)
         and plan["reference"] in plan["variants"]
     )
     if not sound:

@@ -104,6 +104,7 @@ def test_inspect_counts_every_example(settings, tiny_root, capsys):
         (["report", "W", "--out", __file__], 2, f"--out {__file__}: {__file__} is not a folder"),
         (["train", "--config", "era", "--workdir", f"{__file__}/W"], 2, f"{__file__} is not a folder"),
         (["train", "--config", "era", "--workdir", "a\0b"], 2, r"argument --workdir: 'a\x00b' is no path"),
+        (["train", "--config", "era", "--workdir", "a\udcff"], 2, r"a\udcff' is no text in UTF-8"),
         (["train", "--config", "era", "--workdir", "W", "--config.data.source=x:y"], 2, "data.source is x:y"),
         (["train", "--config", "era", "--workdir", "W", "--config.data.options.holdout=3"], 2, "use --config.seed"),
     ],
@@ -276,6 +277,14 @@ def test_a_folder_that_may_not_be_written_is_refused_before_any_work(tmp_path, m
     assert capsys.readouterr().err == (
         f"ordinal-blast: --workdir {tmp_path / 'W'}: {tmp_path} may not be written: give another folder\n"
     )
+
+
+def test_a_present_folder_that_is_gone_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main(["train", "--config", "era", "--workdir", str(tmp_path / "W")]) == 1
+    assert capsys.readouterr().err == "ordinal-blast: the present folder is gone: change to one that exists\n"
 
 
 def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, monkeypatch, capsys):

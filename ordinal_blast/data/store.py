@@ -197,12 +197,16 @@ def _damaged(folder: Path, why: str) -> UserError:
 
 
 def _check_seal(folder: Path) -> None:
-    """Raise UserError unless every file of a built dataset is there and is what was written."""
-    for name, written in _read(folder, _SEAL).items():
-        if not (folder / name).is_file():
-            raise _damaged(folder, f"{name} is missing")
+    """Raise UserError unless a built dataset has the files that were written, as they were written, and no others."""
+    seal = _read(folder, _SEAL)
+    there = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")} - {_SEAL}
+    for name, written in seal.items():
+        if name not in there:
+            raise _damaged(folder, f"{name:.100} is missing")
         if file_digest(folder / name) != written:
             raise _damaged(folder, f"{name} is not what was written")
+    if others := sorted(there - seal.keys()):
+        raise _damaged(folder, f"{others[0]} is not among the files that were written")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Built datasets: what damages, kills and failing sources leave behind, and what is said of it."""
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,22 @@ def test_every_file_of_a_built_dataset_that_is_damaged_is_named_in_one_line(buil
         ) as caught:
             store.open_dataset(folder)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("seal", "what"),
+    [
+        ({}, "dataset_info.json is not among the files that were written"),
+        ({"x" * 300: "1"}, "x{100} is missing"),
+        (None, "zz is missing"),
+    ],
+)
+def test_a_seal_that_is_not_of_these_files_is_refused(built, tmp_path, seal, what):
+    shutil.copytree(built, tmp_path / "1.1.0")
+    path = tmp_path / "1.1.0" / "digests.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"zz": "1"} if seal is None else seal))
+    with pytest.raises(UserError, match=rf"is damaged \({what}"):
+        store.open_dataset(tmp_path / "1.1.0")
 
 
 def test_splits_that_were_exchanged_are_noticed(built, tmp_path):

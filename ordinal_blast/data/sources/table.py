@@ -200,7 +200,7 @@ def _headed(path: Path, headed: bool) -> tuple[list[str], list[tuple[int, list[s
 def _check_named(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     for column in columns:
         if header.count(column) != 1:
-            has = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
+            has = ", ".join(map(_shown, header[:12])) + (", ..." if len(header) > 12 else "")
             raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
 
 
@@ -257,7 +257,7 @@ def _numbers(path: Path, number: int, line: list[str], header: list[str], kept: 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return math.nan if "_" in text else float(text)  # Python reads 1_0 as ten, tables do not
     except ValueError:
         return math.nan
 
