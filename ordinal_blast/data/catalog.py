@@ -31,7 +31,7 @@ def find(name: str) -> Callable[..., store.Source]:
         module, function = name.split(":", 1)
         try:
             found = getattr(importlib.import_module(module), function)
-        except Exception as error:  # of the module's own code
+        except (Exception, SystemExit) as error:  # of the module's own code
             raise UsageError(f"data.source is {name}: {told(error)}") from error
         if not callable(found):
             raise UsageError(f"data.source is {name}: it is no function")
@@ -60,7 +60,7 @@ def prepare(data: Mapping[str, Any]) -> Path:
         return copies[0]
     except UserError:
         raise
-    except Exception as error:  # of a source's own code
+    except (Exception, SystemExit) as error:  # of a source's own code
         raise UserError(f"data.source {data['source']} failed: {told(error)}") from error
     if not isinstance(source, store.Source):
         raise UsageError(f"data.source {data['source']} returns a {type(source).__name__}: it has to return a Source")

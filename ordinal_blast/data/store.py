@@ -168,7 +168,7 @@ def _guarded(name: str, split: str, records: Callable[[], Iterable[Any]]) -> Ite
         yield from records()
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"the source of {name} failed in its split {split}: {told(error)}") from error
 
 

@@ -53,7 +53,7 @@ def _outside(name: str) -> Callable[..., jax.Array]:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:  # of the module's own code
+    except (Exception, SystemExit) as error:  # of the module's own code
         raise ValueError(f"{module} of {name} cannot be imported: {told(error)}") from error
     if not callable(function):
         raise ValueError(f"{module} has no function {attribute!r}")

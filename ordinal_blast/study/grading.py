@@ -281,7 +281,7 @@ def _importing(name: str, trust: Path | None, trained: Mapping[str, str]) -> Ite
     try:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever the code of that file raises
+        except (Exception, SystemExit) as error:  # whatever the code of that file raises
             raise UsageError(
                 f"cannot import the run's loss {name} from {folder} or the installed packages: {told(error)}"
             ) from error

@@ -82,7 +82,7 @@ def _run_cells(
                 else:
                     cell.train(each.config, variant, given, folder, root, session)
                 told = _headline(folder)
-            except Exception as problem:  # one bad cell must not cost the others
+            except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
                 message = errors.told(problem)
                 failed.append(each.name)
                 told = f"FAILED: {message}"

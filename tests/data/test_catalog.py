@@ -156,12 +156,14 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
     (tmp_path / "own.py").write_text(
         "def raises(root):\n    raise ZeroDivisionError('of mine\\nand more')\n"
         "def nothing(root):\n    return None\n"
+        "def exits(root):\n    raise SystemExit(3)\n"
         "thing = 3\n"
         "def takes(root, scale: float = 1.0, pair: tuple[str, float] = ('a', 1.0), other: 'list[str] | None' = None):\n"
         "    raise ValueError(f'{scale} {pair} {other}')\n"
         "def unknown(root, scale: 'Scale' = 1.0):\n    raise ValueError(f'{scale}')\n"
     )
     (tmp_path / "wrong.py").write_text("1 / 0\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name, message, *given in (
         ("own:takes", r"failed: ValueError: 2 \('b', 0.5\) \('c',\)", {"scale": 2, "pair": ("b", 0.5), "other": ["c"]}),
@@ -172,6 +174,8 @@ def test_a_source_of_ones_own_that_fails_is_one_clear_line(tmp_path, monkeypatch
         ("own:thing", "data.source is own:thing: it is no function"),
         ("own:absent", "data.source is own:absent: AttributeError"),
         ("wrong:source", "data.source is wrong:source: ZeroDivisionError: division by zero"),
+        ("own:exits", "data.source own:exits failed: SystemExit: 3$"),
+        ("leaves:source", "data.source is leaves:source: SystemExit: 3$"),
         (":source", "data.source is :source: ValueError"),
     ):
         with pytest.raises(UserError, match=message):

@@ -162,6 +162,7 @@ def test_what_fails_is_told_by_its_own_reason(tmp_path):
             failing,
             r"the source of eyes failed in its split val: RuntimeError: RESOURCE_EXHAUSTED: out of memory and where$",
         ),
+        (lambda: sys.exit("no"), "the source of eyes failed in its split val: SystemExit: no$"),
         (other, r"a record of the split val does not fit the features of eyes: "),
         (lambda: iter(()), "eyes has no records in its split val"),
         (lambda: [None], r"a record of the split val does not fit the features of eyes: "),

@@ -199,5 +199,8 @@ def test_a_module_that_cannot_be_imported_is_told(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="broken_losses of broken_losses:f cannot be imported: SyntaxError"):
         objectives.get("broken_losses:f", num_classes=3)
+    (tmp_path / "leaving_losses.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(ValueError, match="leaving_losses of leaving_losses:f cannot be imported: SystemExit: 3"):
+        objectives.get("leaving_losses:f", num_classes=3)
     with pytest.raises(ValueError, match=r"no_such_module_here of .* cannot be imported: ModuleNotFoundError"):
         objectives.get("no_such_module_here:f", num_classes=3)

@@ -107,19 +107,24 @@ def test_another_configuration_in_the_same_folder_is_refused(study, tiny_overrid
         go(changed, study / "run")
 
 
-def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path, tiny_overrides, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [RuntimeError("the lights went out"), SystemExit("the lights went out")])
+def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path, tiny_overrides, monkeypatch, capsys, error):
     made = plan(tmp_path, tiny_overrides)
     train = cell.train
 
     def fail(config, variant, *rest):
         if config.objective.name == "cross_entropy":
-            raise RuntimeError("the lights went out")
+            raise error
         train(config, variant, *rest)
 
     monkeypatch.setattr(cell, "train", fail)
     assert go(made, tmp_path / "run") == ["cross_entropy-s0", "median-s0"]
-    assert "FAILED: RuntimeError: the lights went out" in capsys.readouterr().err
-    assert (tmp_path / "run/cells/cross_entropy-s0/error.txt").read_text().startswith("RuntimeError: the lights")
+    assert f"FAILED: {type(error).__name__}: the lights went out" in capsys.readouterr().err
+    assert (
+        (tmp_path / "run/cells/cross_entropy-s0/error.txt")
+        .read_text()
+        .startswith(f"{type(error).__name__}: the lights")
+    )
     assert record.finished(tmp_path / "run/cells/regression-s0")
 
 
