@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ordinal_blast.errors import UserError, reason
+from ordinal_blast.errors import UserError, is_full, reason
 from ordinal_blast.storage import read_json, remove_leftovers, write_json
 
 MANIFEST = "manifest.json"
@@ -81,4 +81,5 @@ def _listed(out: Path) -> set[str]:
 
 
 def _refused(out: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write the report to {out}: {reason(error)}; give another --out")
+    advice = "free space and run the same command again" if is_full(error) else "give another --out"
+    return UserError(f"cannot write the report to {out}: {reason(error)}; {advice}")

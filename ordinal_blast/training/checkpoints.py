@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from ordinal_blast.errors import UserError, reason, told
 from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_json
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax raises is told here, without its traceback
 
 
 class Checkpoints:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +113,12 @@ def test_a_file_and_a_place_that_cannot_be_written_are_one_line(tmp_path):
         folder.check(tmp_path / "file")
     with pytest.raises(UserError, match=r"cannot write the report to .*: Not a directory; give another --out"):
         folder.write(tmp_path / "file" / "report", FILES)
+
+
+def test_a_full_disk_is_told_as_one(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"No space left on device; free space and run the same command again$"):
+        folder.write(tmp_path / "report", FILES)
