@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -44,7 +45,11 @@ def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None,
     if ":" in name:
         return bind(name, _outside(name), num_classes, options, fitted)
     if name not in functions():
-        raise ValueError(f"no objective {name!r}; there are {', '.join(names())}, or module:function for your own")
+        near = " or ".join(difflib.get_close_matches(name, names(), n=3))
+        raise ValueError(
+            f"no objective {name!r}{f' (did you mean {near}?)' if near else ''}; there are {', '.join(names())}, "
+            "or module:function for your own"
+        )
     return bind(name, functions()[name], num_classes, options, fitted)
 
 

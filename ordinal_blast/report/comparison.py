@@ -7,7 +7,7 @@ import numpy as np
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.report import figures, pairing, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
-from ordinal_blast.report.formats import MISSING, count, extent, interval, number, p_value
+from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
 from ordinal_blast.report.measures import (
     PRIMARY,
     SECONDARY,
@@ -19,7 +19,7 @@ from ordinal_blast.report.measures import (
     present,
 )
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Comparison, Ranking, compare, same_examples, thresholds, units
+from ordinal_blast.report.rankings import Comparison, Ranking, boundary, compare, same_examples, thresholds, units
 from ordinal_blast.report.results import Group, Study
 
 
@@ -35,6 +35,9 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     name = f"roc-{group.model}-{group.task}"
     if rankings := thresholds(group):
         found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
+        ranked = {ranking.name for ranking in rankings}
+        if left := [edge for grade in group.grades[:-1] if (edge := boundary(group, grade)) not in ranked]:
+            found.append(Text(f"No ROC of {listed(left)}: fewer than two test examples or patients on one side."))
     else:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         found = [Part("Ranking of grades", [Text(reason)])]
@@ -116,13 +119,14 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
         if any((variant, measure) in by_variant for measure in shown)
     ]
     if seeds == "1":
-        note = "One seed: no interval is possible."
+        note = bracketed = "One seed: no interval is possible."
     else:
+        bracketed = "In brackets the 95 % t interval over seeds, bold where it excludes zero."
         note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
     caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
     caption += pairing.fewer(told, group.planned)
     table = Table(
-        f"{caption} In brackets the 95 % t interval over seeds, bold where it excludes zero.",
+        f"{caption} {bracketed}",
         ["Variant", *(measure.heading for measure in shown)],
         lines,
     )

@@ -79,10 +79,14 @@ def thresholds(group: Group) -> list[Ranking]:
         return []
     (truth,) = by_id(group.cells[0], group.model, group.task, "labels")
     rankings = (
-        _ranking(f"{group.task.upper()} > {grade}", truth > k, truth >= 0, [group])
-        for k, grade in enumerate(group.grades[:-1])
+        _ranking(boundary(group, grade), truth > k, truth >= 0, [group]) for k, grade in enumerate(group.grades[:-1])
     )
     return [ranking for ranking in rankings if ranking]
+
+
+def boundary(group: Group, grade: str) -> str:
+    """The name of the question whether an example is above `grade`."""
+    return f"{group.task.upper()} > {grade}"
 
 
 def outcome(groups: Sequence[Group]) -> Ranking | None:

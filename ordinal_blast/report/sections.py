@@ -88,7 +88,7 @@ def _variants(study: Study, studio: Studio) -> Table:
 
     return Table(
         "What is compared. Each variant keeps its colour and symbol on the whole page.",
-        ["Variant", "Objective", "Options", "Decides by", "Seeds finished"],
+        ["Variant", "Objective", "Options", "Decides by", "Finished seeds, by number"],
         [line(variant) for variant in study.variants],
     )
 

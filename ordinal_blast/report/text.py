@@ -15,6 +15,7 @@ from ordinal_blast.report.results import Group, Study
 
 WIDTH = 100
 LONGEST = 48  # characters of a name
+LISTED = 8  # cells without a result
 
 
 def table(run_dirs: Sequence[Path]) -> str:
@@ -26,13 +27,17 @@ def _study(study: Study) -> str:
     name, question = one_line(study.plan["experiment"]), " ".join(study.plan["question"].split())
     head = [answer.lead(study), *(f"Not in one table with {why}." for why in study.apart)]
     head = "\n".join(textwrap.fill(sentence, WIDTH) for sentence in head)
-    blocks = [f"{name}: {question}\n{head}", *(_group(study, group) for group in study.groups())]
+    blocks = [
+        f"{name}{f': {question}' if question else ''}\n{head}",
+        *(_group(study, group) for group in study.groups()),
+    ]
     if study.rivals:
         arrows = "; ▲ better or ▼ worse than the reference, 95 % interval over seeds excludes zero"
         blocks.append(f"* best mean of its column{arrows if len(study.seeds) > 1 else ''}")
     if study.failed or study.missing:
         states = [f"{name} failed" for name in study.failed] + [f"{name} missing" for name in study.missing]
-        blocks.append("Without a result: " + ", ".join(states))
+        more = [f"and {len(states) - LISTED} more, which the report lists"] if len(states) > LISTED else []
+        blocks.append("Without a result: " + ", ".join([*states[:LISTED], *more]))
     return "\n\n".join(blocks)
 
 
@@ -65,4 +70,6 @@ def _group(study: Study, group: Group) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [head, *rows]]
     finished = {shown[variant]: len(seeds) for variant, seeds in group.seeds.items()}
     short = pairing.fewer(finished, group.planned, "finished").strip()
+    if short and group.common:
+        short += f" * compares the {count(len(group.common), 'seed')} that all finished."
     return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:], *([short] if short else [])])

@@ -60,9 +60,9 @@ def claim(folder: Path, config: Any, identified: Mapping[str, Any]) -> None:
     if not finished and not (folder / _IDENTITY).exists():
         raise UsageError(f"{folder} was begun by another version: use another --workdir, or delete that folder")
     told = record.check(folder)["identity"] if finished else read_json(folder / _IDENTITY, tuple(identified))
-    theirs, mine = flat(read_json(folder / record.CONFIG, ("objective",))), flat(ours)
+    theirs, mine = _leaves(read_json(folder / record.CONFIG, ("objective",))), _leaves(ours)
     different = [
-        f"{key}={theirs.get(key)!r}, now it is {mine.get(key)!r}"
+        f"{key}={_told(theirs, key)}, now it is {_told(mine, key)}"
         for key in sorted(set(theirs) | set(mine))
         if key not in _PLACES and theirs.get(key) != mine.get(key)
     ]
@@ -74,6 +74,15 @@ def claim(folder: Path, config: Any, identified: Mapping[str, Any]) -> None:
         different.append(f"another text of {', '.join(files[:5])}{', ...' if len(files) > 5 else ''}")
     if different:
         raise UsageError(f"{folder} was begun with {different[0]}: use another --workdir, or delete that folder")
+
+
+def _leaves(config: Any) -> dict[str, Any]:
+    """Every setting under its dotted key; an empty section is none."""
+    return {key: value for key, value in flat(config).items() if value != {}}
+
+
+def _told(leaves: Mapping[str, Any], key: str) -> str:
+    return repr(leaves[key]) if key in leaves else "unset"
 
 
 def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, root: Path, session: Session) -> None:

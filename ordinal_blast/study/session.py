@@ -39,11 +39,17 @@ class Progress:
     def epoch(self, link: str) -> Callable[[int, int, Mapping[str, float]], None]:
         """What the training loop of `link` is to tell after each epoch."""
 
+        first = True
+
         def tell(epoch: int, epochs: int, line: Mapping[str, float]) -> None:
+            nonlocal first
+            if first and epoch > 1:
+                self.say(f"  {self._label} {link}: goes on after epoch {epoch - 1}")
+            first = False
             losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
             self._show(f"{self._label} {link} epoch {epoch}/{epochs} {losses}")
             if epoch == epochs:
-                self.say(f"  {self._label} {link}: {epochs} epochs, {losses}")
+                self.say(f"  {self._label} {link}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
 
         return tell
 

@@ -163,7 +163,13 @@ def test_columns_that_are_dropped_are_no_features(tmp_path):
         (("3", "2", "1"), 9, "3 2 1", [0, 1, 2]),  # names: no number from 9 on
         (("3", "2", "1"), 1, "3 2 1", "the label 1 is a grade of grade by its name and another as a number"),
         (("C", "B", "A"), 0, "0 B A", "line 2: the label 0 is not one of the 3 grades 0 ... 2 of grade"),
-        (("C", "B", "A"), 0, "C B a", "line 4: the label a is not one of the 3 grades"),
+        (
+            ("C", "B", "A"),
+            0,
+            "C B a",
+            "line 4: the label a is not one of the 3 grades",
+        ),
+        (("C", "B", "A"), 0, "b", "nor are all labels among its names C, B, A: correct it, or data.options.grades"),
         (("C", "B", "A"), 0, "0 1 inf", "line 4: the label inf is not one of the 3 grades"),
     ],
 )
@@ -199,6 +205,7 @@ def broken(tmp_path, kind):
         "label": [*lines[:3], "2.5,3,4"],
         "half": [*lines[:3], "2.5,1.5,4"],
         "no label": ["v1,z,v2", *lines[1:]],
+        "no name": [",z,v2", *lines[1:]],
         "two labels": ["y,y,v2", *lines[1:]],
         "layout": ["v1,y,v3", *lines[1:]],
         "bytes": lines,
@@ -240,6 +247,7 @@ def broken(tmp_path, kind):
         ("field", r"cannot read .*a.csv: field larger than field limit"),
         ("quoted", r"a.csv, line 4, v1: '1 5' is no finite number"),
         ("zero byte", r"a.csv, line 3, v1: '.x00' is no finite number"),
+        ("no name", r"a.csv has 0 columns named y: it has one without a name, z, v2$"),
         ("no names", r"a.csv has 0 columns named y: it has 0.5, 0, 2"),
         ("folder", r"cannot read .*a.csv: it is no regular file"),
         ("pipe", r"cannot read .*a.csv: it is no regular file"),

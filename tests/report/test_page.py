@@ -186,6 +186,7 @@ def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
     assert "no interval" in text
     assert "±" not in text.replace("the ± that several seeds would give is not known", "")
     assert "RISK > D" in text
+    assert "In brackets the 95\xa0% t interval over seeds" not in text
 
 
 def test_two_grades_have_one_boundary(write_run, tmp_path):
@@ -206,6 +207,23 @@ def test_failed_and_missing_cells_are_listed_and_left_out(write_run, tmp_path):
     assert "1 cell failed and 1 is missing of 6 planned" in found.text
     assert "paired by seed (1 seed)" in found.text  # only seed 0 finished for both
     assert "1-s1 failed, 0-s2 missing" in report.table([run])
+
+
+def test_of_many_cells_without_a_result_the_terminal_names_the_first(write_run, tmp_path):
+    missing = [f"1-s{seed}" for seed in range(1, 12)]
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=range(12), models=("mlp",), n=30, missing=missing)
+    assert report.table([run]).endswith("1-s7 missing, 1-s8 missing, and 3 more, which the report lists")
+
+
+def test_a_boundary_without_a_curve_is_named(write_run, rewrite, tmp_path):
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30)
+    for variant in range(2):
+        rewrite(
+            run / f"cells/{variant}-s0",
+            lambda _, arrays: np.maximum(arrays["rnn/test/icm/labels"], 1, out=arrays["rnn/test/icm/labels"]),
+        )
+    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+    assert "No ROC of ICM > C: fewer than two test examples or patients on one side." in text
 
 
 def test_nothing_finished_is_said(write_run, tmp_path):

@@ -63,6 +63,7 @@ def test_the_best_is_the_best_over_seeds_that_all_finished(uneven, rewrite, writ
     (group,) = load(run).groups()
     assert over_seeds(group, ACCURACY)["mean"].tolist() == pytest.approx([0.6, 0.6333], abs=1e-4)
     assert best_of(group, ACCURACY) == ("a",)
+    assert "* compares the 2 seeds that all finished." in report.table([run])  # as b shows the higher mean
     (finding,) = answer.findings(load(run))
     assert finding.startswith(
         "RNN · ICM over the 2 seeds all finished: a has the best mean Accuracy (0.600\xa0±\xa00.000)"

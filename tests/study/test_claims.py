@@ -14,7 +14,7 @@ import pytest
 
 from ordinal_blast import record
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.study import chain, configuration, grid, lock, runner, session
+from ordinal_blast.study import cell, chain, configuration, grid, lock, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSS = """
@@ -268,6 +268,36 @@ def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refus
     with pytest.raises(UsageError, match=r"cells of the experiment 'claims', and this would be 'other': use another"):
         go(other, root)
     assert planned(root)["variants"] == list(VARIANTS)
+
+
+def test_an_option_that_one_of_two_runs_leaves_unset_is_named(tmp_path):
+    identified = {"variant": "a", "data": "d", "code": {}}
+    without, with_power = (
+        configuration.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
+    )
+    for folder, (first, second), told in (
+        (tmp_path / "a", (without, with_power), "power=unset, now it is 2"),
+        (tmp_path / "b", (with_power, without), "power=2, now it is unset"),
+    ):
+        folder.mkdir()
+        cell.claim(folder, first, identified)
+        (folder / "checkpoints").mkdir()
+        with pytest.raises(UsageError, match=rf"begun with objective.options.{told}: use another"):
+            cell.claim(folder, second, identified)
+
+
+def test_where_a_run_goes_on_is_told_once(capsys):
+    for epochs, expected in (
+        ((1,), ["1 epoch, "]),
+        ((1, 2), ["2 epochs, "]),
+        ((3, 4), ["goes on after epoch 2", "4 epochs, "]),
+    ):
+        tell = session.Progress().epoch("mlp")
+        for epoch in epochs:
+            tell(epoch, epochs[-1], {"train_loss": 1.0, "val_loss": 1.0})
+        lines = [line for line in capsys.readouterr().err.splitlines() if "mlp: " in line]
+        assert len(lines) == len(expected)
+        assert all(text in line for text, line in zip(expected, lines, strict=True))
 
 
 def test_a_second_run_is_refused_while_the_first_is_at_work(study):

@@ -200,7 +200,8 @@ def _headed(path: Path, headed: bool) -> tuple[list[str], list[tuple[int, list[s
 def _check_named(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     for column in columns:
         if header.count(column) != 1:
-            has = ", ".join(map(_shown, header[:12])) + (", ..." if len(header) > 12 else "")
+            has = ", ".join(_shown(name) or "one without a name" for name in header[:12])
+            has += ", ..." if len(header) > 12 else ""
             raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
 
 
@@ -238,8 +239,8 @@ def _labels(tables: Mapping[str, _Table], task: Task, lowest: int) -> dict[str, 
         if text and text not in reading:
             raise UserError(
                 f"{place}: the label {_shown(text)} is not one of the {task.num_classes} grades "
-                f"{lowest} ... {lowest + task.num_classes - 1} of {task.name}, nor are all labels names of grades: "
-                "correct it, or data.options"
+                f"{lowest} ... {lowest + task.num_classes - 1} of {task.name}, nor are all labels among its names "
+                f"{_shown(', '.join(task.grades))}: correct it, or data.options.grades"
             )
     reading = {text: int(k) for text, k in reading.items()} | {"": -1}
     return {split: np.asarray([reading[text] for text in table.labels]) for split, table in tables.items()}
