@@ -65,6 +65,10 @@ def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
         raise UserError(f"the run reads images of {channels} channels, and image files have 1 or 3")
     pixels, notes = photograph
     if pixels.shape[-1] != channels:
+        if channels == 3:
+            notes += ("grey, and the run learned from colours",)
+        elif np.ptp(pixels, axis=-1).any():
+            notes += ("its colours are graded as grey",)
         pixels = _pixels(_picture(pixels).convert("L" if channels == 1 else "RGB"))
     if pixels.shape[:2] == (height, width):
         return Photograph(pixels, notes)
@@ -75,6 +79,8 @@ def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
         notes += (f"its middle {wide} x {tall} of {there[1]} x {there[0]} pixels are graded",)
         top, left = (there[0] - tall) // 2, (there[1] - wide) // 2
         pixels = pixels[top : top + tall, left : left + wide]
+    if scale < 1:
+        notes += (f"enlarged to {width} x {height} pixels",)
     resized = _picture(pixels).resize((width, height), Image.Resampling.BILINEAR)
     return Photograph(_pixels(resized), notes)
 

@@ -134,6 +134,8 @@ class _Run(NamedTuple):
         side = min(photograph.pixels.shape[:2])
         square, notes = images.fit(photograph, (side, side, 1))  # one frame, the same in every focal plane
         planes = tuple(self.config.frames.planes)
+        if len(planes) > 1:
+            notes += (f"one focal plane, which stands in for all {len(planes)} of the run",)
         area, crops = self._crops(np.repeat(square[None], len(planes), axis=-1), planes)
         return self._lines([str(path)], "cnn", crops, (*notes, *_unseen(area)))
 

@@ -261,7 +261,7 @@ def test_other_shapes_are_cut_to_the_training_proportions_and_resized():
     assert fitted.notes == ("its middle 40 x 20 of 60 x 20 pixels are graded",)
     same = images.fit(images.Photograph(wide, ()), (40, 120, 3))
     assert same.pixels.shape == (40, 120, 3)
-    assert same.notes == ()
+    assert same.notes == ("enlarged to 120 x 40 pixels",)
     sliver = images.fit(images.Photograph(np.full((1, 5000, 1), 9, np.uint8), ()), (28, 56, 3))
     np.testing.assert_array_equal(sliver.pixels, np.full((28, 56, 3), 9))
 
@@ -269,7 +269,11 @@ def test_other_shapes_are_cut_to_the_training_proportions_and_resized():
 def test_grey_and_colour_become_each_other():
     grey = images.Photograph(RAMP[..., None], ())
     np.testing.assert_array_equal(images.fit(grey, (16, 16, 3)).pixels, np.repeat(RAMP[..., None], 3, axis=-1))
-    back = images.fit(images.fit(grey, (16, 16, 3)), (16, 16, 1))
+    assert images.fit(grey, (16, 16, 3)).notes == ("grey, and the run learned from colours",)
+    back = images.fit(images.Photograph(images.fit(grey, (16, 16, 3)).pixels, ()), (16, 16, 1))
     np.testing.assert_array_equal(back.pixels, grey.pixels)
+    assert back.notes == ()  # grey in all but its channels
+    red = images.Photograph(np.full((4, 4, 3), (200, 0, 0), np.uint8), ())
+    assert images.fit(red, (4, 4, 1)).notes == ("its colours are graded as grey",)
     with pytest.raises(UserError, match="images of 2 channels"):
         images.fit(grey, (16, 16, 2))

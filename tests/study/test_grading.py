@@ -113,7 +113,7 @@ def test_depth_and_alpha_change_no_grade(wide, tmp_path):
     Image.fromarray(np.ascontiguousarray(np.rot90(image))).save(tmp_path / "turned.png", exif=exif)
     graded = grading.grade(cells / "mode-s0", [tmp_path / name for name in (*forms, "turned.png")])
     assert len({json.dumps(line["probs"]) for line in graded}) == 1
-    assert [len(line["notes"]) for line in graded] == [0, 1, 1, 0, 0, 1]
+    assert [len(line["notes"]) for line in graded] == [1, 2, 2, 1, 0, 2]  # one: grey
     assert "note: read as 12 bits" in grading.text(graded)
 
 
@@ -300,3 +300,4 @@ def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
     icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
     assert (icm["model"], te["task"]) == ("cnn", "te")
     assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are graded"
+    assert any(note.startswith("one focal plane, which stands in for all") for note in icm["notes"])
