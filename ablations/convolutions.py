@@ -1,7 +1,8 @@
 """Does the form in which convolutions are computed, or the number of threads, change what is learnt?
 
 Both forms are the same sums in another order, so that any difference is round-off that training has carried on. Run it
-once with every number of threads, each in a work directory of its own, and report them together.
+once with every number of threads (after `taskset -c 0`, one), each in a work directory of its own, and report them
+together.
 """
 
 from collections.abc import Iterator

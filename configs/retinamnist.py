@@ -4,7 +4,8 @@ Data      retinamnist.npz of MedMNIST (CC BY 4.0) in $ORDINAL_BLAST_DATA/retinam
           or --config.data.root=FOLDER
 Command   ordinal-blast ablate ablations/losses.py --config configs/retinamnist.py --workdir runs/retinamnist --seeds 5
 Hardware  2 CPU cores
-Score     published accuracy .49 to .53 (MedMNIST v2 benchmarks, ResNet-18 to Google AutoML)
+Score     published accuracy .49 to .53 (MedMNIST v2 benchmarks, ResNet-18 to Google AutoML);
+          here .51 to .53, see reports/retinamnist, and reports/roundoff for what another number of threads changes
 """
 
 import os
