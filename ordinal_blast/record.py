@@ -57,13 +57,12 @@ def read_result(folder: Path) -> dict[str, Any]:
     return result
 
 
-def read_predictions(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of `predictions.npz`, under `MODEL/SPLIT/TASK/FIELD`.
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """`result.json`, and the arrays of `predictions.npz` under `MODEL/SPLIT/TASK/FIELD`.
 
-    Raises UserError where they, or what `read_result` checks, are not what the cell wrote.
+    Raises UserError where they, or `config.json`, are not what the cell wrote.
     """
-    check(folder)
-    return read_npz(folder / PREDICTIONS)
+    return check(folder), read_npz(folder / PREDICTIONS)
 
 
 def check(folder: Path) -> dict[str, Any]:

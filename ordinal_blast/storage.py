@@ -117,8 +117,10 @@ def read_npy(path: Path) -> np.ndarray:
         raise UserError(f"cannot read {path}: {told}") from error
 
 
-def read_npz(path: Path, names: Collection[str] | None = None, *, budget: int = 4 << 30) -> dict[str, np.ndarray]:
-    """Arrays of an npz file: those named, or all.
+def read_npz(
+    path: Path, names: Collection[str] | None = None, *, also: Collection[str] = (), budget: int = 4 << 30
+) -> dict[str, np.ndarray]:
+    """Arrays of an npz file: those named, and of `also` those that it holds; or all.
 
     Nothing is unpickled, and nothing is read before the sizes that the archive declares are added up. Raises UserError
     for a file that is missing, no regular file, damaged or pickled, lacks an array, or declares over `budget` bytes.
@@ -133,6 +135,7 @@ def read_npz(path: Path, names: Collection[str] | None = None, *, budget: int = 
             if missing := [name for name in wanted if name not in held]:
                 has = ", ".join(sorted(held)[:12]) or "nothing"
                 raise UserError(f"{path} lacks {', '.join(missing)}: it holds {has}{', ...' if len(held) > 12 else ''}")
+            wanted += [name for name in also if name in held and name not in wanted]
             declared = sum(_declared(archive, held[name]) for name in wanted)
             if declared > budget:
                 raise UserError(

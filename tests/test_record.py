@@ -38,7 +38,7 @@ def test_what_is_written_is_read(cell):
     result = record.read_result(cell)
     assert result["rows"][0]["metrics"] == {"mae": 0.1, "qwk": None}
     assert set(result["digests"]) == {"config", "predictions", "result"}
-    np.testing.assert_array_equal(record.read_predictions(cell)["a/b"], [0, 1, 2])
+    np.testing.assert_array_equal(record.read(cell)[1]["a/b"], [0, 1, 2])
     assert record.finished(cell)
 
 
@@ -65,7 +65,7 @@ def test_a_file_swapped_with_that_of_another_cell_is_refused(cell, name):
     other = finish(cell.parent / "other", seed=1)
     shutil.copy(other / name, cell / name)
     with pytest.raises(UserError, match="is not what its cell wrote"):
-        record.read_predictions(cell)
+        record.read(cell)
     assert record.read_result(other)["seed"] == 1
 
 
@@ -82,7 +82,7 @@ def test_damage_is_one_line_that_names_the_file(cell, name, damage):
     elif damage != "gone":
         path.write_bytes({"cut": content[: len(content) // 2], "empty": b""}.get(damage, content))
     with pytest.raises(UserError) as caught:
-        record.read_predictions(cell)
+        record.read(cell)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -37,6 +37,7 @@ def test_arrays_come_back_as_they_were_all_or_those_named(tmp_path, write):
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
     assert list(storage.read_npz(tmp_path / "x.npz", ["b/c"])) == ["b/c"]
+    assert list(storage.read_npz(tmp_path / "x.npz", ["b/c"], also=("a", "absent"))) == ["b/c", "a"]
 
 
 def spoil(path, kind):

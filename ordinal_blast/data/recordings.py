@@ -28,7 +28,7 @@ def read(path: Path) -> Recording:
 
     Raises UserError for a file that cannot be read, lacks an array, or holds one of another type, shape or unit.
     """
-    arrays = read_npz(path, _ARRAYS)
+    arrays = read_npz(path, _ARRAYS, also=("tA",))
     frames = arrays["frames"]
     hpi, planes = (_numbers(path, name, arrays[name]) for name in ("hpi", "planes"))
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[0] != len(hpi) or frames.shape[-1] != len(planes):
@@ -44,14 +44,13 @@ def read(path: Path) -> Recording:
         raise UserError(
             f"{path}: hpi must increase from frame to frame, and frame {late} has {hpi[late]:g} after {hpi[late - 1]:g}"
         )
-    return Recording(frames, hpi.astype(np.float32), tuple(planes.tolist()), _assessed(path))
+    return Recording(frames, hpi.astype(np.float32), tuple(planes.tolist()), _assessed(path, arrays.get("tA")))
 
 
-def _assessed(path: Path) -> float | None:
-    with np.load(path, allow_pickle=False) as archive:
-        if "tA" not in archive.files:
-            return None
-    hour = _numbers(path, "tA", np.atleast_1d(read_npz(path, ("tA",))["tA"]))
+def _assessed(path: Path, stored: np.ndarray | None) -> float | None:
+    if stored is None:
+        return None
+    hour = _numbers(path, "tA", np.atleast_1d(stored))
     if len(hour) != 1:
         raise UserError(f"{path}: tA must be one hour, not {len(hour)} numbers")
     _check_hours(path, "tA", hour)

@@ -54,7 +54,7 @@ def load(run_dir: Path) -> Study:
 
 
 def _cell(folder: Path, name: str, plan: Mapping[str, Any]) -> Cell:
-    result = record.read_result(folder)
+    result, predictions = record.read(folder)
     path = folder / record.RESULT
     lacking = [key for key in _RESULT if key not in result]
     if not lacking and "decides_by" not in result["objective"]:
@@ -66,7 +66,6 @@ def _cell(folder: Path, name: str, plan: Mapping[str, Any]) -> Cell:
             f"{path} is of cell {result['cell']}, variant {result['variant']!r}, seed {result['seed']}, which "
             f"plan.json does not have there: delete {folder} and run the command that made it again"
         )
-    predictions = record.read_predictions(folder)
     for row in result["rows"]:
         _check_arrays(folder / record.PREDICTIONS, row, predictions)
     return Cell(name, result["variant"], result["seed"], result, predictions)

@@ -116,7 +116,7 @@ def train(config: Any, variant: Mapping[str, Any], given: Material, folder: Path
 
 def redecide(config: Any, variant: Mapping[str, Any], given: Material, folder: Path, trained: Path) -> None:
     """Write a cell that differs from the finished cell `trained` in the decision alone, without training."""
-    before, arrays = record.read_result(trained), record.read_predictions(trained)
+    before, arrays = record.read(trained)
     bound = problems.bind(config.objective, given.tasks)
     outputs: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     columns: dict[str, dict[str, Any]] = {}

@@ -36,7 +36,7 @@ def rewrite():
     """
 
     def rewritten(folder, change, config=None):
-        result, arrays = record.read_result(folder), record.read_predictions(folder)
+        result, arrays = record.read(folder)
         change(result, arrays)
         if config:
             write_json(folder / record.CONFIG, config)

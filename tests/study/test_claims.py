@@ -172,7 +172,7 @@ def test_variants_of_other_data_under_the_same_settings_do_not_share_their_train
     variants = {"here": {}, "there": {"data.root": str(tmp_path / "other")}}
     root = tmp_path / "run"
     assert go(plan(tmp_path, overrides | {"objective.name": "cross_entropy"}, variants), root) == []
-    here, there = (record.read_predictions(root / "cells" / f"{name}-s0") for name in variants)
+    here, there = (record.read(root / "cells" / f"{name}-s0")[1] for name in variants)
     assert not np.array_equal(here["mlp/test/grade/labels"], there["mlp/test/grade/labels"])
     assert "shared_with" not in record.read_result(root / "cells/there-s0")["training"][0]
 
@@ -374,7 +374,7 @@ def test_class_weights_can_be_undone_without_training_again(overrides, tmp_path)
     assert (weighted["class_weights"], undone["class_weights"]) == ("inverse_frequency",) * 2
     assert weighted["objective"]["undone_weights"] == {}
     weights = np.asarray(undone["objective"]["undone_weights"]["grade"])
-    a, b = (record.read_predictions(root / "cells" / f"{name}-s0") for name in ("weighted", "undone"))
+    a, b = (record.read(root / "cells" / f"{name}-s0")[1] for name in ("weighted", "undone"))
     corrected = a["mlp/test/grade/probs"] / weights
     np.testing.assert_allclose(b["mlp/test/grade/probs"], corrected / corrected.sum(axis=1, keepdims=True), rtol=1e-5)
 
