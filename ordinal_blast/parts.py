@@ -1,0 +1,194 @@
+"""The one resolver: every part that can be replaced is named in the same three ways, and found here.
+
+    "xception"                      what the package has under that name
+    "my_package.my_file:MyNetwork"  anything that can be imported
+    "my_folder/my_file.py:MyNet"    anything in a file, which needs to be in no package
+
+A part from outside is code: finding it runs its module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import difflib
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ordinal_blast import ranges
+from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast.ranges import Range
+
+_PACKAGE = __name__.partition(".")[0]
+_FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
+_loaded: dict[tuple[Path, int, int], ModuleType] = {}
+
+
+def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    """The part of a kind, such as "network", by its name; `known` are those of the package.
+
+    A value of `known` is the part itself or the text "package.module:thing" where it is. Raises UsageError that lists
+    what there is, or says why a part from outside cannot be had.
+    """
+    if ":" in name:
+        return _outside(kind, name)
+    if name not in known:
+        near = " or ".join(difflib.get_close_matches(name, known, n=3))
+        raise UsageError(
+            f"{kind} is {name!r}{f' (did you mean {near}?)' if near else ''}: there are {', '.join(sorted(known))}, or "
+            "one of your own as package.module:thing or path/file.py:thing"
+        )
+    part = known[name]
+    return _outside(kind, part) if isinstance(part, str) else part
+
+
+def is_outside(name: str) -> bool:
+    """Whether a name means code that is not of this package."""
+    return ":" in name and not name.startswith(f"{_PACKAGE}.")
+
+
+@contextlib.contextmanager
+def from_folder(folder: Path) -> Iterator[None]:
+    """In this block, files and modules of one's own are looked for in `folder` rather than in the present one."""
+    token = _FOLDER.set(folder.absolute())
+    try:
+        with _importable(folder.absolute()):
+            yield
+    finally:
+        _FOLDER.reset(token)
+
+
+def locate(name: str) -> Path | None:
+    """The file of a part that is named by its file; None for one that is imported. The file need not exist."""
+    place = name.rpartition(":")[0]
+    return _folder() / Path(place).expanduser() if place.endswith(".py") else None
+
+
+def load_file(path: Path) -> ModuleType:
+    """Run a Python file as a module, once for every text of it; files beside it can be imported by their plain names.
+
+    Raises UsageError for a file that is not there or does not run, whatever it raises.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    content = path.read_bytes()  # from its text: a cached copy may be older than an edit in the same second
+    key = (path.absolute(), hash(content), len(content))
+    if key not in _loaded:
+        module = ModuleType(f"ordinal_blast_file_{path.stem}_{abs(hash(key)):x}")
+        module.__file__ = str(path)
+        sys.modules[module.__name__] = module  # where dataclasses and pickles look it up
+        try:
+            with _importable(path.absolute().parent, first=True), blamed(f"cannot run {path}"):
+                exec(compile(content, str(path), "exec", dont_inherit=True), vars(module))
+        except BaseException:
+            del sys.modules[module.__name__]
+            raise
+        _loaded[key] = module
+    return _loaded[key]
+
+
+@contextlib.contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Whatever a user's code raises in this block, `exit()` too, becomes one UsageError that begins with `what`."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UsageError(f"{what}: {told(error)}") from error
+
+
+def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: str, *positional: Any) -> None:
+    """Raise UsageError that begins with `where` unless `part(*positional, **options)` can be called.
+
+    Each value has to be what the annotation of its parameter says, where that is a plain type, a tuple of one, or has
+    a Range.
+    """
+    try:
+        signature = inspect.signature(part)
+    except (TypeError, ValueError):  # some callables of C have none
+        return
+    named = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes = [name for name in named if name not in ("self", "parent", "name")]
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
+    for option in options:
+        if option not in takes and not open_ended:
+            near = " or ".join(difflib.get_close_matches(option, takes, n=3)) or ", ".join(takes) or "no options"
+            raise UsageError(f"{where} has no {option}: it takes {near}")
+    try:
+        signature.bind(*positional, **options)
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}") from error
+    for option, allowed in stated(part).items():
+        if option in options:
+            ranges.check(f"{where}.{option}", options[option], allowed)
+
+
+def stated(part: Callable[..., Any]) -> dict[str, Range]:
+    """What the annotations of a part's parameters say of their values; those that say nothing are left out."""
+    try:
+        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
+    except Exception:  # hints that only a type checker can read say nothing here
+        return {}
+    return {name: allowed for name, hint in hints.items() if (allowed := range_of(hint))}
+
+
+_PLAIN = {bool: ranges.FLAG, int: ranges.WHOLE, float: ranges.number(), str: ranges.TEXT}
+
+
+def range_of(hint: Any) -> Range | None:
+    """The values that a hint speaks of: a plain type, a tuple of one, a Literal, or what `Annotated` says of it."""
+    for part in getattr(hint, "__metadata__", ()):
+        if isinstance(part, Range):
+            return part
+    if typing.get_origin(hint) is typing.Literal:
+        return ranges.one_of(*typing.get_args(hint))
+    if typing.get_args(hint)[1:] == (...,):  # tuple[X, ...]
+        inner = range_of(typing.get_args(hint)[0])
+        return ranges.each(inner, empty=True) if inner else None
+    return _PLAIN.get(hint)
+
+
+def _outside(kind: str, name: str) -> Any:
+    place, _, thing = name.rpartition(":")
+    path = locate(name)
+    with blamed(f"{kind} is {name}"):
+        if path is not None:
+            if not path.is_file():
+                raise UsageError(f"{kind} is {name}: there is no file {path}")
+            module = load_file(path)
+        else:
+            with _importable(_folder()):
+                module = importlib.import_module(place)
+    if not callable(part := getattr(module, thing, None)):
+        there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+        raise UsageError(f"{kind} is {name}: {place} has no {thing} to call; it has {', '.join(there) or 'nothing'}")
+    return part
+
+
+def _folder() -> Path:
+    try:
+        return _FOLDER.get() or Path.cwd()
+    except OSError as error:
+        raise UserError("the present folder is gone: change to one that exists") from error
+
+
+@contextlib.contextmanager
+def _importable(folder: Path, first: bool = False) -> Iterator[None]:
+    """In this block, modules of `folder` can be imported."""
+    entry = str(folder)
+    if entry in sys.path:
+        yield
+        return
+    sys.path.insert(0 if first else len(sys.path), entry)
+    try:
+        yield
+    finally:
+        if entry in sys.path:
+            sys.path.remove(entry)

@@ -1,0 +1,123 @@
+"""What a cell is made by: stages in a row, each of which says what it reads and what it makes.
+
+A stage reads columns of the data set and what earlier stages made, by name. Three of these names are inputs of
+networks: "images", "sequences" and "numbers", each a View of all rows of the data set. Everything else is between the
+stages that know its name.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ordinal_blast import parts
+from ordinal_blast.errors import UsageError
+from ordinal_blast.objectives import Objective
+from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, StageSettings
+from ordinal_blast.data.material import Material
+from ordinal_blast.study.session import Session
+
+INPUTS = ("images", "sequences", "numbers")  # what networks read
+
+View = Callable[[np.ndarray, np.random.Generator | None], Any]
+"""view(rows, rng): the inputs of these rows of the data set; rng draws random views in training, None looks still."""
+
+Values = dict[str, Any]
+"""Of new examples that are graded, by name: what was read of them, what stages made of it, and "notes"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What is trained for: all of a study's settings that a stage may depend on beside its own section."""
+
+    objective: ObjectiveSettings
+    class_weights: str
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What stages work with."""
+
+    material: Material
+    goal: Goal
+    bound: Mapping[str, Objective]
+    session: Session
+
+
+class Stage(abc.ABC):
+    """One step of the chain, under its name and with its section of the settings.
+
+    Subclasses set `Settings`, the dataclass of their section, and are named by the setting `stage`.
+    """
+
+    Settings: ClassVar[type[StageSettings]]
+
+    def __init__(self, name: str, settings: Any) -> None:
+        self.name, self.settings = name, settings
+
+    @property
+    @abc.abstractmethod
+    def reads(self) -> tuple[str, ...]:
+        """Columns of the data set, and what earlier stages make."""
+
+    @property
+    @abc.abstractmethod
+    def makes(self) -> tuple[str, ...]:
+        """What later stages may read."""
+
+    def depends(self, goal: Goal, material: Material) -> Mapping[str, Any]:
+        """What else, JSON-able, what it makes depends on, beside its section, what it reads and the code."""
+        del goal, material
+        return {}
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for settings that cannot be, before any work."""
+
+    @abc.abstractmethod
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Do the work in `folder`, going on where an earlier sitting stopped; returns facts to keep, JSON-able."""
+
+    @abc.abstractmethod
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """What it `makes`, by name, from the folder where it was built."""
+
+    @abc.abstractmethod
+    def restore(self, folder: Path, facts: Mapping[str, Any]) -> Callable[[Values], Values]:
+        """The stage as it was built, for new examples: adds what it makes to their values.
+
+        Where what it needs is not among the values, they are returned as they are.
+        """
+
+    def read(self, path: Path) -> Sequence[Values] | None:
+        """A file of new examples as values, with "name" and "notes" each; None where the stage reads no files."""
+        del path
+        return None
+
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of the files that `read` takes
+
+
+def stages(settings: Settings) -> tuple[Stage, ...]:
+    """The stages of the chain, in order."""
+    found = ((name, settings.stages[name]) for name in settings.chain)
+    return tuple(parts.find("stage", section.stage, STAGES)(name, section) for name, section in found)
+
+
+def check(chain: Sequence[Stage], columns: Mapping[str, Any]) -> None:
+    """Raise UsageError unless every stage finds what it reads among the columns or what earlier ones make."""
+    there = dict.fromkeys(columns, "the data")
+    for stage in chain:
+        for name in stage.reads:
+            if name not in there:
+                makers = [other.name for other in chain if name in other.makes]
+                late = f"; {makers[0]} makes it, so put {stage.name} after that" if makers else ""
+                raise UsageError(
+                    f"chain is {tuple(s.name for s in chain)}, but {stage.name} reads {name}, and the data and the "
+                    f"stages before it have {', '.join(there) or 'nothing'}{late}"
+                )
+        there |= dict.fromkeys(stage.makes, stage.name)
