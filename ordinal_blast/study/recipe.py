@@ -16,10 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ordinal_blast import parts
+from ordinal_blast.data.batches import Examples
+from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
+from ordinal_blast.record import Record
 from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, StageSettings
-from ordinal_blast.data.material import Material
 from ordinal_blast.study.session import Session
 
 INPUTS = ("images", "sequences", "numbers")  # what networks read
@@ -28,7 +30,7 @@ View = Callable[[np.ndarray, np.random.Generator | None], Any]
 """view(rows, rng): the inputs of these rows of the data set; rng draws random views in training, None looks still."""
 
 Values = dict[str, Any]
-"""Of new examples that are graded, by name: what was read of them, what stages made of it, and "notes"."""
+"""New examples of one file, by name: "names" `[N]`, "notes", what was read of them, and what stages made of that."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +44,26 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What stages work with."""
+    """What stages work with. bound: the objective of each task."""
 
     material: Material
     goal: Goal
     bound: Mapping[str, Objective]
     session: Session
+
+
+@dataclasses.dataclass(frozen=True)
+class Graded:
+    """What a stage that grades says: raw outputs `[N, num_outputs]` per split and task.
+
+    training: how it went, JSON-able. inputs: the shape of one example, and dtype its type.
+    """
+
+    examples: Mapping[str, Examples]
+    outputs: Mapping[str, Mapping[str, np.ndarray]]
+    training: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    dtype: str
 
 
 class Stage(abc.ABC):
@@ -57,6 +73,7 @@ class Stage(abc.ABC):
     """
 
     Settings: ClassVar[type[StageSettings]]
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of the files of new examples that `read` takes
 
     def __init__(self, name: str, settings: Any) -> None:
         self.name, self.settings = name, settings
@@ -71,41 +88,49 @@ class Stage(abc.ABC):
     def makes(self) -> tuple[str, ...]:
         """What later stages may read."""
 
-    def depends(self, goal: Goal, material: Material) -> Mapping[str, Any]:
-        """What else, JSON-able, what it makes depends on, beside its section, what it reads and the code."""
-        del goal, material
+    def depends(self, work: Work) -> Mapping[str, Any]:
+        """What else, JSON-able, what it makes depends on: beside its section, what it reads, the splits and the code."""
+        del work
         return {}
 
     def check(self, work: Work) -> None:
         """Raise UsageError for settings that cannot be, before any work."""
+        del work
 
     @abc.abstractmethod
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """Do the work in `folder`, going on where an earlier sitting stopped; returns facts to keep, JSON-able."""
+        """Do the work in `folder`, going on where an earlier sitting stopped; returns facts to keep, JSON-able.
 
-    @abc.abstractmethod
-    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """What it `makes`, by name, from the folder where it was built."""
-
-    @abc.abstractmethod
-    def restore(self, folder: Path, facts: Mapping[str, Any]) -> Callable[[Values], Values]:
-        """The stage as it was built, for new examples: adds what it makes to their values.
-
-        Where what it needs is not among the values, they are returned as they are.
+        inputs: what it reads, by name: Views for inputs of networks, other columns as the data set has them.
         """
 
-    def read(self, path: Path) -> Sequence[Values] | None:
-        """A file of new examples as values, with "name" and "notes" each; None where the stage reads no files."""
-        del path
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """What it `makes`, by name, from the folder where it was built."""
+        del inputs, folder, work
+        return {}
+
+    def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded | None:
+        """What it says of every split, from the folder where it was built; None for a stage that does not grade."""
+        del inputs, folder, work
         return None
 
-    suffixes: ClassVar[tuple[str, ...]] = ()  # of the files that `read` takes
+    @abc.abstractmethod
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """The stage as it was built, for new examples: a function that adds what it makes to their values.
+
+        Where what it needs is not among the values, they are returned as they are. record: of the cell, whose
+        `stages[name]` are the facts that `build` returned.
+        """
+
+    def read(self, path: Path, record: Record) -> Values:
+        """A file of new examples; raises UserError for one that cannot be read. Asked only for its `suffixes`."""
+        raise NotImplementedError
 
 
 def stages(settings: Settings) -> tuple[Stage, ...]:
     """The stages of the chain, in order."""
-    found = ((name, settings.stages[name]) for name in settings.chain)
-    return tuple(parts.find("stage", section.stage, STAGES)(name, section) for name, section in found)
+    sections = ((name, settings.stages[name]) for name in settings.chain)
+    return tuple(parts.find("stage", section.stage, STAGES)(name, section) for name, section in sections)
 
 
 def check(chain: Sequence[Stage], columns: Mapping[str, Any]) -> None:
