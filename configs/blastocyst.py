@@ -51,7 +51,7 @@ def get_config() -> ConfigDict:
             class_weights="inverse_frequency",
             objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native", correct_weights=False),
             data=dict(
-                source="simulated",
+                source="ordinal_blast.embryo.simulated:source",
                 root="",  # nothing is read
                 cache=os.environ.get("ORDINAL_BLAST_CACHE", "~/.cache/ordinal_blast"),
                 options=dict(

@@ -1,1 +1,1 @@
-"""Where examples come from: simulator, dataset builders, time-lapse selection, batches."""
+"""Where examples come from: sources, built data sets, splits, batches, random views."""

@@ -117,20 +117,6 @@ class OnInputs:
         return self.view(keys, inputs), labels
 
 
-@dataclasses.dataclass(frozen=True)
-class OnInputsAndMask:
-    """The same random view of an image and of the mask that stands under "mask" in the labels."""
-
-    view: Callable[[jax.Array, jax.Array], jax.Array]
-
-    def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Mapping[str, jax.Array]) -> tuple[jax.Array, Any]:
-        """Images `[B, H, W, F]` and masks `[B, H, W]` in {0, 1}, one of the keys `[B]` for each."""
-        masks = labels["mask"][..., None].astype(jnp.float32)
-        both = self.view(keys, jnp.concatenate([inputs.astype(jnp.float32), masks], axis=-1))
-        mask = jnp.round(both[..., -1])
-        return jnp.round(both[..., :-1]).astype(inputs.dtype), {**labels, "mask": mask}
-
-
 VIEWS: Mapping[str, type] = {"affine": Affine, "quarter": Quarter}
 
 

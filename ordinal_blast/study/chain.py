@@ -14,11 +14,12 @@ import numpy as np
 from ordinal_blast.data import catalog, store
 from ordinal_blast.data.batches import Examples, View, fixed, inverse_frequency
 from ordinal_blast.data.store import Dataset
+from ordinal_blast.embryo import crops as timelapse
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models.grader import count_parameters
 from ordinal_blast.objectives import Objective
-from ordinal_blast.study import identity, limits, problems, stages, timelapse
+from ordinal_blast.study import identity, limits, problems, stages
 from ordinal_blast.study.configuration import plain
 from ordinal_blast.study.session import Session
 from ordinal_blast.training import loop, parallel

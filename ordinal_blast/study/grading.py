@@ -14,14 +14,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ordinal_blast import objectives, record
-from ordinal_blast.data import images, recordings, timelapse
-from ordinal_blast.data.recordings import Recording
+from ordinal_blast.data import images
 from ordinal_blast.data.sources import table
+from ordinal_blast.embryo import recordings, timelapse
+from ordinal_blast.embryo.crops import cropping, extract
+from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.storage import read_json
 from ordinal_blast.study import chain, identity, problems
 from ordinal_blast.study.cell import decide
-from ordinal_blast.study.timelapse import cropping, extract
 from ordinal_blast.training import loop, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.types import Task

@@ -14,8 +14,8 @@ from ordinal_blast.data.store import Dataset
 from ordinal_blast.storage import digest
 
 _PACKAGE = __name__.partition(".")[0]
-_ROOMS = ("objectives", "models", "data", "training", "types")  # others measure, tell and show what these make
-_STUDY = ("cell", "chain", "cropper", "problems", "timelapse")
+_ROOMS = ("objectives", "models", "data", "training", "embryo", "types")  # others measure and show
+_STUDY = ("cell", "chain", "problems")
 
 
 def of_data(dataset: Dataset) -> str:
@@ -35,7 +35,7 @@ def of_code(config: Any, objective: bool = True) -> dict[str, str]:
     package the rooms that make numbers, of a part from outside its file and what that imports of its own package, or
     for a single file of the files beside it. Other packages count by version, which a result records.
     """
-    parts = [f"{_PACKAGE}.study.cell" if objective else f"{_PACKAGE}.study.timelapse", _source(config.data.source)]
+    parts = [f"{_PACKAGE}.study.cell" if objective else f"{_PACKAGE}.embryo.crops", _source(config.data.source)]
     parts += [_objective(config.objective.name)] if objective else []
     found: dict[str, str] = {}
     for part in parts:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ordinal_blast import objectives, ranges
 from ordinal_blast.data import augment
+from ordinal_blast.embryo.segmentation import DiceLoss, OnInputsAndMask, Segmenter
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models.grader import Grader
 from ordinal_blast.models.lstm import LSTM
@@ -22,10 +23,9 @@ from ordinal_blast.models.unet import UNet
 from ordinal_blast.models.xception import Xception
 from ordinal_blast.objectives.objective import RULES
 from ordinal_blast.study.configuration import blamed
-from ordinal_blast.study.cropper import Segmenter
 from ordinal_blast.training.loop import Schedule
 from ordinal_blast.training.parallel import AXIS
-from ordinal_blast.training.problem import DiceLoss, GradingLoss, Problem
+from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, check_selection
 from ordinal_blast.types import Task
 
@@ -127,7 +127,7 @@ def _dtype(key: str, name: str) -> Any:
 def _augmentation(link: str, section: Mapping[str, Any]) -> Any:
     if "augment" not in section or section["augment"]["name"] == "none":
         return None
-    wrap = augment.OnInputsAndMask if link == "cropper" else augment.OnInputs
+    wrap = OnInputsAndMask if link == "cropper" else augment.OnInputs
     with _said_of(link, "augment"):
         return wrap(augment.make(section["augment"]["name"], section["augment"]["options"]))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import optax
 
 from ordinal_blast.objectives import Objective
@@ -55,18 +54,3 @@ class GradingLoss:
         """Outputs `[B, num_outputs]`, labels `[B]` and weights `[B]` per task to one scalar."""
         losses = [objective.loss(outputs[task], labels[task], weights[task]) for task, objective in self.objectives]
         return sum(losses[1:], losses[0]) / len(losses)
-
-
-@dataclasses.dataclass(frozen=True)
-class DiceLoss:
-    """1 − (2 Σ p m + 1) / (Σ p + Σ m + 1) per image, weighted mean over images (Milletari et al. 2016)."""
-
-    def __call__(self, outputs: Outputs, labels: Outputs, weights: Outputs) -> jax.Array:
-        """Mask logits `[B, H, W]`, masks `[B, H, W]` in {0, 1} and weights `[B]`, all under "mask", to one scalar."""
-        probability = jax.nn.sigmoid(outputs["mask"].astype(jnp.float32))
-        mask = labels["mask"].astype(jnp.float32)
-        both = jnp.sum(probability * mask, axis=(1, 2))
-        sizes = jnp.sum(probability, axis=(1, 2)) + jnp.sum(mask, axis=(1, 2))
-        losses = 1 - (2 * both + 1) / (sizes + 1)
-        weight = weights["mask"]
-        return jnp.sum(weight * losses) / jnp.maximum(jnp.sum(weight), 1e-12)

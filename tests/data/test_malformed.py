@@ -1,14 +1,12 @@
 """Seeded damage and odd values by the hundred: each is read, or refused as what a user did."""
 
 import csv
-import dataclasses
 
 import numpy as np
 import pytest
 
 from ordinal_blast.data import catalog
-from ordinal_blast.data.simulator import Simulation
-from ordinal_blast.data.sources import simulated, table
+from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UserError
 
 ODD = (None, -1, 0, 2**70, 1.5, float("nan"), float("inf"), True, "", "x", "../x", "\0", "a\nb", b"x", (), ("x",), [[]])
@@ -72,18 +70,6 @@ def test_an_odd_value_of_an_option_of_a_table_is_taken_or_refused(tmp_path, opti
     write(tmp_path)
     for value in ODD:
         is_refused(lambda value=value: catalog.prepare(data(tmp_path, options=TABLE | {option: value})))
-
-
-def test_odd_values_of_the_simulator_are_taken_or_refused():
-    small = dataclasses.asdict(Simulation(embryos=2, size=16, hours=(96.0,), planes=(0.0,), seed=0))
-    taken = {
-        (option, repr(value))
-        for option in small
-        for value in ODD
-        if not is_refused(lambda option=option, value=value: simulated.source("", **small | {option: value}))
-    }
-    assert not {"embryos", "hours", "planes", "te_shares", "clinics"} & {option for option, _ in taken}
-    assert {value for option, value in taken if option == "seed"} == {"0"}
 
 
 def test_odd_splits_are_refused(tmp_path):

@@ -165,7 +165,7 @@ def test_a_bad_file_gives_one_clear_line(tmp_path, kind, message):
 
 def test_unknown_options_sources_and_splits_are_refused(tmp_path):
     np.savez(tmp_path / "eyes.npz", **arrays())
-    with pytest.raises(UsageError, match="there are medmnist, simulated, table"):
+    with pytest.raises(UsageError, match="there are medmnist, table"):
         catalog.prepare(data(tmp_path) | {"source": "imagenet"})
     with pytest.raises(UsageError, match="unexpected keyword argument 'colour'"):
         catalog.prepare(data(tmp_path, colour=1))

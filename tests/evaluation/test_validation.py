@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from ordinal_blast.evaluation import bootstrap, calibration, metrics, outcome, raters, roc, significance
+from ordinal_blast.embryo import outcome
+from ordinal_blast.evaluation import bootstrap, calibration, metrics, raters, roc, significance
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.validation import as_clusters, as_probs
 

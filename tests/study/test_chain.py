@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ordinal_blast.data import catalog, store, timelapse
+from ordinal_blast.data import catalog, store
+from ordinal_blast.embryo import timelapse
 from ordinal_blast.errors import UsageError
 from ordinal_blast.storage import digest
 from ordinal_blast.study import chain, configuration, grading, grid, identity, runner, session

@@ -12,7 +12,6 @@ import textwrap
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,7 +19,7 @@ from ordinal_blast import objectives
 from ordinal_blast.data.batches import Examples, fixed, inverse_frequency
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.training import checkpoints, loop
-from ordinal_blast.training.problem import DiceLoss, GradingLoss, Problem
+from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.training.selection import HIGHER, Monitor
 
 SCHEDULE = loop.Schedule(
@@ -345,12 +344,3 @@ def test_inverse_frequency_weights_average_to_one():
     weights = inverse_frequency(labels, 4)
     np.testing.assert_allclose(weights, [6 / (3 * 3), 6 / (3 * 1), 0, 6 / (3 * 2)], rtol=1e-6)
     np.testing.assert_allclose(weights[labels[labels >= 0]].mean(), 1, rtol=1e-6)
-
-
-def test_dice_loss_is_the_formula():
-    logits = jnp.log(jnp.asarray([[[0.25, 1.0], [3.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]))
-    masks = jnp.asarray([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
-    first = 1 - (2 * (0.5 + 0.75) + 1) / ((0.2 + 0.5 + 0.75 + 0.5) + 2 + 1)
-    second = 1 - 1 / (2 + 1)
-    loss = DiceLoss()({"mask": logits}, {"mask": masks}, {"mask": jnp.asarray([3.0, 1.0])})
-    np.testing.assert_allclose(loss, (3 * first + second) / 4, rtol=1e-6)

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from ordinal_blast.data.options import check
-from ordinal_blast.data.simulator import INSTRUMENTS, METHODS, Simulation, records
 from ordinal_blast.data.store import Source, pixels
+from ordinal_blast.embryo.simulator import INSTRUMENTS, METHODS, Simulation, records
 from ordinal_blast.types import Task
 
 _GRADES = ("C", "B", "A")

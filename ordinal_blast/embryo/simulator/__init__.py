@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ordinal_blast.data.simulator.population import INSTRUMENTS, METHODS, Simulation, population
-from ordinal_blast.data.simulator.render import records, render
+from ordinal_blast.embryo.simulator.population import INSTRUMENTS, METHODS, Simulation, population
+from ordinal_blast.embryo.simulator.render import records, render
 
 __all__ = ["INSTRUMENTS", "METHODS", "Simulation", "population", "records", "render"]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ordinal_blast.data.crop import area_and_centre, crop, resize
+from ordinal_blast.embryo.windows import area_and_centre, crop, resize
 
 
 def test_area_and_centre_of_a_rectangle():

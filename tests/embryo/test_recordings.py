@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from ordinal_blast.data import recordings
+from ordinal_blast.embryo import recordings
 from ordinal_blast.errors import UserError
 
 GOOD = {

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ordinal_blast.data.simulator import optics
-from ordinal_blast.data.simulator.population import Simulation, population
-from ordinal_blast.data.simulator.scene import Scene, scenes
+from ordinal_blast.embryo.simulator import optics
+from ordinal_blast.embryo.simulator.population import Simulation, population
+from ordinal_blast.embryo.simulator.scene import Scene, scenes
 
 BYTES_AT_ONCE = 2**25  # of recordings held in memory: at least one, in configs/blastocyst.py 173 MB
 PIXELS_AT_ONCE = 2**19  # times planes: bounds memory, and keeps the work of one piece in the processor's cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ordinal_blast.evaluation import outcome, roc
+from ordinal_blast.embryo import outcome
+from ordinal_blast.evaluation import roc
 
 C, B, A = 0, 1, 2
 

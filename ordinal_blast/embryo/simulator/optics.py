@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.data.simulator.scene import Scene
+from ordinal_blast.embryo.simulator.scene import Scene
 
 FIELD = (500 / 1.7, 800 / 2.9)  # µm seen by EmbryoScope and EmbryoScope+
 RESOLUTION = (0.9, 0.7)  # µm, sharpest edge

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ordinal_blast.data import timelapse
+from ordinal_blast.embryo import timelapse
 
 
 def test_hours_holds_both_ends():

@@ -12,14 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.data import timelapse
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.data.store import Dataset
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.segmentation import Cropper, cropper_input
 from ordinal_blast.models.grader import Grader
 from ordinal_blast.storage import read_npy
 from ordinal_blast.study import identity, problems
 from ordinal_blast.study.configuration import plain
-from ordinal_blast.study.cropper import Cropper, cropper_input
 from ordinal_blast.study.session import Session
 from ordinal_blast.study.stages import stage
 from ordinal_blast.training import loop, parallel

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from ordinal_blast.data.simulator import Simulation, optics, population, records, render
-from ordinal_blast.data.simulator.scene import scenes
-from ordinal_blast.data.sources import simulated
+from ordinal_blast.embryo import simulated
+from ordinal_blast.embryo.simulator import Simulation, optics, population, records, render
+from ordinal_blast.embryo.simulator.scene import scenes
 from ordinal_blast.errors import UsageError
 
 N = 4000
@@ -256,3 +256,23 @@ def test_nothing_to_simulate_is_refused(change):
 def test_options_of_another_type_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         simulated.source("", **(dataclasses.asdict(SMALL) | change))
+
+
+ODD = (None, -1, 0, 2**70, 1.5, float("nan"), float("inf"), True, "", "x", "\0", "a\nb", b"x", (), ("x",), [[]])
+
+
+def is_refused(option, value):
+    """Whether a simulation with this value is refused; any other exception fails the test."""
+    small = dataclasses.asdict(Simulation(embryos=2, size=16, hours=(96.0,), planes=(0.0,), seed=0))
+    try:
+        simulated.source("", **small | {option: value})
+    except UsageError:
+        return True
+    return False
+
+
+def test_odd_values_are_taken_or_refused():
+    options = [field.name for field in dataclasses.fields(Simulation)]
+    taken = {(option, repr(value)) for option in options for value in ODD if not is_refused(option, value)}
+    assert not {"embryos", "hours", "planes", "te_shares", "clinics"} & {option for option, _ in taken}
+    assert {value for option, value in taken if option == "seed"} == {"0"}
