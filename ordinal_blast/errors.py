@@ -1,7 +1,9 @@
 """Errors written for people: one line that says what is wrong, where, and what to do."""
 
+import contextlib
 import errno
 import textwrap
+from collections.abc import Iterator
 
 
 class UserError(Exception):
@@ -29,3 +31,14 @@ def told(error: BaseException) -> str:
         return " ".join(str(error).split())
     words = textwrap.shorten(str(error), 500, placeholder=" ...")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """In this block, a package that is not installed becomes one UserError that says which extra of ours brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __package__:
+            raise
+        raise UserError(f"{error.name} is not installed: pip install 'ordinal-blast[{extra}]'") from error

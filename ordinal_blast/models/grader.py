@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.models.heads import make_head
+from ordinal_blast.objectives.layers import LAYERS
 
 
 class Grader(nn.Module):
@@ -28,7 +28,7 @@ class Grader(nn.Module):
     ) -> dict[str, jax.Array]:
         """Return the raw outputs of each task, float32 `[B, num_outputs]`; keys and mask as the backbone has them."""
         features = self.backbone(x, train=train, keys=keys, mask=mask).astype(jnp.float32)
-        return {task: make_head(kind, outputs, f"{task}_head")(features) for task, kind, outputs in self.heads}
+        return {task: LAYERS[kind](outputs, name=f"{task}_head")(features) for task, kind, outputs in self.heads}
 
     def features(self, x: jax.Array) -> jax.Array:
         """Return what the heads read, `[B, D]`, without dropout and by the running statistics."""

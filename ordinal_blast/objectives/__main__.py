@@ -38,12 +38,12 @@ of `mce` and `threshold_weights` weigh parts of the loss of one example and leav
 **Columns.** Facts are for three or more grades and the default options; for others see `Objective.estimates`, `.proper`
 and `.unimodal`.
 
-- *Outputs*: width of the head for K grades; "one slope" where all outputs share one, so that only a bias each is free.
+- *Outputs*: how many for K grades; "one slope" where all outputs share one, so that only a bias each is free.
 - *Decision*: what the native rule decides. Of K - 1 free logits that cross, the median is the number that are positive
   (`ecoc_distance`: the nearest code word).
 - *Estimates*: what the optimum, over everything that outputs can be, tells of the truth: the whole distribution; the
   mean, where its expected grade is that of the truth; or what its native decision is then. Empty: theory gives no clean
-  answer. With one slope, "over everything" is more than the head can do.
+  answer. With one slope, "over everything" is more than the layer can do.
 - *Proper*: whether the optimum's probabilities are the true ones, and no others are.
 - *Unimodal*: whether every output means one peak. *Batch*: whether the loss is of the batch as a whole. *Soft*: whether
   labels may be distributions. *Options* are keyword-only, with their defaults.

@@ -12,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.objectives import numerics
-from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.families import Family
 
 
 def arrays(
-    name: str, head: type[Head], soft_labels: bool, outputs: Any, labels: Any, num_classes: int | None
+    name: str, family: type[Family], soft_labels: bool, outputs: Any, labels: Any, num_classes: int | None
 ) -> tuple[jax.Array, jax.Array, int | None]:
     """Arrays of a loss, and K as far as the shapes tell; ValueError for shapes or types that do not fit."""
     outputs, labels = numerics.widen(outputs), jnp.asarray(labels)
-    width = head.width
+    width = family.width
     if width is None and num_classes is not None:
-        width = num_classes + head.extra
+        width = num_classes + family.extra
     if outputs.ndim != 2 or (width is not None and outputs.shape[1] != width):
         raise ValueError(f"{name}: outputs must be [B, {width or 'width'}], got {list(outputs.shape)}")
     soft = labels.ndim == 2 and jnp.issubdtype(labels.dtype, jnp.floating)
@@ -32,8 +32,8 @@ def arrays(
         raise ValueError(f"{name}: labels must be int [B], got {labels.dtype} {list(labels.shape)}")
     if len(labels) != len(outputs):
         raise ValueError(f"{name}: {len(outputs)} outputs but {len(labels)} labels")
-    if head.width is None:
-        num_classes = outputs.shape[1] - head.extra
+    if family.width is None:
+        num_classes = outputs.shape[1] - family.extra
     if soft and num_classes is not None and labels.shape[1] != num_classes:
         raise ValueError(f"{name}: labels over {num_classes} grades expected, got {list(labels.shape)}")
     return outputs, labels, num_classes

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.decomposition import all_asked, binary_cross_entropies, distribution, exceedance, weigh
-from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.families import Family
 from ordinal_blast.objectives.numerics import negative_log_likelihood, one_hot
 from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import ThresholdWeights
 
 
 @dataclasses.dataclass(frozen=True)
-class Conditional(Head):
+class Conditional(Family):
     """K-1 logits t_k of "above k, given at least k". Decides by the number of k with P(y > k) > 1/2."""
 
     extra: ClassVar[int] = -1
@@ -39,7 +39,7 @@ class Conditional(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class StickBreaking(Head):
+class StickBreaking(Family):
     """K-1 logits t_k of "stops at k, given at least k"; class probabilities are the pieces of a broken stick."""
 
     extra: ClassVar[int] = -1

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.objectives.heads import Cumulative
+from ordinal_blast.objectives.families import Cumulative
 from ordinal_blast.objectives.numerics import one_hot
 from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
@@ -86,7 +86,7 @@ def binary_decomposition(
 def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """Consistent rank logits (CORAL), sum_k BCE(w x + b_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
-    The binary decomposition of a head whose thresholds share their slope; biases are in order at the optimum.
+    The binary decomposition of a layer whose thresholds share their slope; biases are in order at the optimum.
     """
     return _decomposed(logits, labels, threshold_weights)
 

@@ -6,15 +6,19 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.errors import told
+from ordinal_blast import parts
+from ordinal_blast.errors import needs, told
 from ordinal_blast.objectives import arguments, numerics, options
-from ordinal_blast.objectives.heads import Corrected, Head, Softmax
+from ordinal_blast.objectives.families import Corrected, Family, Softmax
+
+if TYPE_CHECKING:
+    import flax.linen as nn
 
 RULES = ("native", "mode", "median", "mean")
 ESTIMATES = ("distribution", "mode", "median", "mean", "rounded mean", "")
@@ -24,10 +28,10 @@ Fact = T | Callable[..., T]  # what is true of a loss: always, or as a function 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What is true of a loss for any K: its head family and the facts of its row in `objectives.table()`."""
+    """What is true of a loss for any K: the family of its outputs and the facts of its row in `objectives.table()`."""
 
-    head: type[Head]
-    native: str  # the rule of predict(rule="native"); "native" leaves it to the head
+    family: type[Family]
+    native: str  # the rule of predict(rule="native"); "native" leaves it to the family
     soft_labels: bool
     batch_coupled: bool
     citation: str
@@ -40,7 +44,7 @@ class Spec:
 
 
 def objective(
-    head: type[Head] = Softmax,
+    family: type[Family] = Softmax,
     *,
     native: str = "native",
     soft_labels: bool = False,
@@ -56,13 +60,13 @@ def objective(
     """Makes a loss of a function `(outputs [B, width], labels [B], *, options) -> [B]`.
 
     The function then checks shapes, computes in float32 or wider, and gives NaN where a label is outside 0 ... K-1; it
-    also takes `num_classes`, for heads whose width does not tell K. Its keyword-only parameters are its options.
+    also takes `num_classes`, for families whose width does not tell K. Its keyword-only parameters are its options.
 
-    head: the family that gives its outputs their meaning. native: the decision that belongs to the loss.
+    family: what gives the outputs their meaning. native: the decision that belongs to the loss.
     soft_labels: labels may be distributions `[B, K]`. batch_coupled: the function takes `weights [B]` third and returns
     a scalar.
 
-    estimates: what the optimum over all outputs of the head tells of the truth: "distribution" (all of it), "mean" (its
+    estimates: what the optimum over all outputs tells of the truth: "distribution" (all of it), "mean" (its
     expected grade is the truth's), or what its native decision is, "mode", "median" or "rounded mean"; "" where theory
     gives no clean answer. proper: whether the loss is strictly proper, so that its probabilities are those of the
     truth. truths: where these two hold for some truths only, which. unimodal: whether all outputs mean one peak. Each
@@ -73,7 +77,9 @@ def objective(
         raise ValueError(
             f"native must be one of {RULES} and estimates one of {ESTIMATES}: got {native!r}, {estimates!r}"
         )
-    spec = Spec(head, native, soft_labels, batch_coupled, citation, estimates, proper, truths, unimodal, same_as, note)
+    spec = Spec(
+        family, native, soft_labels, batch_coupled, citation, estimates, proper, truths, unimodal, same_as, note
+    )
 
     def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         asks_for_classes = "num_classes" in inspect.signature(function).parameters
@@ -82,11 +88,13 @@ def objective(
             outputs: Any, labels: Any, num_classes: int | None, given: dict[str, Any]
         ) -> tuple[jax.Array, jax.Array, int | None, dict[str, Any]]:
             outputs, labels, num_classes = arguments.arrays(
-                function.__name__, spec.head, spec.soft_labels, outputs, labels, num_classes
+                function.__name__, spec.family, spec.soft_labels, outputs, labels, num_classes
             )
             options.check(function.__name__, function, given, num_classes)
             if asks_for_classes and num_classes is None:
-                raise ValueError(f"{function.__name__} needs num_classes: its {spec.head.width} outputs do not tell it")
+                raise ValueError(
+                    f"{function.__name__} needs num_classes: its {spec.family.width} outputs do not tell it"
+                )
             return outputs, labels, num_classes, given | ({"num_classes": num_classes} if asks_for_classes else {})
 
         if batch_coupled:
@@ -131,7 +139,7 @@ class Objective:
 
     name: str
     function: Callable[..., jax.Array]
-    family: Head
+    family: Family
     bound: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -146,13 +154,8 @@ class Objective:
 
     @property
     def num_outputs(self) -> int:
-        """Width of the head."""
+        """Number of raw outputs."""
         return self.family.num_outputs
-
-    @property
-    def head(self) -> str:
-        """Kind of Flax layer that makes the outputs, for `ordinal_blast.models.heads.make_head`."""
-        return self.family.layer
 
     @property
     def options(self) -> dict[str, Any]:
@@ -178,6 +181,12 @@ class Objective:
     def fitted(self) -> dict[str, Any]:
         """What `fit` has bound, JSON-ready; give it to `get(..., fitted=...)` to bind it again."""
         return self.family.fitted
+
+    def layer(self, name: str | None = None) -> nn.Module:
+        """The Linen module that makes the outputs: features `[B, D]` -> `[B, num_outputs]`, with float32 parameters."""
+        with needs("study"):
+            from ordinal_blast.objectives.layers import LAYERS
+        return parts.find("layer", self.family.layer, LAYERS)(self.num_outputs, name=name)
 
     def loss(self, outputs: jax.Array, labels: jax.Array, weights: jax.Array | None = None) -> jax.Array:
         """Scalar sum(weights * losses) / sum(weights), 0 if all weights are 0; rows of weight 0 may hold anything."""
@@ -284,27 +293,27 @@ def bind(
     """Objective of a decorated loss: options checked by name and value, what it returns in a trial trace."""
     if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
         raise ValueError(f"{name}: num_classes must be an integer of at least 2, got {num_classes!r}")
-    head = function.spec.head
+    kind = function.spec.family
     defaults = {
-        f.name: f.default for f in dataclasses.fields(head) if f.name not in {"num_classes", *head.fitted_fields}
+        f.name: f.default for f in dataclasses.fields(kind) if f.name not in {"num_classes", *kind.fitted_fields}
     }
-    in_head = set(defaults)
+    of_family = set(defaults)
     defaults |= option_defaults(function)
     if unknown := sorted(set(given) - set(defaults)):
         raise ValueError(f"{name} has no option {', '.join(unknown)}; it has {sorted(defaults) or 'none'}")
     bound = {key: _freeze(value) for key, value in (defaults | dict(given)).items()}
     if missing := [key for key, value in bound.items() if value is inspect.Parameter.empty]:
         raise ValueError(f"{name} needs its option {', '.join(missing)}, which has no default")
-    for thing in (head, function):
+    for thing in (kind, function):
         options.check(name, thing, bound, num_classes)
-    family = head(num_classes, **{key: bound[key] for key in in_head})
+    family = kind(num_classes, **{key: bound[key] for key in of_family})
     made = Objective(name, function, family.rebind(fitted or {}), tuple(sorted(bound.items())))
     _try(made)
     return made
 
 
 def _try(made: Objective) -> None:
-    """Trace the loss on a batch of a size that no head and no K has: a wrong loss fails here, not in the first step."""
+    """Trace the loss on a batch of a size that neither width nor K has: a wrong loss fails here, not in training."""
     count = made.num_classes + made.num_outputs
     outputs = jax.ShapeDtypeStruct((count, made.num_outputs), jnp.float32)
     labels = jax.ShapeDtypeStruct((count,), jnp.int32)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.families import Family
 from ordinal_blast.objectives.numerics import log_softmax, log_softplus, negative_log_likelihood
 from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, PerGrade, Positive, Rising, Share
@@ -25,7 +25,7 @@ def _constants(values: list[float], dtype: jnp.dtype) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Binomial(Head):
+class Binomial(Family):
     """One output, the logit of success in K-1 trials; p_k is sharpened by 1 / tau and normalised."""
 
     tau: Positive = 1.0
@@ -40,7 +40,7 @@ class Binomial(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Poisson(Head):
+class Poisson(Family):
     """One output, rate = softplus(output), counts 0 ... K-1; p_k is sharpened by 1 / tau and normalised."""
 
     tau: Positive = 1.0
@@ -54,7 +54,7 @@ class Poisson(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussian(Head):
+class Gaussian(Family):
     """Two outputs, mean and (through softplus, plus `floor`) deviation; p_k in proportion to the density at k."""
 
     floor: NotNegative = 0.01
@@ -73,7 +73,7 @@ class Gaussian(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Ordistic(Head):
+class Ordistic(Family):
     """One output eta; unit Gaussians at `means` with log priors: p = softmax(mu_k eta + pi_k - mu_k^2 / 2).
 
     means: K increasing numbers, by default one apart around 0. log_priors: K numbers, by default 0: others can make two
@@ -105,7 +105,7 @@ _ONE_PARAMETER = 'One parameter can match the mean of the truth and nothing else
     note=_ONE_PARAMETER,
 )
 def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
-    """Binomial head, -log Binomial(y; K-1, s(eta)), sharpened by 1 / tau. outputs `[B, 1]` -> `[B]`."""
+    """Binomial grade, -log Binomial(y; K-1, s(eta)), sharpened by 1 / tau. outputs `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Binomial(num_classes, tau).log_probs(outputs), labels)
 
 
@@ -113,7 +113,7 @@ def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int
     Poisson, soft_labels=True, estimates="mean", unimodal=True, citation="Beckham & Pal 2017", note=_ONE_PARAMETER
 )
 def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
-    """Poisson head, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`."""
+    """Poisson grade, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Poisson(num_classes, tau).log_probs(outputs), labels)
 
 
@@ -125,9 +125,9 @@ def gaussian_uncertainty(
 
     alpha: 1 does not charge for uncertainty. floor: the least deviation, in grades.
     """
-    head = Gaussian(num_classes, floor)
-    spread = head.deviation(outputs)[:, 0]
-    return negative_log_likelihood(head.log_probs(outputs), labels) + (1 - alpha) * spread**2
+    family = Gaussian(num_classes, floor)
+    spread = family.deviation(outputs)[:, 0]
+    return negative_log_likelihood(family.log_probs(outputs), labels) + (1 - alpha) * spread**2
 
 
 @objective(

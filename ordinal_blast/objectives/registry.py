@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
@@ -11,7 +10,9 @@ from typing import Any
 
 import jax
 
-from ordinal_blast.errors import told
+from ordinal_blast import parts
+from ordinal_blast.errors import UserError
+from ordinal_blast.objectives.families import Family
 from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -22,7 +23,7 @@ def functions() -> dict[str, Callable[..., jax.Array]]:
     """Losses of this package by name, in alphabetical order."""
     found = {}
     for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__):
-        if info.name == "__main__":
+        if info.name in ("__main__", "layers"):
             continue
         module = importlib.import_module(f"{_PACKAGE}.{info.name}")
         found |= {k: f for k, f in vars(module).items() if is_objective(f) and f.__module__ == module.__name__}
@@ -37,32 +38,22 @@ def names() -> tuple[str, ...]:
 def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None, **options: Any) -> Objective:
     """Objective `name` for K = `num_classes` grades.
 
-    name: one of `names()`, or "package.module:function" for a loss of your own: a plain function
-    `(logits [B, K], labels [B], *, options) -> [B]`, or one made with `objective(head=...)`.
+    name: one of `names()`, or "package.module:function" or "path/file.py:function" for a loss of your own: a plain
+    function `(logits [B, K], labels [B], *, options) -> [B]`, or one made with `objective(family)`.
     fitted: what `Objective.fitted` said, to bind it again. ValueError for an unknown name or option, an option's value
     out of its range, and a loss of your own that does not return `[B]`.
     """
-    if ":" in name:
-        return bind(name, _outside(name), num_classes, options, fitted)
-    if name not in functions():
-        near = " or ".join(difflib.get_close_matches(name, names(), n=3))
-        raise ValueError(
-            f"no objective {name!r}{f' (did you mean {near}?)' if near else ''}; there are {', '.join(names())}, "
-            "or module:function for your own"
-        )
-    return bind(name, functions()[name], num_classes, options, fitted)
+    try:
+        function = parts.find("objective", name, functions())
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return bind(name, function if is_objective(function) else _plain(function), num_classes, options, fitted)
 
 
 @functools.cache
-def _outside(name: str) -> Callable[..., jax.Array]:
-    module, _, attribute = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), attribute, None)
-    except (Exception, SystemExit) as error:  # of the module's own code
-        raise ValueError(f"{module} of {name} cannot be imported: {told(error)}") from error
-    if not callable(function):
-        raise ValueError(f"{module} has no function {attribute!r}")
-    return function if is_objective(function) else objective()(function)
+def _plain(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The loss of a function that is not decorated; the same one each time, so that equal objectives stay equal."""
+    return objective()(function)
 
 
 def table() -> list[dict[str, Any]]:
@@ -74,10 +65,9 @@ def table() -> list[dict[str, Any]]:
         {
             "name": name,
             "loss": (function.__doc__ or "").partition("\n")[0],
-            "family": function.__module__.rpartition(".")[2],
-            "head": function.spec.head.__name__,
-            "layer": function.spec.head.layer,
-            "outputs": _width(function.spec.head),
+            "family": function.spec.family.__name__,
+            "layer": function.spec.family.layer,
+            "outputs": _width(function.spec.family),
             "options": bound.options,
             "decision": bound.decision(),
             "estimates": bound.estimates,
@@ -95,6 +85,6 @@ def table() -> list[dict[str, Any]]:
     ]
 
 
-def _width(head: type) -> str:
-    """Width of a head in terms of K."""
-    return str(head.width) if head.width is not None else "K" + (f"{head.extra:+d}" if head.extra else "")
+def _width(family: type[Family]) -> str:
+    """Number of raw outputs in terms of K."""
+    return str(family.width) if family.width is not None else "K" + (f"{family.extra:+d}" if family.extra else "")

@@ -7,7 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.objectives.heads import CutRegression, Regression
+from ordinal_blast.objectives.families import CutRegression, Regression
 from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import Positive
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ordinal_blast.objectives import normal
 from ordinal_blast.objectives.decomposition import all_asked, weigh
-from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.families import Family
 from ordinal_blast.objectives.numerics import (
     gaps,
     log1mexp,
@@ -44,7 +44,7 @@ LINKS = {"logit": log_logistic_intervals, "probit": normal.log_intervals, "clogl
 
 
 @dataclasses.dataclass(frozen=True)
-class CumulativeLink(Head):
+class CumulativeLink(Family):
     """P(y <= k) = F(theta_k - eta) with F by `link`: "logit", "probit" or "cloglog".
 
     Any distribution has its cut points, so that none of the links keeps it to one peak: a narrow interval between two
@@ -62,7 +62,7 @@ class CumulativeLink(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Thresholds(Head):
+class Thresholds(Family):
     """Logistic threshold model decided by the number of cut points below eta."""
 
     layer: ClassVar[str] = "ordered_thresholds"

@@ -1,4 +1,4 @@
-"""Distributions over grades with one peak: by construction of the head, or by a penalty on the softmax."""
+"""Distributions over grades with one peak: by construction of the family, or by a penalty on the softmax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.objectives.heads import Head
+from ordinal_blast.objectives.families import Family
 from ordinal_blast.objectives.numerics import log_softmax, negative_log_likelihood, softmax
 from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, Share
@@ -37,7 +37,7 @@ def _from_v(first: jax.Array, increments: jax.Array, shape: str) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class AdjacentCategory(Head):
+class AdjacentCategory(Family):
     """K-1 outputs t_k = log p_{k+1} / p_k; any distribution."""
 
     extra: ClassVar[int] = -1
@@ -55,7 +55,7 @@ class SharedAdjacentCategory(AdjacentCategory):
 
 
 @dataclasses.dataclass(frozen=True)
-class OrderedAdjacentCategory(Head):
+class OrderedAdjacentCategory(Family):
     """K-1 outputs; log p_k / p_{k+1} = t_0 + sum_{0<j<=k} softplus(t_j), increasing: log-concave, so of one peak."""
 
     extra: ClassVar[int] = -1
@@ -68,7 +68,7 @@ class OrderedAdjacentCategory(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class VShaped(Head):
+class VShaped(Family):
     """K outputs; log p_k = -g_k^2 or -|g_k| + constant, g_k = z_0 + sum_{0<j<=k} softplus(z_j): one peak."""
 
     shape: Literal["square", "absolute"] = "square"
@@ -79,7 +79,7 @@ class VShaped(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Copoc(Head):
+class Copoc(Family):
     """K outputs; log p_k = -|z_0 + sum_{0<j<=k} |z_j|| + constant: one peak."""
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
@@ -88,7 +88,7 @@ class Copoc(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoSlopes(Head):
+class TwoSlopes(Family):
     """K outputs; logits are the lower of two slopes, sums of softplus(z) from below and from above: one peak."""
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
@@ -134,7 +134,7 @@ def adjacent_category_shared(outputs: jax.Array, labels: jax.Array) -> jax.Array
     citation="Yamasaki 2022",
 )
 def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """Ordered adjacent-category logits, -log p_y of a unimodal head. outputs `[B, K-1]` -> `[B]`.
+    """Ordered adjacent-category logits, -log p_y of a unimodal family. outputs `[B, K-1]` -> `[B]`.
 
     softplus in place of the author's exp, which overflows.
     """
@@ -165,7 +165,7 @@ def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: Literal["square", "ab
     citation="Dey, Merugu & Kaveri 2023",
 )
 def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """Conformal predictor's unimodal head (COPOC), -log p_y, log p_k = -|r_k|, r ordered. outputs `[B, K]` -> `[B]`."""
+    """Unimodal family of a conformal predictor (COPOC), -log p_y, log p_k = -|r_k|, r ordered. `[B, K]` -> `[B]`."""
     return negative_log_likelihood(Copoc(outputs.shape[1]).log_probs(outputs), labels)
 
 

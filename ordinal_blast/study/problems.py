@@ -84,7 +84,7 @@ def schedule(link: str, training: Mapping[str, Any]) -> Schedule:
 
 def grading(link: str, section: Mapping[str, Any], bound: Mapping[str, objectives.Objective]) -> Problem:
     """The problem of the link "cnn", "rnn" or "mlp" of the chain: its backbone, one head a task, the objectives."""
-    heads = tuple((task, objective.head, objective.num_outputs) for task, objective in bound.items())
+    heads = tuple((task, objective.family.layer, objective.num_outputs) for task, objective in bound.items())
     return _problem(link, section, Grader(backbone(link, section), heads), GradingLoss(tuple(bound.items())))
 
 

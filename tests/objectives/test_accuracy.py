@@ -25,12 +25,12 @@ def rows(objective):
     """Outputs `[N, width]`, exact in float32: random ones, shifted ones, and gaps of up to 1e4, in every position."""
     rng, width = np.random.default_rng(7), objective.num_outputs
     parts = [scale * rng.normal(size=(6, width)) for scale in (1, 5, 25)]
-    if objective.head == "dense" and width > 2:
+    if objective.family.layer == "dense" and width > 2:
         parts += [shift + 3 * rng.normal(size=(3, width)) for shift in (50, -50)]
     for gap in (30, -80, 1e3, 1e4, -1e4):
         parts.append(gap * np.eye(width) + rng.normal(size=(width, width)))
     outputs = np.concatenate(parts).astype(np.float32)
-    if objective.head == "ordered_thresholds":
+    if objective.family.layer == "ordered_thresholds":
         outputs = np.sort(outputs, axis=1)
     return outputs, (np.arange(len(outputs)) * 3) % K
 

@@ -16,7 +16,7 @@ def test_the_native_decision_has_a_name(name, rule):
     assert objective.decision() == objective.decision("native") == rule
     assert [objective.decision(r) for r in ("mode", "median", "mean")] == ["mode", "median", "mean"]
     outputs = np.sort(np.random.default_rng(0).normal(size=(50, objective.num_outputs)).astype(np.float32))
-    if objective.head != "ordered_thresholds" and objective.num_outputs == 3:
+    if objective.family.layer != "ordered_thresholds" and objective.num_outputs == 3:
         outputs = outputs[:, ::-1]  # falling, as logits of "grade > k" that do not cross
     np.testing.assert_array_equal(objective.predict(outputs), objective.predict(outputs, rule=rule))
 
@@ -67,7 +67,7 @@ def test_class_weights_are_undone(name):
     assert corrected.predict(outputs) == 2
     assert corrected.decision() == objective.decision()
     assert corrected.score(outputs) > objective.score(outputs)
-    assert (corrected.num_outputs, corrected.head) == (objective.num_outputs, objective.head)
+    assert (corrected.num_outputs, corrected.family.layer) == (objective.num_outputs, objective.family.layer)
     assert corrected.loss(outputs, jnp.array([1])) == objective.loss(outputs, jnp.array([1]))
     assert hash(corrected) == hash(objective.corrected(tuple(weights)))
 

@@ -56,7 +56,7 @@ def _optimum(name, options):
     """(objective, outputs `[T, width]`) of least expected loss, one row for each truth."""
     objective = objectives.get(name, num_classes=3, **dict(options))
     shape = (len(TRUTHS), objective.num_outputs)
-    outputs_of = ordered if objective.head == "ordered_thresholds" else lambda free: free
+    outputs_of = ordered if objective.family.layer == "ordered_thresholds" else lambda free: free
     labels, weights = np.tile(GRADES, len(TRUTHS)), TRUTHS.ravel()
 
     @jax.jit
@@ -76,7 +76,7 @@ def _optimum(name, options):
 
     rng = np.random.default_rng(0)
     with jax.enable_x64():
-        if objective.spec.batch_coupled or objective.head != "dense" or not objective.unimodal:
+        if objective.spec.batch_coupled or objective.family.layer != "dense" or not objective.unimodal:
             return objective, descend(0.1 * rng.normal(size=len(TRUTHS) * objective.num_outputs))
         # |g| has kinks, where a descent can stop: for each truth the best of several starts.
         tries = [descend(2 * rng.normal(size=len(TRUTHS) * objective.num_outputs)) for _ in range(4)]
@@ -141,7 +141,7 @@ def test_what_the_optimum_tells_of_the_truth(name, options):
 
 
 def test_the_numbers_of_one_parameter_and_of_the_shared_slope():
-    """Truth .05 .90 .05 is .25 .50 .25 to a binomial; no one-parameter head finds it."""
+    """Truth .05 .90 .05 is .25 .50 .25 to a binomial; no one-parameter family finds it."""
     objective, outputs = optimum("binomial_unimodal")
     np.testing.assert_allclose(probabilities(objective, outputs)[0], [0.25, 0.5, 0.25], atol=1e-4)
     for name in ("poisson_unimodal", "ordistic"):
@@ -153,7 +153,7 @@ def peaks(objective, count=3000):
     """The most peaks that probabilities of random outputs have."""
     rng = np.random.default_rng(1)
     outputs = rng.normal(size=(count, objective.num_outputs)) * rng.choice([0.3, 2, 6], size=(count, 1))
-    if objective.head == "ordered_thresholds":
+    if objective.family.layer == "ordered_thresholds":
         outputs = np.sort(outputs, axis=1)
     with jax.enable_x64():
         log_probs = np.asarray(objective.log_probs(outputs))
@@ -174,7 +174,7 @@ def peaks(objective, count=3000):
     ],
     ids=str,
 )
-def test_unimodal_heads_and_no_others_have_one_peak(name, options):
+def test_unimodal_families_and_no_others_have_one_peak(name, options):
     fitted = {"spread": 4.0} if "regression" in name else {}
     objective = objectives.get(name, num_classes=5, fitted=fitted, **options)
     assert objective.unimodal == (peaks(objective) == 1)
@@ -192,14 +192,14 @@ def test_equal_losses_are_said_to_be():
     """At default options two objectives of one kind of layer are the same up to a factor where the table says so."""
     rng = np.random.default_rng(5)
     outputs, labels = {}, np.arange(12) % 4
-    for width, layer in {(o.num_outputs, o.head) for o in (objectives.get(n, num_classes=4) for n in TABLE)}:
+    for width, layer in {(o.num_outputs, o.family.layer) for o in (objectives.get(n, num_classes=4) for n in TABLE)}:
         drawn = rng.normal(size=(12, width)).astype(np.float32)
         outputs[width, layer] = np.sort(drawn, axis=1) if layer == "ordered_thresholds" else drawn
     values, places = {}, {}
     for name in TABLE:
         objective = objectives.get(name, num_classes=4)
         if not objective.spec.batch_coupled:
-            places[name] = (objective.num_outputs, objective.head)
+            places[name] = (objective.num_outputs, objective.family.layer)
             values[name] = np.asarray(jax.jit(objective.losses)(outputs[places[name]], labels), np.float64)
     equal = {
         frozenset(pair)

@@ -161,9 +161,9 @@ def own_loss(logits, labels, *, scale=2.0):
     return scale * objectives.cross_entropy(logits, labels)
 
 
-@objectives.objective(head=objectives.heads.Cumulative, citation="here")
+@objectives.objective(objectives.families.Cumulative, citation="here")
 def own_thresholds(logits, labels):
-    """A user's own loss with another head."""
+    """A user's own loss with another family."""
     return objectives.binary_decomposition(logits, labels)
 
 
@@ -178,7 +178,7 @@ def test_a_loss_from_outside(monkeypatch):
     own = objectives.get("somebodys_losses:own_thresholds", num_classes=K)
     assert own.num_outputs == K - 1
     np.testing.assert_allclose(own.losses(STEPS, LABELS), losses("binary_decomposition", STEPS), rtol=1e-6)
-    with pytest.raises(ValueError, match="no function 'nothing'"):
+    with pytest.raises(ValueError, match="somebodys_losses has no nothing to call"):
         objectives.get("somebodys_losses:nothing", num_classes=K)
-    with pytest.raises(ValueError, match="no objective 'crossentropy'"):
+    with pytest.raises(ValueError, match=r"objective is 'crossentropy' \(did you mean "):
         objectives.get("crossentropy", num_classes=K)

@@ -152,7 +152,7 @@ def needs(logits, labels, *, scale):
 def annotated(logits: "Array", labels: "Array", *, scale: "Number" = 1) -> "Array":
     return scale * objectives.cross_entropy(logits, labels)
 
-@objectives.objective(head=objectives.heads.Cumulative)
+@objectives.objective(objectives.families.Cumulative)
 def decorated(logits, labels):
     return objectives.binary_decomposition(logits, labels)[:, None]
 
@@ -194,13 +194,32 @@ def test_own_losses_that_are_right_are_taken(monkeypatch):
     assert objectives.get("wrong_losses:annotated", num_classes=3, scale=3).options == {"scale": 3}
 
 
-def test_a_module_that_cannot_be_imported_is_told(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_run_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "broken_losses.py").write_text("def f(:\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match="broken_losses of broken_losses:f cannot be imported: SyntaxError"):
+    with pytest.raises(ValueError, match="objective is broken_losses:f: SyntaxError"):
         objectives.get("broken_losses:f", num_classes=3)
     (tmp_path / "leaving_losses.py").write_text("raise SystemExit(3)\n")
-    with pytest.raises(ValueError, match="leaving_losses of leaving_losses:f cannot be imported: SystemExit: 3"):
+    with pytest.raises(ValueError, match="objective is leaving_losses:f: SystemExit: 3"):
         objectives.get("leaving_losses:f", num_classes=3)
-    with pytest.raises(ValueError, match=r"no_such_module_here of .* cannot be imported: ModuleNotFoundError"):
+    with pytest.raises(ValueError, match=r"objective is no_such_module_here:f: ModuleNotFoundError"):
         objectives.get("no_such_module_here:f", num_classes=3)
+    with pytest.raises(ValueError, match=r"objective is losses.py:f: there is no file .*losses.py"):
+        objectives.get("losses.py:f", num_classes=3)
+
+
+def test_a_loss_in_a_file_is_found_with_what_stands_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/scales.py").write_text("SCALE = 3.0\n")
+    (tmp_path / "mine/losses.py").write_text(
+        "from scales import SCALE\nfrom ordinal_blast import objectives\n"
+        "def scaled(logits, labels, *, power: float = 1.0):\n"
+        "    return SCALE**power * objectives.cross_entropy(logits, labels)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    scaled = objectives.get("mine/losses.py:scaled", num_classes=3, power=2.0)
+    logits, labels = jnp.array([[0.0, 1.0, 3.0]]), jnp.array([2])
+    np.testing.assert_allclose(scaled.loss(logits, labels), 9 * objectives.cross_entropy(logits, labels)[0], rtol=1e-6)
+    assert scaled == objectives.get("mine/losses.py:scaled", num_classes=3, power=2.0)
+    with pytest.raises(ValueError, match=r"has no scale to call; it has scaled$"):
+        objectives.get("mine/losses.py:scale", num_classes=3)

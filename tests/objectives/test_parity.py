@@ -292,7 +292,7 @@ def graded(objective):
 def test_where_a_peer_is_wrong(fault):
     """Value and gradient: ours in float32 is that of 100-digit arithmetic; the peer's, in one of them, is far off."""
     name, chosen = FAULTS[fault["call"]]
-    width, family = len(fault["outputs"]), objectives.get(name, num_classes=3).spec.head
+    width, family = len(fault["outputs"]), objectives.get(name, num_classes=3).spec.family
     objective = objectives.get(name, num_classes=3 if family.width else width - family.extra, **chosen)
 
     reference = CASES[name].reference

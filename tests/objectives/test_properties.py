@@ -32,10 +32,10 @@ def sloped(objective):
 
 
 def draw(objective, count=24, seed=3, scale=2.0):
-    """Outputs `[count, width]` a head of the objective could make, and labels `[count]` of every grade."""
+    """Outputs `[count, width]` the layer of the objective could make, and labels `[count]` of every grade."""
     rng = np.random.default_rng(seed)
     outputs = (scale * rng.normal(size=(count, objective.num_outputs))).astype(np.float32)
-    if objective.head == "ordered_thresholds":
+    if objective.family.layer == "ordered_thresholds":
         outputs = np.sort(outputs, axis=1)
     return outputs, rng.permutation(np.arange(count) % objective.num_classes)
 
@@ -160,7 +160,7 @@ def test_probabilities_and_decisions(name):
         assert not np.any(np.maximum.accumulate(signs < 0, axis=1) & (signs > 0))
 
 
-@pytest.mark.parametrize("name", [row["name"] for row in TABLE.values() if row["head"] == "Softmax"])
+@pytest.mark.parametrize("name", [row["name"] for row in TABLE.values() if row["family"] == "Softmax"])
 def test_shift_of_a_softmax(name):
     objective = objectives.get(name, num_classes=K)
     outputs, labels = draw(objective)
@@ -208,7 +208,7 @@ def test_two_grades(name):
         assert abs(loss / expected - 1) > 1e-4
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if CASES[n].certain or TABLE[n]["head"] == "Softmax"])
+@pytest.mark.parametrize("name", [n for n in NAMES if CASES[n].certain or TABLE[n]["family"] == "Softmax"])
 def test_certain_and_right(name):
     """A certain, right prediction costs nothing, unless the target itself is spread."""
     objective = objectives.get(name, num_classes=K)

@@ -24,7 +24,7 @@ STEPS, SIZE, K = 20, 22, 4  # 22 examples on 4 devices: two rows of padding
 def problem(name, model=None):
     objective = objectives.get(name, num_classes=K)
     backbone = MLP(widths=(16, 8), dropout=0.3, batch_norm=True, axis_name=AXIS)
-    grader = model or Grader(backbone, (("grade", objective.head, objective.num_outputs),))
+    grader = model or Grader(backbone, (("grade", objective.family.layer, objective.num_outputs),))
     return Problem(model=grader, loss=GradingLoss((("grade", objective),)), learning_rate=1e-2)
 
 

@@ -1,10 +1,10 @@
-"""What raw outputs mean: for every family of heads its width, class log-probabilities, decision and score.
+"""What raw outputs mean: for every family their number, class log-probabilities, decision and score.
 
 Ranking is exact at both ends of the scale: a score is the log odds of the expected grade, which no logits saturate
 there.
 
-A head is a frozen dataclass: `num_classes`, its options, and what `fit` has bound. `layer` names the Flax layer that
-makes its outputs (`ordinal_blast.models.heads.make_head`).
+A family is a frozen dataclass: `num_classes`, its options, and what `fit` has bound. `layer` names the Flax layer that
+makes its outputs (`ordinal_blast.objectives.layers.LAYERS`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ordinal_blast.objectives import cut_points, normal, numerics
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class Family:
     """Meaning of outputs `[B, width]` for K ordered grades; subclasses give `log_probs` and what differs."""
 
     num_classes: int
@@ -34,7 +34,7 @@ class Head:
 
     @property
     def num_outputs(self) -> int:
-        """Width of the head."""
+        """Number of raw outputs."""
         return self.num_classes + self.extra if self.width is None else self.width
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
@@ -75,10 +75,10 @@ class Head:
 
     def mean(self, outputs: jax.Array) -> jax.Array:
         """The expected grade rounded (halves up), int `[B]`: the best guess for squared error."""
-        return jnp.floor(Head.expected(self, outputs) + 0.5).astype(int)
+        return jnp.floor(Family.expected(self, outputs) + 0.5).astype(int)
 
     def fit(self, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Self:
-        """This head with what it fits on training predictions; itself where nothing is fitted."""
+        """This family with what it fits on training predictions; itself where nothing is fitted."""
         del outputs, labels, weights
         return self
 
@@ -89,7 +89,7 @@ class Head:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in bound.items() if v is not None}
 
     def rebind(self, fitted: Mapping[str, Any]) -> Self:
-        """This head with stored fitted values."""
+        """This family with stored fitted values."""
         if unknown := set(fitted) - set(self.fitted_fields):
             raise ValueError(f"{type(self).__name__} fits {list(self.fitted_fields)}, not {sorted(unknown)}")
         bound = {k: tuple(map(float, v)) if np.ndim(v) else float(v) for k, v in fitted.items()}
@@ -99,7 +99,7 @@ class Head:
 
 
 @dataclasses.dataclass(frozen=True)
-class Softmax(Head):
+class Softmax(Family):
     """K logits; p = softmax. Decides for the most probable grade."""
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
@@ -108,7 +108,7 @@ class Softmax(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Cumulative(Head):
+class Cumulative(Family):
     """K-1 logits t_k of "grade > k", trained independently, so that they may cross. Decides by count(t > 0).
 
     log_probs repairs crossings: the mean of the running minimum from below and the running maximum from above, which
@@ -140,7 +140,7 @@ class Cumulative(Head):
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression(Head):
+class Regression(Family):
     """One output on the scale of grades, cut at k + 1/2 (rounding). The score is the output itself, never clipped.
 
     error: what it was trained on, which tells what it estimates: "squared" the mean, "absolute" the median.
@@ -256,28 +256,28 @@ def _passed(outputs: jax.Array, cuts: tuple[float, ...]) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Corrected(Head):
-    """A head whose probabilities q were trained under class weights w: p_k in proportion to q_k / w_k.
+class Corrected(Family):
+    """A family whose probabilities q were trained under class weights w: p_k in proportion to q_k / w_k.
 
-    Decides of p what the head decides of q, and so for any rule.
+    Decides of p what that family decides of q, and so for any rule.
     """
 
-    of: Head
+    of: Family
     log_weights: tuple[float, ...]
 
     @property
     def layer(self) -> str:
-        """That of the head."""
+        """That of the family."""
         return self.of.layer
 
     @property
     def decides(self) -> str:
-        """What the head decides."""
+        """What the family decides."""
         return self.of.decides
 
     @property
     def num_outputs(self) -> int:
-        """Width of the head."""
+        """Number of raw outputs."""
         return self.of.num_outputs
 
     def log_probs(self, outputs: jax.Array) -> jax.Array:
@@ -286,5 +286,5 @@ class Corrected(Head):
         return numerics.log_softmax(log_probs - jnp.asarray(self.log_weights, log_probs.dtype)[None, :])
 
     def decide(self, outputs: jax.Array) -> jax.Array:
-        """The head's own rule, of the corrected probabilities, int `[B]`."""
+        """The family's own rule, of the corrected probabilities, int `[B]`."""
         return getattr(self, self.decides)(outputs)

@@ -44,11 +44,4 @@ class OrderedThresholds(nn.Module):
         return cuts[None, :] - score
 
 
-KINDS = {"dense": nn.Dense, "shared_slope": SharedSlope, "ordered_thresholds": OrderedThresholds}
-
-
-def make_head(kind: str, num_outputs: int, name: str | None = None) -> nn.Module:
-    """Layer of one kind (`Objective.head`), with float32 parameters; ValueError for an unknown kind."""
-    if kind not in KINDS:
-        raise ValueError(f"head must be one of {sorted(KINDS)}, got {kind!r}")
-    return KINDS[kind](num_outputs, name=name)
+LAYERS = {"dense": nn.Dense, "shared_slope": SharedSlope, "ordered_thresholds": OrderedThresholds}
