@@ -1,14 +1,17 @@
-"""What a finished cell leaves in its folder, and the check that its files belong together.
+"""What a cell leaves in its folder: one typed record, written and read here and nowhere else.
 
-`config.json` says what was asked for, `predictions.npz` what the models say of every example, `result.json`, written
-last, all that was measured, with the digests of the three: one that was edited, swapped or cut short is refused.
+`config.json` says what was asked for and `identity.json` what the cell is made of, both before any work.
+`predictions.npz` holds what the stages say of every example. `result.json`, written last, holds all that was measured,
+one row per stage, task and split, and the digests of the three: one that was edited, swapped or cut short is refused.
 `plan.json` of the work directory names its cells.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,134 @@ import numpy as np
 
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
+from ordinal_blast.types import NO_ID, Task
 
-SCHEMA = 1
+SCHEMA = 2
+CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
+ERROR, PLAN = "error.txt", "plan.json"
+WRITTEN = (CONFIG, IDENTITY, PREDICTIONS, RESULT, PLAN)  # atomically, so that a kill may leave a neighbour
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{,199}")  # of a cell
-CONFIG, PREDICTIONS, RESULT, PLAN = "config.json", "predictions.npz", "result.json", "plan.json"
+_ARRAYS = ("labels", "weights", "outputs", "probs", "grades", "scores")  # of a task, as `TaskResult` names them
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaskResult:
+    """What is said of the examples of one split in one task, and how well; N examples, K grades.
+
+    labels: int `[N]`, -1 where missing; weights: `[N]`; outputs: raw `[N, num_outputs]`; probs: `[N, K]`; grades: int
+    `[N]`, the decision; scores: `[N]`, what ranks. measures and loss are NaN where they are undefined.
+    """
+
+    task: Task
+    labels: np.ndarray
+    weights: np.ndarray
+    outputs: np.ndarray
+    probs: np.ndarray
+    grades: np.ndarray
+    scores: np.ndarray
+    measures: Mapping[str, float]
+    loss: float
+
+    @property
+    def n(self) -> int:
+        """How many examples have a label, on which measures rest."""
+        return int((self.labels >= 0).sum())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """One of train, val and test: ids `[N]`, what else travels along `[N]` by its name, and the tasks."""
+
+    name: str
+    ids: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    tasks: Mapping[str, TaskResult]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """What one trained stage leaves.
+
+    training: epochs, best_epoch, parameters, seconds, history, and shared_with where another cell was trained.
+    inputs: the shape of one example, dtype its type. fitted: per task, what its decision was given by training.
+    """
+
+    name: str
+    splits: Mapping[str, Split]
+    training: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    dtype: str
+    fitted: Mapping[str, Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Test images that are kept for the page, `[N, H, W, C]`, and their ids `[N]`."""
+
+    frames: np.ndarray
+    ids: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """A finished cell: one variant with one seed.
+
+    settings: all of them, as `settings.tree` gives them. identity: its variant, its data, the text of its code.
+    objective: name, options, rule, correct_weights, decides_by, undone_weights. measures: those of one's own, and
+    whether higher is better. dataset: name, summary, licence, citation, identity, split, columns, sizes. stages: facts
+    of each, its shared folder among them. provenance: versions, device, config_sha. models: trained stages in order.
+    """
+
+    cell: str
+    variant: str
+    seed: int
+    experiment: str
+    settings: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    objective: Mapping[str, Any]
+    class_weights: str
+    measures: Mapping[str, bool]
+    dataset: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    stages: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+    published: Mapping[str, Any]
+    models: Mapping[str, Model]
+    examples: Examples | None = None
+
+    def results(self) -> Iterator[tuple[Model, Split, TaskResult]]:
+        """Every stage, task and split, in order."""
+        for model in self.models.values():
+            for task in dict.fromkeys(name for split in model.splits.values() for name in split.tasks):
+                for split in (split for split in model.splits.values() if task in split.tasks):
+                    yield model, split, split.tasks[task]
+
+
+_ELSEWHERE = ("settings", "models", "examples")  # fields of a record that do not stand in the head of its result
+_HEAD = tuple(field.name for field in dataclasses.fields(Record) if field.name not in _ELSEWHERE)
+
+
+def folder_of(root: Path, cell: str) -> Path:
+    """The folder of a cell of a work directory."""
+    return root / "cells" / cell
+
+
+def begin(folder: Path, settings: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Write what the cell of `folder` is made of, before any work."""
+    write_json(folder / CONFIG, settings)
+    write_json(folder / IDENTITY, identity)
+
+
+def began(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The settings and the identity of the cell that was begun in `folder`; None where none was.
+
+    Raises UserError for files that are damaged, and of a finished cell for any that is not what it wrote.
+    """
+    if finished(folder):
+        return read_json(folder / CONFIG), _checked(folder)["identity"]
+    if not (folder / IDENTITY).exists():
+        return None
+    return read_json(folder / CONFIG, ("objective",)), read_json(folder / IDENTITY, ("variant", "data", "code"))
 
 
 def finished(folder: Path) -> bool:
@@ -27,10 +154,24 @@ def finished(folder: Path) -> bool:
     return (folder / RESULT).exists()
 
 
-def write(folder: Path, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Finish the cell in `folder`, which holds its `config.json`: predictions, then the result with the digests."""
-    write_npz(folder / PREDICTIONS, arrays)
-    content = {"schema": SCHEMA, **jsonable(result)}
+def failure(folder: Path) -> str | None:
+    """The error of a cell that failed; None where there is none."""
+    try:
+        return (folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{ERROR} cannot be read: {reason(error)}"
+
+
+def write(folder: Path, record: Record) -> None:
+    """Finish the cell in `folder`: settings and predictions, then the result with the digests.
+
+    Floats of predictions are stored as float32.
+    """
+    write_json(folder / CONFIG, record.settings)
+    write_npz(folder / PREDICTIONS, _arrays(record))
+    content = {"schema": SCHEMA, **jsonable(_result(record))}
     digests = {
         "config": file_digest(folder / CONFIG),
         "predictions": file_digest(folder / PREDICTIONS),
@@ -39,37 +180,46 @@ def write(folder: Path, result: Mapping[str, Any], arrays: Mapping[str, np.ndarr
     write_json(folder / RESULT, {**content, "digests": digests})
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """`result.json` of a finished cell.
+def read(folder: Path) -> Record:
+    """The record of the finished cell in `folder`.
 
-    Raises UserError where it or `config.json` is missing, damaged, of another schema, or not what the cell wrote.
+    Raises UserError where a file is missing, damaged, of another schema or not what the cell wrote, and where arrays do
+    not fit each other.
     """
-    path = folder / RESULT
-    result = read_json(path, ("schema",))
-    if result["schema"] != SCHEMA or not isinstance(result.get("digests"), dict):
+    result = _checked(folder)
+    arrays = read_npz(folder / PREDICTIONS)
+    if lacking := [key for key in (*_HEAD, "models", "rows") if key not in result]:
+        raise UserError(f"{folder / RESULT} lacks {lacking[0]}: it is of another version; {_again(folder)}")
+    try:
+        models = {
+            name: Model(
+                name,
+                _splits(folder / PREDICTIONS, name, result["rows"], arrays),
+                model["training"],
+                tuple(model["inputs"]),
+                model["dtype"],
+                model["fitted"],
+            )
+            for name, model in result["models"].items()
+        }
+        examples = Examples(arrays["examples/frames"], arrays["examples/ids"]) if "examples/ids" in arrays else None
+        head = {key: result[key] for key in _HEAD} | {"warnings": tuple(result["warnings"])}
+        return Record(**head, settings=read_json(folder / CONFIG, ("objective",)), models=models, examples=examples)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
-            f"{path} (schema {result['schema']}, {'with' if 'digests' in result else 'without'} digests) is damaged or "
-            f"was written by another version; {_again(folder)}"
-        )
-    content = {key: value for key, value in result.items() if key != "digests"}
-    _check(folder, RESULT, digest(content), result["digests"].get("result"))
-    _check_file(folder, CONFIG, result["digests"].get("config"))
-    return result
+            f"{folder} holds no record that this version can read: {reason(error)}; {_again(folder)}"
+        ) from error
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """`result.json`, and the arrays of `predictions.npz` under `MODEL/SPLIT/TASK/FIELD`.
-
-    Raises UserError where they, or `config.json`, are not what the cell wrote.
-    """
-    return check(folder), read_npz(folder / PREDICTIONS)
+def headline(folder: Path) -> dict[str, float]:
+    """QWK on the test set of the last stage, by task, from the result alone; NaN where it is undefined."""
+    rows = [row for row in _checked(folder, predictions=False)["rows"] if row["split"] == "test"]
+    return {row["task"]: _number(row["metrics"]["qwk"]) for row in rows if row["model"] == rows[-1]["model"]}
 
 
-def check(folder: Path) -> dict[str, Any]:
-    """`result.json`, after all three files of the cell were checked; raises UserError for the first that is wrong."""
-    result = read_result(folder)
-    _check_file(folder, PREDICTIONS, result["digests"].get("predictions"))
-    return result
+def write_plan(root: Path, plan: Mapping[str, Any]) -> None:
+    """Write `plan.json` of a work directory; the keys are those that `read_plan` asks for."""
+    write_json(root / PLAN, {**plan, "schema": SCHEMA})
 
 
 def read_plan(root: Path) -> dict[str, Any]:
@@ -97,20 +247,138 @@ def read_plan(root: Path) -> dict[str, Any]:
     return plan
 
 
-def _check_file(folder: Path, name: str, told: Any) -> None:
-    if not (folder / name).is_file():
-        raise UserError(f"{folder / name} is missing although the cell is finished; {_again(folder)}")
-    try:
-        found = file_digest(folder / name)
-    except OSError as error:
-        raise UserError(f"cannot read {folder / name}: {reason(error)}; {_again(folder)}") from error
-    _check(folder, name, found, told)
+def _result(record: Record) -> dict[str, Any]:
+    """What `result.json` says, for people too."""
+    return {
+        **{key: getattr(record, key) for key in _HEAD},
+        "rows": [
+            {
+                "model": model.name,
+                "split": split.name,
+                "task": result.task.name,
+                "n": result.n,
+                "num_classes": result.task.num_classes,
+                "grades": result.task.grades,
+                "metrics": result.measures,
+                "loss": result.loss,
+            }
+            for model, split, result in record.results()
+        ],
+        "models": {
+            model.name: {key: getattr(model, key) for key in ("inputs", "dtype", "fitted", "training")}
+            for model in record.models.values()
+        },
+    }
 
 
-def _check(folder: Path, name: str, found: str, told: Any) -> None:
-    if found != told:
+def _arrays(record: Record) -> dict[str, np.ndarray]:
+    """What `predictions.npz` holds: FIELD/STAGE/SPLIT/TASK, and the columns that the tasks of a split share."""
+    arrays: dict[str, np.ndarray] = {}
+    for model, split, result in record.results():
+        place = f"{model.name}/{split.name}"
+        arrays[f"ids/{place}"] = split.ids
+        arrays |= {f"columns/{place}/{name}": column for name, column in split.columns.items()}
+        for field in _ARRAYS:
+            array = np.asarray(getattr(result, field))
+            narrow = array.astype(np.float32) if array.dtype == np.float64 else array
+            arrays[f"{field}/{place}/{result.task.name}"] = narrow
+    if record.examples is not None:
+        arrays |= {"examples/frames": record.examples.frames, "examples/ids": record.examples.ids}
+    return arrays
+
+
+def _splits(path: Path, model: str, rows: list[dict[str, Any]], arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
+    splits: dict[str, Split] = {}
+    for row in (row for row in rows if row["model"] == model):
+        name = row["split"]
+        if name not in splits:
+            start = f"columns/{model}/{name}/"
+            columns = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+            splits[name] = Split(name, _array(path, arrays, f"ids/{model}/{name}"), columns, {})
+            _check_columns(path, model, splits[name])
+        task = Task(row["task"], tuple(row["grades"]))
+        place = f"{model}/{name}/{task.name}"
+        measures = {key: _number(value) for key, value in row["metrics"].items()}
+        fields = {field: _array(path, arrays, f"{field}/{place}") for field in _ARRAYS}
+        result = TaskResult(task, **fields, measures=measures, loss=_number(row["loss"]))
+        _check_fit(path, place, splits[name], result)
+        splits[name].tasks[task.name] = result
+    return splits
+
+
+def _array(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> np.ndarray:
+    if key not in arrays:
+        raise UserError(f"{path} lacks {key}, which {RESULT} measured; {_again(path.parent)}")
+    return arrays[key]
+
+
+def _check_columns(path: Path, model: str, split: Split) -> None:
+    """Raise UserError unless the columns of a split have one value for every id, and the group of each is known."""
+    shape = (split.ids.size,)
+    for name, column in {"ids": split.ids, **split.columns}.items():
+        if column.shape != shape:
+            raise UserError(
+                f"{path}: {name} of {model}/{split.name} has shape {column.shape}, not {shape}; {_again(path.parent)}"
+            )
+    unknown = [i for i, group in enumerate(split.columns.get("group", ())) if str(group).strip() in NO_ID]
+    if unknown:
         raise UserError(
-            f"{folder / name} is not what its cell wrote (digest {found}, and {told} was written): it was edited, "
+            f"{path}: group of {model}/{split.name} has no id at {unknown[0]}; run the cell again with a group for each"
+        )
+
+
+def _check_fit(path: Path, place: str, split: Split, result: TaskResult) -> None:
+    """Raise UserError unless the arrays of a task are of one length and hold grades that exist."""
+    n, k = len(split.ids), result.task.num_classes
+    wrong = {
+        "labels": not _are_grades(result.labels, n, -1, k),
+        "weights": result.weights.shape != (n,),
+        "outputs": result.outputs.ndim != 2 or len(result.outputs) != n,
+        "probs": result.probs.shape != (n, k),
+        "grades": not _are_grades(result.grades, n, 0, k),
+        "scores": result.scores.shape != (n,) or result.scores.dtype.kind != "f" or bool(np.isnan(result.scores).any()),
+    }
+    for field in (field for field, bad in wrong.items() if bad):
+        raise UserError(f"{path}: {field}/{place} does not fit {n} examples of {k} grades; {_again(path.parent)}")
+    if split.name == "test" and not result.n:
+        raise UserError(f"{path}: no test example of {place} has a label, so that nothing is measured")
+
+
+def _are_grades(array: np.ndarray, n: int, least: int, k: int) -> bool:
+    return array.shape == (n,) and array.dtype.kind in "iu" and bool(((array >= least) & (array < k)).all())
+
+
+def _number(value: float | None) -> float:
+    """NaN for everything that is no number to compute with."""
+    return float(value) if value is not None and math.isfinite(value) else math.nan
+
+
+def _checked(folder: Path, predictions: bool = True) -> dict[str, Any]:
+    """`result.json`, after the digests of the files of the cell were checked; raises UserError for the first wrong."""
+    path = folder / RESULT
+    result = read_json(path, ("schema",))
+    if result["schema"] != SCHEMA or not isinstance(result.get("digests"), dict):
+        raise UserError(
+            f"{path} (schema {result['schema']}, {'with' if 'digests' in result else 'without'} digests) is damaged or "
+            f"was written by another version; {_again(folder)}"
+        )
+    content = {key: value for key, value in result.items() if key != "digests"}
+    _check_digest(folder, RESULT, digest(content), result["digests"].get("result"))
+    for key, name in (("config", CONFIG), *([("predictions", PREDICTIONS)] if predictions else [])):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} is missing although the cell is finished; {_again(folder)}")
+        try:
+            present = file_digest(folder / name)
+        except OSError as error:
+            raise UserError(f"cannot read {folder / name}: {reason(error)}; {_again(folder)}") from error
+        _check_digest(folder, name, present, result["digests"].get(key))
+    return result
+
+
+def _check_digest(folder: Path, name: str, present: str, written: Any) -> None:
+    if present != written:
+        raise UserError(
+            f"{folder / name} is not what its cell wrote (digest {present}, and {written} was written): it was edited, "
             f"swapped or damaged; {_again(folder)}"
         )
 
