@@ -121,8 +121,7 @@ def report(given: Any) -> int:
 
 def data(given: Any) -> int:
     """Build the dataset of a configuration, or say what is in it."""
-    from ordinal_blast.data import catalog
-    from ordinal_blast.study import chain, inspection
+    from ordinal_blast.data import catalog, inspection, material
 
     given.config = given.name
     given.overrides += [f"--config.data.root={given.root}"] if given.root else []
@@ -131,7 +130,7 @@ def data(given: Any) -> int:
     if given.action == "build":
         print(json.dumps({"built": str(folder)}) if given.json else f"Built: {folder}")
         return 0
-    facts = inspection.facts(chain.material(config))
+    facts = inspection.facts(material.open(config.data, config.tasks))
     print(json.dumps(facts, indent=1) if given.json else inspection.text(facts))
     return 0
 

@@ -115,7 +115,8 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
     except (TypeError, ValueError):  # some callables of C have none
         return
     named = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    takes = [name for name in named if name not in ("self", "parent", "name")]
+    own = ("parent", "name") if inspect.isclass(part) else ()  # of a module, which are not for settings
+    takes = [name for name in named if name not in ("self", *own)]
     open_ended = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
     for option in options:
         if option not in takes and not open_ended:

@@ -1,84 +1,78 @@
-"""From the `data` section of a configuration to an open dataset and its splits."""
+"""From the `data` section of settings to a built dataset and its splits."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ordinal_blast import source_text
-from ordinal_blast.data import options, sources, splits, store
-from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast import parts, source_text
+from ordinal_blast.data import splits, store
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.settings import DataSettings, SplitSettings
+from ordinal_blast.storage import file_digest
 from ordinal_blast.types import Task
 
-
-def names() -> tuple[str, ...]:
-    """The source functions that come with the package, by the name of their file."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(sources.__path__)))
-
-
-def find(name: str) -> Callable[..., store.Source]:
-    """The function `source(root, **options)` behind a name, or behind `my_package.my_file:my_source`.
-
-    Raises UsageError for a name that is neither.
-    """
-    if ":" in name:
-        module, function = name.split(":", 1)
-        try:
-            found = getattr(importlib.import_module(module), function)
-        except (Exception, SystemExit) as error:  # of the module's own code
-            raise UsageError(f"data.source is {name}: {told(error)}") from error
-        if not callable(found):
-            raise UsageError(f"data.source is {name}: it is no function")
-        return found
-    if name not in names():
-        raise UsageError(f"data.source is {name}: there are {', '.join(names())}, or my_package.my_file:my_source")
-    return importlib.import_module(f"{sources.__name__}.{name}").source
+_SOURCES = f"{__package__}.sources"
+SOURCES = {
+    "arrays": f"{_SOURCES}.arrays:source",
+    "folder": f"{_SOURCES}.folder:source",
+    "medmnist": f"{_SOURCES}.medmnist:source",
+    "simulated": "ordinal_blast.embryo.simulated:source",
+    "table": f"{_SOURCES}.table:source",
+}
 
 
-def prepare(data: Mapping[str, Any]) -> Path:
+def prepare(data: DataSettings) -> Path:
     """Build the dataset of a `data` section unless it is built; returns its folder.
 
-    data: `source`, `root` (folder of the source's files), `cache`, `options`. Where the files are gone, the one built
-    copy that was made with the same options and file names is used. Raises UserError or UsageError.
+    Where the source's files are gone, the one built copy that was made with the same options and file names is used.
+    Raises UserError or UsageError.
     """
-    cache, root = Path(data["cache"]).expanduser(), Path(data["root"]).expanduser()
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in data["options"].items()}
-    function = find(data["source"])
-    options.check(function, given, root)
+    cache, root = Path(data.cache).expanduser(), Path(data.root).expanduser()
+    options = {name: _plain(value) for name, value in data.options.items()}
+    function = parts.find("data.source", data.source, SOURCES)
+    parts.check_options(function, options, "data.options", root)
     try:
-        source = function(root, **given)
+        with parts.blamed(f"data.source {data.source} failed"):
+            source = function(root, **options)
     except store.SourceMissingError as missing:
         copies = store.built(missing.name, cache, missing.known)
         if len(copies) != 1:
             raise
         return copies[0]
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:  # of a source's own code
-        raise UserError(f"data.source {data['source']} failed: {told(error)}") from error
     if not isinstance(source, store.Source):
-        raise UsageError(f"data.source {data['source']} returns a {type(source).__name__}: it has to return a Source")
-    if ":" in data["source"]:  # edited, it may make other records of the same files
-        text = source_text.files(
-            data["source"].partition(":")[0], lambda module: not module.startswith("ordinal_blast.")
-        )
-        source = dataclasses.replace(source, identity={**source.identity, "code": text})
+        raise UsageError(f"data.source {data.source} returns a {type(source).__name__}: it has to return a Source")
+    if parts.is_outside(data.source):  # edited, it may make other records of the same files
+        source = dataclasses.replace(source, identity={**source.identity, "code": _text(data.source)})
     return store.build(source, cache)
 
 
-def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+def _text(name: str) -> Mapping[str, str]:
+    """The digests of the files that a source of one's own is made of, without those of this package."""
+    path = parts.locate(name)
+    if path is not None:
+        return {path.name: file_digest(path)}
+    return source_text.files(name.rpartition(":")[0], lambda module: not module.startswith("ordinal_blast."))
+
+
+def _plain(value: Any) -> Any:
+    """Lists, as JSON and the command line have them, as tuples, and sections as dicts."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndarray]:
     """Indices of train, val and test by the rule of a `data.split` section.
 
     by: "official" for the splits the dataset comes with, or a column ("group" for treatments or patients, "id" for
     single items, "clinic") whose values are never divided. Raises UsageError for another rule.
     """
-    by = split["by"]
+    by = split.by
     columns = [
         name
         for name, column in sorted(dataset.columns.items())
@@ -86,21 +80,22 @@ def divide(dataset: store.Dataset, split: Mapping[str, Any]) -> Mapping[str, np.
     ]
     if by == "official":
         if set(dataset.official) != set(splits.NAMES):
-            raise UsageError(f"data.split.by is official, but {dataset.name} comes unsplit: use group")
+            comes = f"as {', '.join(dataset.official)}" if len(dataset.official) > 1 else "unsplit"
+            raise UsageError(f"data.split.by is official, but {dataset.name} comes {comes}: use group")
         return dataset.official
     if by not in columns:
         known = ", ".join(columns)
         raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
-    return splits.grouped(dataset.columns[by], split["fractions"], split["seed"])
+    return splits.grouped(dataset.columns[by], split.fractions, split.seed)
 
 
 def graded(dataset: store.Dataset, names: Sequence[str]) -> tuple[Task, ...]:
-    """The tasks of the setting `tasks`; raises UsageError for one that the dataset has not."""
+    """The tasks of the setting `tasks`, or all; raises UsageError for one that the dataset has not."""
     known = {task.name: task for task in dataset.tasks}
     for name in names:
         if name not in known:
             raise UsageError(f"tasks has {name}: {dataset.name} has {', '.join(known)}")
-    return tuple(known[name] for name in names)
+    return tuple(known[name] for name in names or known)
 
 
 def labelled(

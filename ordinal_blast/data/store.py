@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
 from ordinal_blast.types import NO_ID, Task
 
-_VERSION = "1.1.0"
+_VERSION = "1.2.0"
 _SEAL = "digests.json"  # of the other files of a built dataset, written last
 _CHUNK = 128  # records decoded at a time
 _SHARD = 2**30  # bytes of records in a file, before compression
@@ -41,8 +41,10 @@ class Source:
 
     identity: JSON-able, equal if and only if the records are equal; it names the built copy. known: JSON-able, all that
     is said of the records without their files: a built copy serves for lost files where it agrees. features: TFDS
-    features of one record, which holds `id`, `group`, one `label/TASK` a task (-1 where missing) and what the model
-    reads. splits: per split, a function that yields the records. Raises UsageError for names that are none.
+    features of one record, which holds `id`, `group`, one `label/TASK` a task (-1 where missing) and what networks
+    read: `images`, `sequences` or `numbers`. splits: per split, a function that yields the records. notes: every row or
+    image that was dropped or is odd, in a sentence each; kept when the records are written, so that these functions may
+    add to a list. Raises UsageError for names that are none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Source:
     splits: Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
     known: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -156,6 +159,7 @@ def _write(source: Source, folder: Path) -> None:
             raise UserError(
                 f"a record of the split {name} does not fit the features of {source.name}: {reason(error)}"
             ) from error
+    info.metadata["notes"] = list(source.notes)
     writer.close_all()
     for name, split in info.splits.items():
         if not split.num_examples:
@@ -242,7 +246,8 @@ class Dataset:
     """A built dataset, open for reading.
 
     columns: per field, an array `[N, ...]`, or Records where one example is larger than `large` bytes. official: the
-    splits as built, as indices. identity: of the source and of every id, group and label, 12 hex digits.
+    splits as built, as indices. identity: of the source and of every id, group and label, 12 hex digits. notes: what
+    was dropped or is odd, in a sentence each.
     """
 
     name: str
@@ -254,6 +259,7 @@ class Dataset:
     extras: Mapping[str, Any]
     columns: Mapping[str, Any]
     official: Mapping[str, np.ndarray]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["id"])
@@ -288,6 +294,7 @@ def open_dataset(folder: Path, large: int = 65536) -> Dataset:
         extras=metadata["extras"],
         columns=columns,
         official={name: np.arange(*starts[i : i + 2]) for i, name in enumerate(names)},
+        notes=tuple(metadata["notes"]),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.data.options import check
+from ordinal_blast import parts
 from ordinal_blast.data.store import Source, pixels
 from ordinal_blast.embryo.simulator import INSTRUMENTS, METHODS, Simulation, records
 from ordinal_blast.types import Task
@@ -27,7 +27,7 @@ def source(root: Path, **options: Any) -> Source:
     A = 2; -1 in an empty well), treatment (`group`), clinic, method, instrument, age, tA and fetal heartbeat (1, 0, or
     -1 where not transferred).
     """
-    check(Simulation, options)
+    parts.check_options(Simulation, options, "data.options")
     simulation = Simulation(**options)
     frames, size, planes = len(simulation.hours), simulation.size, len(simulation.planes)
     text, number = tfds.features.Text(), np.float32

@@ -1,6 +1,7 @@
 """Seeded damage and odd values by the hundred: each is read, or refused as what a user did."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ordinal_blast.data import catalog
 from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UserError
+from ordinal_blast.settings import DataSettings, SplitSettings
 
 ODD = (None, -1, 0, 2**70, 1.5, float("nan"), float("inf"), True, "", "x", "../x", "\0", "a\nb", b"x", (), ("x",), [[]])
 TABLE = {
@@ -62,7 +64,9 @@ def test_a_damaged_table_is_read_or_refused(tmp_path):
 
 
 def data(root, **changes):
-    return {"source": "table", "root": str(root), "cache": str(root / "cache"), "options": TABLE} | changes
+    return DataSettings(
+        **{"source": "table", "root": str(root), "cache": str(root / "cache"), "options": TABLE} | changes
+    )
 
 
 @pytest.mark.parametrize("option", list(TABLE))
@@ -76,12 +80,13 @@ def test_odd_splits_are_refused(tmp_path):
     write(tmp_path)
     options = TABLE | {"test": ""}
     dataset = catalog.store.open_dataset(catalog.prepare(data(tmp_path, options=options)))
-    split = {"by": "group", "fractions": (0.5, 0.25, 0.25), "seed": 0}
+    split = SplitSettings("group", (0.5, 0.25, 0.25))
     assert set(catalog.divide(dataset, split)) == {"train", "val", "test"}
-    for key in split:
+    for key in ("by", "fractions", "seed"):
         odd = [value for value in ODD if not (key == "seed" and value in (0, True, 2**70))]
-        for value in (value for value in odd if value != split[key]):
-            assert is_refused(lambda key=key, value=value: catalog.divide(dataset, split | {key: value}))
+        for value in odd:
+            changed = dataclasses.replace(split, **{key: value})
+            assert is_refused(lambda changed=changed: catalog.divide(dataset, changed))
 
 
 def test_a_field_longer_than_the_reader_takes_is_refused_whatever_the_limit(tmp_path):

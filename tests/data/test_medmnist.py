@@ -9,6 +9,7 @@ import pytest
 from ordinal_blast.data import catalog, store
 from ordinal_blast.data.sources import medmnist
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.settings import DataSettings, SplitSettings
 
 OPTIONS = {"name": "eyes", "task": "grade", "grades": ("0", "1", "2"), "licence": "CC BY 4.0", "citation": "nobody"}
 
@@ -23,16 +24,17 @@ def arrays(size=(9, 3, 4)):
 
 
 def data(tmp_path, **changes):
-    return {"source": "medmnist", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "options": OPTIONS | changes}
+    options = OPTIONS | changes
+    return DataSettings(source="medmnist", root=str(tmp_path), cache=str(tmp_path / "cache"), options=options)
 
 
 def test_a_round_trip_keeps_every_pixel_label_and_split(tmp_path):
     made = arrays()
     np.savez(tmp_path / "eyes.npz", **made)
     dataset = store.open_dataset(catalog.prepare(data(tmp_path)))
-    splits = catalog.divide(dataset, {"by": "official"})
+    splits = catalog.divide(dataset, SplitSettings())
     for split, rows in splits.items():
-        np.testing.assert_array_equal(dataset.columns["image"][rows], made[f"{split}_images"])
+        np.testing.assert_array_equal(dataset.columns["images"][rows], made[f"{split}_images"])
         np.testing.assert_array_equal(dataset.columns["label/grade"][rows], made[f"{split}_labels"][:, 0])
     assert (dataset.name, dataset.licence, dataset.tasks[0].grades) == ("eyes", "CC BY 4.0", ("0", "1", "2"))
     assert dataset.columns["id"][splits["test"][0]] == "test-00000"
@@ -46,7 +48,7 @@ def test_records_are_written_as_they_come_to_as_many_files_as_it_takes(tmp_path,
     assert len(list(folder.glob("*train.array_record*"))) == 3  # of 9 records
     columns = store.open_dataset(folder).columns
     together = np.concatenate([made[f"{split}_images"] for split in ("train", "val", "test")])
-    np.testing.assert_array_equal(columns["image"], together)
+    np.testing.assert_array_equal(columns["images"], together)
 
 
 def test_a_build_that_the_disk_refuses_leaves_nothing(tmp_path):
@@ -77,7 +79,7 @@ def test_large_fields_are_decoded_when_indexed(tmp_path):
     made = arrays()
     np.savez(tmp_path / "eyes.npz", **made)
     dataset = store.open_dataset(catalog.prepare(data(tmp_path)), large=10)
-    images = dataset.columns["image"]
+    images = dataset.columns["images"]
     assert isinstance(images, store.Records)
     assert len(images) == 16
     together = np.concatenate([made[f"{split}_images"] for split in ("train", "val", "test")])
@@ -165,18 +167,18 @@ def test_a_bad_file_gives_one_clear_line(tmp_path, kind, message):
 
 def test_unknown_options_sources_and_splits_are_refused(tmp_path):
     np.savez(tmp_path / "eyes.npz", **arrays())
-    with pytest.raises(UsageError, match="there are medmnist, table"):
-        catalog.prepare(data(tmp_path) | {"source": "imagenet"})
-    with pytest.raises(UsageError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(UsageError, match="there are arrays, folder, medmnist, simulated, table, or one of your own"):
+        catalog.prepare(dataclasses.replace(data(tmp_path), source="imagenet"))
+    with pytest.raises(UsageError, match=r"data.options has no colour: it takes "):
         catalog.prepare(data(tmp_path, colour=1))
     with pytest.raises(UsageError, match="nowhere"):
-        catalog.prepare(data(tmp_path) | {"source": "nowhere.at_all:source"})
+        catalog.prepare(dataclasses.replace(data(tmp_path), source="nowhere.at_all:source"))
     dataset = store.open_dataset(catalog.prepare(data(tmp_path)))
     with pytest.raises(UsageError, match="can be split by official or group, id, label/grade"):
-        catalog.divide(dataset, {"by": "hospital"})
+        catalog.divide(dataset, SplitSettings("hospital"))
 
 
 def test_grey_images_get_a_channel(tmp_path):
     made = {name: value[..., 0] if name.endswith("images") else value for name, value in arrays().items()}
     np.savez(tmp_path / "eyes.npz", **made)
-    assert medmnist.source(tmp_path, **OPTIONS).features["image"].shape == (5, 6, 1)
+    assert medmnist.source(tmp_path, **OPTIONS).features["images"].shape == (5, 6, 1)

@@ -20,9 +20,9 @@ from ordinal_blast.types import Task
 def source(name="eyes", rows=6, **changes):
     def records():
         for i in range(rows):
-            yield {"id": f"e{i}", "group": f"p{i // 2}", "image": np.full((4, 4, 1), i, np.uint8), "label/icm": i % 3}
+            yield {"id": f"e{i}", "group": f"p{i // 2}", "images": np.full((4, 4, 1), i, np.uint8), "label/icm": i % 3}
 
-    features = {"id": tfds.features.Text(), "group": tfds.features.Text(), "image": store.pixels(4, 4, 1)}
+    features = {"id": tfds.features.Text(), "group": tfds.features.Text(), "images": store.pixels(4, 4, 1)}
     given = {
         "tasks": (Task("icm", ("C", "B", "A")),),
         "identity": {"rows": rows},
@@ -42,7 +42,7 @@ def test_every_file_of_a_built_dataset_that_is_damaged_is_named_in_one_line(buil
     names = sorted(path.name for path in built.iterdir())
     assert len(names) == 7  # three splits, three descriptions, their digests
     for name in names:
-        folder = tmp_path / name / "1.1.0"
+        folder = tmp_path / name / "1.2.0"
         shutil.copytree(built, folder)
         path = folder / name
         content = bytearray(path.read_bytes())
@@ -65,15 +65,15 @@ def test_every_file_of_a_built_dataset_that_is_damaged_is_named_in_one_line(buil
     ],
 )
 def test_a_seal_that_is_not_of_these_files_is_refused(built, tmp_path, seal, what):
-    shutil.copytree(built, tmp_path / "1.1.0")
-    path = tmp_path / "1.1.0" / "digests.json"
+    shutil.copytree(built, tmp_path / "1.2.0")
+    path = tmp_path / "1.2.0" / "digests.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"zz": "1"} if seal is None else seal))
     with pytest.raises(UserError, match=rf"is damaged \({what}"):
-        store.open_dataset(tmp_path / "1.1.0")
+        store.open_dataset(tmp_path / "1.2.0")
 
 
 def test_splits_that_were_exchanged_are_noticed(built, tmp_path):
-    folder = tmp_path / "1.1.0"
+    folder = tmp_path / "1.2.0"
     shutil.copytree(built, folder)
     (folder / "eyes-val.array_record-00000").rename(folder / "x")
     (folder / "eyes-test.array_record-00000").write_bytes((built / "eyes-train.array_record-00000").read_bytes() + b"1")
@@ -82,9 +82,9 @@ def test_splits_that_were_exchanged_are_noticed(built, tmp_path):
 
 
 def test_a_file_that_is_damaged_after_it_was_opened_is_told(built, tmp_path):
-    folder = tmp_path / "1.1.0"
+    folder = tmp_path / "1.2.0"
     shutil.copytree(built, folder)
-    images = store.open_dataset(folder, large=10).columns["image"]
+    images = store.open_dataset(folder, large=10).columns["images"]
     for path in folder.glob("*.array_record*"):
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(UserError, match=r"the built dataset .* is damaged"):
@@ -155,7 +155,7 @@ def test_what_fails_is_told_by_its_own_reason(tmp_path):
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory\nand where")
 
     def other():
-        yield {"id": "a", "group": "a", "image": np.zeros((5, 4, 1), np.uint8), "label/icm": 0}
+        yield {"id": "a", "group": "a", "images": np.zeros((5, 4, 1), np.uint8), "label/icm": 0}
 
     for records, message in (
         (
@@ -210,7 +210,7 @@ def test_grades_that_are_no_plain_texts_are_refused_wherever_a_task_is_made(grad
 
 def test_labels_and_groups_that_are_none_are_refused(tmp_path):
     def records(label, group):
-        return lambda: [{"id": "a", "group": group, "image": np.zeros((4, 4, 1), np.uint8), "label/icm": label}]
+        return lambda: [{"id": "a", "group": group, "images": np.zeros((4, 4, 1), np.uint8), "label/icm": label}]
 
     features = source().features
     for number, (label, group, kind, message) in enumerate(

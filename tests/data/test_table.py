@@ -7,6 +7,7 @@ import pytest
 
 from ordinal_blast.data import batches, catalog, splits, store
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.settings import DataSettings, SplitSettings
 
 COMMON = {
     "name": "fires",
@@ -37,12 +38,12 @@ NUMBERED = COMMON | {
 
 
 def data(tmp_path, options):
-    return {"source": "table", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "options": options}
+    return DataSettings(source="table", root=str(tmp_path), cache=str(tmp_path / "cache"), options=options)
 
 
 def opened(tmp_path, options):
     dataset = store.open_dataset(catalog.prepare(data(tmp_path, options)))
-    return dataset, catalog.divide(dataset, {"by": "official"})
+    return dataset, catalog.divide(dataset, SplitSettings())
 
 
 def write_named(tmp_path):
@@ -64,10 +65,10 @@ def test_files_with_a_header_keep_every_number_grade_and_split(tmp_path):
     write_named(tmp_path)
     dataset, official = opened(tmp_path, NAMED)
     columns = dataset.columns
-    assert columns["features"].dtype == np.float32
-    np.testing.assert_array_equal(columns["features"][official["train"]], np.float32([[0.5, 2], [1.5, -0.3], [2.5, 4]]))
+    assert columns["numbers"].dtype == np.float32
+    np.testing.assert_array_equal(columns["numbers"][official["train"]], np.float32([[0.5, 2], [1.5, -0.3], [2.5, 4]]))
     np.testing.assert_array_equal(columns["label/grade"][official["test"]], [2, 0])
-    np.testing.assert_array_equal(columns["features"][official["val"]], [[7, 8]])
+    np.testing.assert_array_equal(columns["numbers"][official["val"]], [[7, 8]])
     assert columns["id"][official["test"]].tolist() == ["test-00000", "test-00001"]
     assert (columns["id"] == columns["group"]).all()
     assert dataset.extras["columns"] == ["v1", "v2"]
@@ -80,11 +81,11 @@ def test_a_holdout_chooses_its_files_and_validation_is_a_stratified_share_of_tra
     assert {name: len(rows) for name, rows in official.items()} == {"train": 30, "val": 10, "test": 8}
     for name, highs in (("train", 7.5), ("val", 2.5)):  # a quarter of 40 rows is "high"
         assert abs((first.columns["label/grade"][official[name]] == 1).sum() - highs) <= 1
-    together = np.concatenate([first.columns["features"][official[name]] for name in ("train", "val")])
+    together = np.concatenate([first.columns["numbers"][official[name]] for name in ("train", "val")])
     np.testing.assert_array_equal(np.sort(together[:, 0]), np.sort(table[:, 0].astype(np.float32)))
     second, _ = opened(tmp_path, NUMBERED | {"holdout": 1})
     assert second.identity != first.identity
-    assert not np.isin(second.columns["features"], first.columns["features"]).any()
+    assert not np.isin(second.columns["numbers"], first.columns["numbers"]).any()
     again, others = opened(tmp_path, NUMBERED | {"val_seed": 1})
     assert set(again.columns["id"][others["val"]]) != set(first.columns["id"][official["val"]])
 
@@ -112,7 +113,7 @@ def test_letters_patients_blanks_an_index_and_a_byte_order_mark_are_read(tmp_pat
     assert "left out: the unnamed first column" in dataset.summary
     row = {name: number for number, name in enumerate(dataset.columns["id"])}
     rows = [row[f"train-{i:05d}"] for i in range(12)]
-    np.testing.assert_array_equal(dataset.columns["features"][rows, 0], np.arange(12) + 0.5)
+    np.testing.assert_array_equal(dataset.columns["numbers"][rows, 0], np.arange(12) + 0.5)
     assert dataset.columns["label/grade"][rows].tolist() == [0, 1, 2, -1, 1, 2, 0, 1, 2, 0, 1, 2]
     assert dataset.columns["group"][rows].tolist() == [f"a{i // 3}" for i in range(12)]
     patients = {name: set(dataset.columns["group"][found]) for name, found in official.items()}
@@ -124,8 +125,8 @@ def test_one_file_with_patients_is_divided_by_them(tmp_path):
     write_patients(tmp_path)
     dataset = store.open_dataset(catalog.prepare(data(tmp_path, PATIENTS | {"test": ""})))
     with pytest.raises(UsageError, match="fires comes unsplit: use group"):
-        catalog.divide(dataset, {"by": "official"})
-    split = catalog.divide(dataset, {"by": "group", "fractions": (0.5, 0.25, 0.25), "seed": 0})
+        catalog.divide(dataset, SplitSettings())
+    split = catalog.divide(dataset, SplitSettings("group", (0.5, 0.25, 0.25)))
     groups = [set(dataset.columns["group"][rows]) for rows in split.values()]
     assert [len(each) for each in groups] == [2, 1, 1]
     assert len(set.union(*groups)) == 4

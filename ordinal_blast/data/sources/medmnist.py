@@ -70,7 +70,7 @@ def source(root: Path, *, name: str, task: str, grades: tuple[str, ...], licence
         features={
             "id": tfds.features.Text(),
             "group": tfds.features.Text(),
-            "image": pixels(*shape[:2], 1 if len(shape) == 2 else shape[2]),
+            "images": pixels(*shape[:2], 1 if len(shape) == 2 else shape[2]),
             f"label/{task}": np.int32,
         },
         splits={split: partial(_records, arrays, split, task) for split in _SPLITS},
@@ -82,4 +82,4 @@ def _records(arrays: Mapping[str, np.ndarray], split: str, task: str) -> Iterato
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         name = f"{split}-{number:05d}"
         image = image if image.ndim == 3 else image[..., None]
-        yield {"id": name, "group": name, "image": image, f"label/{task}": int(label)}
+        yield {"id": name, "group": name, "images": image, f"label/{task}": int(label)}

@@ -116,7 +116,7 @@ def source(
         features={
             "id": tfds.features.Text(),
             "group": tfds.features.Text(),
-            "features": tfds.features.Tensor(
+            "numbers": tfds.features.Tensor(
                 shape=(len(columns),), dtype=np.float32, encoding=tfds.features.Encoding.BYTES
             ),
             f"label/{task}": np.int32,
@@ -145,7 +145,7 @@ def _records(table: _Table, labels: np.ndarray, file: str, rows: np.ndarray, tas
     for row in rows.tolist():
         name = f"{file}-{row:05d}"
         group = table.groups[row] if table.groups else name
-        yield {"id": name, "group": group, "features": table.features[row], f"label/{task}": int(labels[row])}
+        yield {"id": name, "group": group, "numbers": table.features[row], f"label/{task}": int(labels[row])}
 
 
 def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
