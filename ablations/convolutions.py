@@ -12,4 +12,4 @@ from typing import Any
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
     for form in ("shifted", "grouped"):
-        yield form, {"objective.name": "cross_entropy", "cnn.model.depthwise": form}
+        yield form, {"objective.name": "cross_entropy", "cnn.network.options.depthwise": form}

@@ -21,6 +21,6 @@ def variants() -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "objective.name": name,
                 "mlp.training.batch_size": batch_size,
-                "mlp.training.learning_rate": learning_rate,
+                "mlp.optimizer.learning_rate": learning_rate,
             },
         )

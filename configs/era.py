@@ -15,66 +15,37 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """Every setting of the study."""
-    return ConfigDict(
-        dict(
-            name="era",
-            seed=0,
-            seed_also_sets=("data.options.holdout",),
-            devices=0,  # 0: all there are
-            tasks=("grade",),
-            chain=("mlp",),
-            class_weights="none",
-            objective=dict(name="ordinal_cross_entropy", options=dict(), rule="native", correct_weights=False),
-            data=dict(
-                source="table",
-                root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "tabular", "ERA"),
-                cache=os.environ.get("ORDINAL_BLAST_CACHE", "~/.cache/ordinal_blast"),
-                options=dict(
-                    name="era",
-                    task="grade",
-                    grades=tuple(map(str, range(1, 10))),
-                    train="train_ERA_{holdout}.csv",
-                    val="",
-                    test="test_ERA_{holdout}.csv",
-                    label="",  # no header: the last column
-                    lowest=1,
-                    group="",  # the column of the patient; without one, every row is a group
-                    drop=(),  # columns that are no features
-                    holdout=0,
-                    val_share=0.2,
-                    val_stratified=True,
-                    val_seed=0,
-                    licence="BSD-3-Clause",
-                    citation="partitions of skordinal; Gutiérrez et al. 2016, doi:10.1109/TKDE.2015.2457911",
-                ),
-                split=dict(by="official", fractions=(0.8, 0.1, 0.1), seed=0),
-            ),
-            mlp=dict(
-                standardize=True,  # by the training rows
-                model=dict(
-                    widths=(64, 64),
-                    activation="relu",
-                    dropout=0.1,
-                    batch_norm=False,
-                    momentum=0.9,
-                    epsilon=1e-5,
-                    dtype="float32",
-                ),
-                training=dict(
-                    batch_size=50,
-                    epochs=60,
-                    learning_rate=3e-3,
-                    weight_decay=1e-4,
-                    plateau_factor=0.5,
-                    plateau_patience=8,
-                    select="val_mae",
-                    steps_per_dispatch=100,  # an epoch in one call
-                    checkpoint_every=60,
-                    threads=0,
-                    balance="",  # a task: batches with equal numbers of its grades
-                ),
-            ),
-            report=dict(examples=0),
-        )
+    """What differs from the defaults."""
+    config = ConfigDict(dict(name="era", seed_also_sets=("data.options.holdout",), tasks=("grade",), chain=("mlp",)))
+    config.objective = "ordinal_cross_entropy"
+    config.data = dict(
+        source="table", root=os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), "tabular", "ERA")
     )
+    config.data.options = dict(
+        name="era",
+        task="grade",
+        grades=tuple(map(str, range(1, 10))),
+        train="train_ERA_{holdout}.csv",
+        test="test_ERA_{holdout}.csv",
+        lowest=1,
+        holdout=0,
+        val_share=0.2,
+        val_stratified=True,
+        licence="BSD-3-Clause",
+        citation="partitions of skordinal; Gutiérrez et al. 2016, doi:10.1109/TKDE.2015.2457911",
+    )
+    config.mlp = dict(standardize=True)  # by the training rows
+    config.mlp.network = dict(
+        name="mlp", options=dict(widths=(64, 64), activation="relu", dropout=0.1, batch_norm=False)
+    )
+    config.mlp.optimizer = dict(name="adamw", learning_rate=3e-3, options=dict(weight_decay=1e-4))
+    config.mlp.schedule = dict(name="plateau", options=dict(factor=0.5, patience=8))
+    config.mlp.training = dict(
+        batch_size=50,
+        epochs=60,
+        select="val_mae",
+        checkpoint_every=60,
+        steps_per_dispatch=100,  # an epoch in one call
+        threads=0,
+    )
+    return config

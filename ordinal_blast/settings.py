@@ -13,57 +13,42 @@ of the part that its `stage` names (see `StageSettings`).
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
-import math
 import os
-import sys
-import types
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from ordinal_blast import parts, ranges
+from ordinal_blast import parts, ranges, schema
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import FLAG, PATH, SEED, SHARES, Range, number, one_of, whole
-from ordinal_blast.storage import digest
+from ordinal_blast.schema import setting
 
-T = TypeVar("T")
-_WORD = Range("a printable text that is not empty", lambda v: isinstance(v, str) and v.strip() != "" and v.isprintable())
-_WORDS = ranges.each(_WORD)
+_WORD = Range(
+    "a printable text that is not empty", lambda v: isinstance(v, str) and v.strip() != "" and v.isprintable()
+)
 _NAMES = Range("names, each once", lambda v: ranges.each(_WORD, empty=True).holds(v) and len(set(v)) == len(v))
+_CHAIN = Range(
+    "one name or more, each once and without dots", lambda v: _NAMES.holds(v) and len(v) > 0 and "." not in "".join(v)
+)
 _PLACE = Range(f"{PATH.words}, in printable text", lambda v: PATH.holds(v) and v.isprintable())
 _SOMEWHERE = Range(f"{_PLACE.words}, and not empty", lambda v: _WORD.holds(v) and _PLACE.holds(v))
-_OPTIONS = Range(
-    "a section of options: text, finite numbers, booleans, None, and tuples and sections of these",
-    lambda v: isinstance(v, Mapping) and _storable(v),
-)
-
-
-def setting(default: Any, doc: str, allowed: Range | None = None, *, place: bool = False, decision: bool = False) -> Any:
-    """A field of a section. allowed: what it may be, beyond its type. place: where files lie, which changes no result.
-
-    decision: changes what is said of trained models, and not the training.
-    """
-    metadata = {"doc": doc, "allowed": allowed, "place": place, "decision": decision}
-    if isinstance(default, Mapping):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
-    if dataclasses.is_dataclass(default):
-        return dataclasses.field(default_factory=default, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveSettings:
     """What is optimised, and what is decided."""
 
-    name: str = setting("cross_entropy", "the loss: a name of objectives.names(), or a function of your own", _WORD)
-    options: Mapping[str, Any] = setting({}, "keyword options of the loss", _OPTIONS)
-    rule: str = setting("native", "the decision: native, mode, median, mean, or a rule of your own", _WORD, decision=True)
+    name: str = setting(
+        "cross_entropy", "the loss: a name of objectives.names(), or a function of your own", _WORD, part="objective"
+    )
+    options: Mapping[str, Any] = setting({}, "keyword options of the loss")
+    rule: str = setting(
+        "native", "the decision: native, mode, median, mean, or a rule of your own", _WORD, decision=True, part="rule"
+    )
     correct_weights: bool = setting(
         False, "undo class_weights in the decision of a strictly proper loss", FLAG, decision=True
     )
@@ -82,12 +67,17 @@ class SplitSettings:
 class DataSettings:
     """Where examples come from."""
 
-    source: str = setting("folder", "folder, table, arrays, medmnist, or a source of your own", _WORD)
+    source: str = setting(
+        "folder", "folder, table, arrays, medmnist, or a source of your own", _WORD, part="data source"
+    )
     root: str = setting("", "folder of the source's files", _PLACE, place=True)
     cache: str = setting(
-        "~/.cache/ordinal_blast", "where built data sets lie ($ORDINAL_BLAST_CACHE)", _SOMEWHERE, place=True
+        lambda: os.environ.get("ORDINAL_BLAST_CACHE", "~/.cache/ordinal_blast"),
+        "where built data sets lie",
+        _SOMEWHERE,
+        place=True,
     )
-    options: Mapping[str, Any] = setting({}, "keyword options of the source", _OPTIONS)
+    options: Mapping[str, Any] = setting({}, "keyword options of the source")
     split: SplitSettings = setting(SplitSettings, "how it is divided")
 
 
@@ -97,7 +87,7 @@ class ReportSettings:
 
     examples: int = setting(0, "how many test images are kept for the page", whole(0))
     published: Mapping[str, Any] = setting(
-        {}, "published results: source, and values by variant and measure as (mean, s.d.)", _OPTIONS
+        {}, "published results: source, and values by variant and measure as (mean, s.d.)"
     )
 
 
@@ -105,8 +95,8 @@ class ReportSettings:
 class NetworkSettings:
     """Who grades: a network from inputs to features; heads are added for every task."""
 
-    name: str = setting("mlp", "xception, lstm, mlp, or a Flax module of your own", _WORD)
-    options: Mapping[str, Any] = setting({}, "fields of the module", _OPTIONS)
+    name: str = setting("mlp", "xception, lstm, mlp, or a Flax module of your own", _WORD, part="network")
+    options: Mapping[str, Any] = setting({}, "fields of the module")
     init_from: str = setting("", "start from these weights: a finished cell or stage, or .safetensors", _PLACE)
 
 
@@ -114,9 +104,11 @@ class NetworkSettings:
 class OptimizerSettings:
     """How parameters move."""
 
-    name: str = setting("adam", "any optimiser of optax, or a function (learning_rate, **options) of your own", _WORD)
+    name: str = setting(
+        "adam", "any optimiser of optax, or a function (learning_rate, **options) of your own", _WORD, part="optimizer"
+    )
     learning_rate: float = setting(1e-3, "before any schedule", number(above=0))
-    options: Mapping[str, Any] = setting({}, "other arguments of the optimiser, such as weight_decay", _OPTIONS)
+    options: Mapping[str, Any] = setting({}, "other arguments of the optimiser, such as weight_decay")
     clip_norm: float = setting(0.0, "largest global norm of the gradients; 0: any", number(least=0))
     accumulate: int = setting(1, "batches whose mean gradient makes one update", whole(1))
 
@@ -125,16 +117,18 @@ class OptimizerSettings:
 class ScheduleSettings:
     """How the learning rate changes."""
 
-    name: str = setting("constant", "constant, plateau, cosine, warmup_cosine, ..., or a function of your own", _WORD)
-    options: Mapping[str, Any] = setting({}, "arguments of the schedule", _OPTIONS)
+    name: str = setting(
+        "constant", "constant, plateau, cosine, warmup_cosine, ..., or a function of your own", _WORD, part="schedule"
+    )
+    options: Mapping[str, Any] = setting({}, "arguments of the schedule")
 
 
 @dataclasses.dataclass(frozen=True)
 class AugmentSettings:
     """Random views of the inputs in training."""
 
-    name: str = setting("none", "none, affine, quarter, or a view of your own", _WORD)
-    options: Mapping[str, Any] = setting({}, "arguments of the view", _OPTIONS)
+    name: str = setting("none", "none, affine, quarter, or a view of your own", _WORD, part="view")
+    options: Mapping[str, Any] = setting({}, "arguments of the view")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +139,9 @@ class TrainingSettings:
     epochs: int = setting(30, "at most", whole(1))
     select: str = setting("val_loss", "the epoch that is kept: val_loss, val_qwk, val_mae or val_rmse", _WORD)
     patience: int = setting(0, "stop after so many epochs without a better `select`; 0: never", whole(0))
-    ema: float = setting(0.0, "decay of the moving average of the weights that is evaluated; 0: none", number(least=0, below=1))
+    ema: float = setting(
+        0.0, "decay of the moving average of the weights that is evaluated; 0: none", number(least=0, below=1)
+    )
     balance: str = setting("", "a task whose grades every batch has in equal numbers; empty: none", ranges.TEXT)
     checkpoint_every: int = setting(1, "epochs", whole(1))
     steps_per_dispatch: int = setting(1, "steps that one call to the device takes", whole(1))
@@ -156,14 +152,18 @@ class TrainingSettings:
 class StageSettings:
     """The section of one stage of the chain: whatever its part declares, and which part that is."""
 
-    stage: str = setting("grader", "grader, or a stage of your own", _WORD)
+    stage: str = setting("grader", "grader, or a stage of your own", _WORD, part="stage")
 
 
 @dataclasses.dataclass(frozen=True)
 class GraderSettings(StageSettings):
     """One network that is trained to grade."""
 
-    reads: str = setting("", "images, sequences or numbers; empty: what the network declares", one_of("", "images", "sequences", "numbers"))
+    reads: str = setting(
+        "",
+        "images, sequences or numbers; empty: what the network declares",
+        one_of("", "images", "sequences", "numbers"),
+    )
     network: NetworkSettings = setting(NetworkSettings, "who grades")
     standardize: bool = setting(False, "numbers less their training mean, over their training s.d.", FLAG)
     augment: AugmentSettings = setting(AugmentSettings, "random views")
@@ -182,12 +182,186 @@ class Settings:
     devices: int = setting(0, "how many work; 0: all there are", whole(0))
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
     class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))
-    measures: tuple[str, ...] = setting((), "functions of your own that are reported too", _NAMES, decision=True)
+    measures: tuple[str, ...] = setting(
+        (), "functions of your own that are reported too", _NAMES, decision=True, part="measure"
+    )
     objective: ObjectiveSettings = setting(ObjectiveSettings, "what is optimised, and what is decided")
     data: DataSettings = setting(DataSettings, "where examples come from")
     report: ReportSettings = setting(ReportSettings, "what a report shows beside the numbers")
-    chain: tuple[str, ...] = setting(("grader",), "stages in order; each has a section of its name", _WORDS)
-    stages: Mapping[str, StageSettings] = dataclasses.field(default_factory=lambda: {"grader": GraderSettings()})
+    chain: tuple[str, ...] = setting(("grader",), "stages in order; each has a section of its name", _CHAIN)
+    stages: Mapping[str, StageSettings] = dataclasses.field(
+        default_factory=lambda: {"grader": GraderSettings()}, metadata={"stages": True}
+    )
 
 
 STAGES = {"grader": "ordinal_blast.study.grader:Grader"}
+
+
+def find(name: str, folder: str = "configs") -> Path:
+    """The Python file `name`, or the copy that comes with the package, so that README commands work in any folder.
+
+    A name alone, such as `retinamnist`, means `retinamnist.py` of the present folder, or `configs/retinamnist.py`.
+    Raises UsageError that lists what there is.
+    """
+    path, home = Path(name), _home()
+    plain = Path(path.name.removesuffix(".py") + ".py")
+    listed = Path(folder, plain) if path.parent == Path() else path
+    beside = [plain] if path.parent == Path() else []
+    for place in (path, *beside, listed, *([home / listed] if listed.parent == Path(folder) else [])):
+        if place.suffix == ".py" and os.path.isfile(place):
+            return place
+    kind = "is a folder, not a file" if name and os.path.isdir(name) else ""
+    kind = kind or ("is no Python file" if os.path.isfile(name) else "")
+    there = ", ".join(sorted(f"{folder}/{path.name}" for path in (home / folder).glob("*.py")))
+    said = f"{name:.200} {kind}" if kind else f"there is no file {name or repr(name):.200}"
+    raise UsageError(f"{said}; there are {there}")
+
+
+def load(name: str, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a file, `get_config()` with dotted overrides.
+
+    Raises UsageError for a file that makes no configuration, and for a setting that there is not or cannot be.
+    """
+    module = parts.load_file(find(name))
+    if not callable(getattr(module, "get_config", None)):
+        raise UsageError(f"{name} has no get_config(): it is not a configuration")
+    with parts.blamed(f"{name}: get_config() raised"):
+        config = module.get_config()
+        if not isinstance(config, ConfigDict):
+            raise UsageError(
+                f"{name}: get_config() returns {type(config).__name__}: it has to return a ConfigDict of ml_collections"
+            )
+        config = schema.plain(config, name)  # what holds itself has no end, and raises here
+    return override(resolve(config, name), overrides or {})
+
+
+def resolve(config: Mapping[str, Any] | ConfigDict, where: str) -> Settings:
+    """The settings of a configuration, which states differences from the defaults; `where` begins messages."""
+    try:
+        return _applied(Settings(), schema.plain(config, ""), texts=False)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The settings with `{"a.b": value}` applied; texts are read as the type that stands there.
+
+    A mapping replaces its section, a text names the part of its section and empties its options, and another `chain`
+    drops the sections that it leaves out. Raises UsageError for a key that there is not, naming the nearest, and for a
+    value that cannot be.
+    """
+    return _applied(settings, changes, texts=True)
+
+
+def tree(settings: Settings) -> dict[str, Any]:
+    """Every setting, as JSON has it, with the section of each stage at the top; `resolve` makes the settings of it."""
+    return schema.tree(settings) | {name: schema.tree(settings.stages[name]) for name in settings.chain}
+
+
+def differences(section: Any, *, decision: bool = True) -> dict[str, Any]:
+    """The settings that are not at their default, by dotted key and as JSON has them, but for places.
+
+    section: Settings, or a section of them. decision: with those that change only what is said of trained models.
+    """
+    result = schema.differences(section, type(section)(), decision=decision)
+    for name in section.chain if isinstance(section, Settings) else ():
+        stage = differences(section.stages[name], decision=decision)
+        result |= {f"{name}.{key}": value for key, value in stage.items()}
+    return result
+
+
+def leaves(settings: Settings) -> list[tuple[str, dataclasses.Field[Any], Any]]:
+    """Every setting: its dotted key, its field and its value; the options of a part are one."""
+    stages = (schema.leaves(settings.stages[name], f"{name}.") for name in settings.chain)
+    return [*schema.leaves(settings), *(leaf for stage in stages for leaf in stage)]
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
+    """`--config.a.b=v` and `--config.a.b v` as `{"a.b": "v"}`; raises UsageError for anything else."""
+    changes, rest = {}, list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--config."):
+            raise UsageError(
+                f"unknown argument {argument}: overrides look like --config.a.b=value, --help lists the rest"
+            )
+        key, equals, value = argument.removeprefix("--config.").partition("=")
+        if not equals:
+            if not rest:
+                raise UsageError(f"{argument} lacks a value: write {argument}=value")
+            value = rest.pop(0)
+        changes[key] = value
+    return changes
+
+
+def _applied(settings: Settings, changes: Mapping[str, Any], *, texts: bool) -> Settings:
+    settings = _staged(settings, changes, texts=texts)
+    for key, value in changes.items():
+        first, *rest = key.split(".")
+        try:
+            if first not in settings.stages:
+                settings = schema.changed(settings, [first, *rest], value, key, texts=texts)
+                continue
+            section = settings.stages[first]
+            if rest:
+                section = schema.changed(section, rest, value, key, texts=texts)
+            else:
+                section = schema.replaced(_defaults(section.stage), section, value, key, texts=texts)
+            settings = dataclasses.replace(settings, stages={**settings.stages, first: section})
+        except schema.UnknownSetting as unknown:
+            raise UsageError(_unknown(str(unknown), settings)) from unknown
+    _check_read(settings)
+    return settings
+
+
+def _staged(settings: Settings, changes: Mapping[str, Any], *, texts: bool) -> Settings:
+    """The settings with the chain that the changes state, and for each stage a section of its kind."""
+    if "chain" in changes:
+        settings = schema.changed(settings, ["chain"], changes["chain"], "chain", texts=texts)
+    stages = {}
+    for name in settings.chain:
+        if name in {field.name for field in dataclasses.fields(Settings)}:
+            raise UsageError(f"chain is {settings.chain}: a stage cannot be called {name}, which is another setting")
+        section, stated = settings.stages.get(name), changes.get(name)
+        stage = stated.get("stage") if isinstance(stated, Mapping) else None
+        stage = changes.get(f"{name}.stage", stage)
+        if section is None or stage not in (None, section.stage):
+            section = _defaults(StageSettings.stage if stage is None else stage, name)
+        stages[name] = section
+    return dataclasses.replace(settings, stages=stages)
+
+
+def _defaults(stage: str, name: str = "") -> StageSettings:
+    """The section of a stage where nothing is stated."""
+    ranges.check(f"{name}.stage", stage, _WORD)
+    made = getattr(parts.find("stage", stage, STAGES), "Settings", None)
+    if not (dataclasses.is_dataclass(made) and isinstance(made, type) and issubclass(made, StageSettings)):
+        raise UsageError(f"stage is {stage}: its Settings has to be a dataclass that extends StageSettings")
+    with parts.blamed(f"stage is {stage}: its Settings cannot be made of defaults"):
+        return dataclasses.replace(made(), stage=stage)
+
+
+def _check_read(settings: Settings) -> None:
+    """Raise UsageError for a setting that nothing would read."""
+    split = settings.data.split
+    for name in ("fractions", "seed") if split.by == SplitSettings.by else ():
+        if getattr(split, name) != getattr(SplitSettings, name):
+            raise UsageError(
+                f"data.split.{name} is {getattr(split, name)!r}, and nothing reads it: data.split.by is official, so "
+                "that nothing is divided; leave it out, or divide by group"
+            )
+
+
+def _unknown(key: str, settings: Settings) -> str:
+    known = [name for name, _, _ in leaves(settings)]
+    last, close = key.rpartition(".")[2], difflib.get_close_matches(key, known, n=3)
+    alike = [name for name in known if name.rpartition(".")[2] == last]
+    top = [*(field.name for field in schema.fields(settings)), *settings.chain]
+    near = alike[:3] or close or difflib.get_close_matches(key, top, n=1) or settings.chain
+    return f"there is no setting {key or repr(key)}: did you mean {' or '.join(near)}?"
+
+
+def _home() -> Path:
+    """The folder of the configurations and ablations that come with the package: installed with it, or the checkout."""
+    package = Path(__file__).resolve().parent
+    return package / "shipped" if (package / "shipped").is_dir() else package.parent
