@@ -65,14 +65,12 @@ class Batch(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """What one model says of one split and task, as numpy arrays with the examples first.
+    """What a fitted objective says of one task, as numpy arrays with the examples first.
 
-    ids: str `[N]`; labels: int `[N]`, -1 where missing; outputs: raw `[N, num_outputs]`;
-    probs: `[N, K]`; grades: int `[N]`, the decision; scores: `[N]`, what ranks, see `Objective.score`.
+    outputs: raw `[N, num_outputs]`; probs: `[N, K]`; grades: int `[N]`, the decision; scores: `[N]`, what ranks, see
+    `Objective.score`.
     """
 
-    ids: np.ndarray
-    labels: np.ndarray
     outputs: np.ndarray
     probs: np.ndarray
     grades: np.ndarray

@@ -21,7 +21,8 @@ from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
-from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, StageSettings
+from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, SplitSettings, StageSettings, differences
+from ordinal_blast.study import identity, shared
 from ordinal_blast.study.session import Session
 
 INPUTS = ("images", "sequences", "numbers")  # what networks read
@@ -109,6 +110,10 @@ class Stage(abc.ABC):
         del inputs, folder, work
         return {}
 
+    def show(self, images: np.ndarray) -> np.ndarray:
+        """The "images" that it makes as a page shows them, uint8 `[N, H, W, 1 or 3]`."""
+        return images
+
     def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded | None:
         """What it says of every split, from the folder where it was built; None for a stage that does not grade."""
         del inputs, folder, work
@@ -125,6 +130,11 @@ class Stage(abc.ABC):
     def read(self, path: Path, record: Record) -> Values:
         """A file of new examples; raises UserError for one that cannot be read. Asked only for its `suffixes`."""
         raise NotImplementedError
+
+
+def goal(settings: Settings) -> Goal:
+    """The part of a study's settings that stages may depend on."""
+    return Goal(settings.objective, settings.class_weights, settings.seed)
 
 
 def stages(settings: Settings) -> tuple[Stage, ...]:
@@ -146,3 +156,56 @@ def check(chain: Sequence[Stage], columns: Mapping[str, Any]) -> None:
                     f"stages before it have {', '.join(there) or 'nothing'}{late}"
                 )
         there |= dict.fromkeys(stage.makes, stage.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What a chain leaves: what its graders say, in order, facts about every stage, and images for a page, if any."""
+
+    graded: Mapping[str, Graded]
+    facts: Mapping[str, Mapping[str, Any]]
+    shown: np.ndarray | None
+
+
+def run(chain: Sequence[Stage], work: Work, split: SplitSettings, shown: int, folder: Path, root: Path) -> Finished:
+    """Go through the chain: the last stage in `folder`, all others, which cells can share, under `root`/stages.
+
+    shown: how many test images are kept.
+    """
+    material = work.material
+    values: dict[str, Any] = dict(material.dataset.columns)
+    values |= {name: _view(values[name]) for name in INPUTS if name in values}
+    keys = dict.fromkeys(values, "")  # of the data, whose identity is in every key
+    graded: dict[str, Graded] = {}
+    facts: dict[str, Mapping[str, Any]] = {}
+    looks: list[Callable[[np.ndarray], np.ndarray]] = []
+    for stage in chain:
+        inputs = {name: values[name] for name in stage.reads}
+        if stage is chain[-1]:
+            facts[stage.name], place = stage.build(inputs, folder, work), folder
+        else:
+            key = {
+                "data": material.identity,
+                "split": differences(split),
+                "settings": differences(stage.settings),
+                "reads": {name: keys[name] for name in stage.reads},
+                "code": identity.of_stage(stage.settings),
+                **stage.depends(work),
+            }
+            place = shared.stage(root, stage.name, key, lambda where: stage.build(inputs, where, work))
+            facts[stage.name] = {"folder": place.name, **shared.facts(place)}
+            values |= stage.open(inputs, place, work)
+            keys |= dict.fromkeys(stage.makes, place.name)
+            looks += [stage.show] * ("images" in stage.makes)
+        if says := stage.grade(inputs, place, work):
+            graded[stage.name] = says
+    rows = material.splits["test"][:shown]
+    images = np.asarray(values["images"](rows, None)) if "images" in values and len(rows) else None
+    for look in looks if images is not None else ():
+        images = look(images)
+    return Finished(graded, facts, images)
+
+
+def _view(column: Any) -> View:
+    """The view of a column that always looks the same."""
+    return lambda rows, rng: column[rows]

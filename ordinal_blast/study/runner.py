@@ -9,113 +9,105 @@ from pathlib import Path
 from typing import Any
 
 from ordinal_blast import errors, record
-from ordinal_blast.storage import digest, remove_leftovers, write_json
-from ordinal_blast.study import cell, chain, problems, standing
-from ordinal_blast.study.configuration import plain
-from ordinal_blast.study.grid import Plan
+from ordinal_blast.data import material
+from ordinal_blast.data.material import Material
+from ordinal_blast.settings import Settings, differences
+from ordinal_blast.storage import digest, remove_leftovers
+from ordinal_blast.study import cell, decisions, recipe, standing
 from ordinal_blast.study.lock import alone
-from ordinal_blast.study.session import Progress, Session
-
-_WRITTEN = (
-    "plan.json",
-    "config.json",
-    "identity.json",
-    "predictions.npz",
-    "result.json",
-    "stage.json",
-    "metrics.jsonl",
-)
+from ordinal_blast.study.plan import Cell, Plan
+from ordinal_blast.study.recipe import Work
+from ordinal_blast.study.session import Session
 
 
-def run(plan: Plan, root: Path, command: str, session: Session) -> list[str]:
+def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed_code: bool = False) -> list[str]:
     """Run every unfinished cell under `root`; returns the names of the cells that failed.
 
-    A cell's error is written to its `error.txt` and told; the others go on. Raises UsageError before any work where a
-    cell's configuration is wrong, `root` holds other cells under these names, or another process is at work there.
+    A cell's error is written to its `error.txt` and printed; the others go on. Raises UsageError before any work where
+    a cell's settings are wrong, `root` holds other cells under these names, the code that makes their numbers has
+    changed (unless that is allowed), or another process is at work there.
     """
-    materials = _Materials(session.progress)
-    for each in plan.cells:
-        problems.check(each.config)
-    for each in plan.cells:
-        chain.check(each.config, materials.of(each.config))
-    with alone(root, session.progress.say):
-        described = standing.joined(plan, command, root)
-        for folder in (root, *root.glob("cells/*/"), *root.glob("stages/*/")):
-            remove_leftovers(folder, _WRITTEN)
-        identified = {
-            each.name: cell.identify(each.variant, each.config, materials.of(each.config)) for each in plan.cells
-        }
-        for each in plan.cells:
-            cell.claim(root / "cells" / each.name, each.config, identified[each.name])
-        write_json(root / record.PLAN, described)
-        session.progress.start(len(plan.cells))
-        try:
-            return _run_cells(plan, identified, materials, root, session)
-        finally:
-            session.progress.close()
+    return _Run(plan, root, session).whole(command, allow_changed_code)
 
 
-def _run_cells(
-    plan: Plan, identified: Mapping[str, Mapping[str, Any]], materials: _Materials, root: Path, session: Session
-) -> list[str]:
-    trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
-    failed: list[str] = []
-    for number, each in enumerate(plan.cells, start=1):
-        folder = root / "cells" / each.name
-        error = folder / "error.txt"
-        told = "finished before"
-        training = digest([cell.training_digest(each.config), identified[each.name]["data"]])
-        if not record.finished(folder):
-            session.progress.cell(each.name)
-            error.unlink(missing_ok=True)
-            variant = {
-                "cell": each.name,
-                "variant": each.variant,
-                "seed": each.seed,
-                "experiment": plan.experiment,
-                "identity": identified[each.name],
-            }
-            given = materials.of(each.config)
+class _Run:
+    """One sitting on a plan; each dataset is opened once, and what its splits lack is said once."""
+
+    def __init__(self, plan: Plan, root: Path, session: Session) -> None:
+        self.plan, self.root, self.session = plan, root, session
+        self._materials: dict[str, Material] = {}
+
+    def whole(self, command: str, allow_changed_code: bool) -> list[str]:
+        """The cells, after every check that can be made before any work."""
+        progress, cells = self.session.progress, self.plan.cells
+        for one in cells:
+            self._check(one.settings)
+        with alone(self.root, progress.say):
+            plan = standing.joined(self.plan, command, self.root)
+            for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
+                remove_leftovers(folder, record.FILES)
+            identified = {one.name: cell.identify(one, self._material(one.settings).identity) for one in cells}
+            changed: list[str] = []
+            for one in cells:
+                folder = self.root / "cells" / one.name
+                changed += cell.claim(folder, one.settings, identified[one.name], allow_changed_code)
+            if changed:
+                names = ", ".join(dict.fromkeys(changed))
+                progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
+            record.write_plan(self.root, plan)
+            progress.start(len(cells))
             try:
-                if training in trained:
-                    cell.redecide(each.config, variant, given, folder, trained[training])
-                else:
-                    cell.train(each.config, variant, given, folder, root, session)
-                told = _headline(folder)
-            except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
-                message = errors.told(problem)
-                failed.append(each.name)
-                told = f"FAILED: {message}"
-                with contextlib.suppress(OSError):  # the disk may be what failed; it is told all the same
-                    error.write_text(f"{message}\n\n{traceback.format_exc()}", encoding="utf-8")
-        if record.finished(folder):
-            trained.setdefault(training, folder)
-        session.progress.finish(number, f"{each.name}: {told}")
-    return failed
+                return self._cells(identified)
+            finally:
+                progress.close()
 
+    def _cells(self, identified: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
+        failed: list[str] = []
+        for number, one in enumerate(self.plan.cells, start=1):
+            folder, outcome = self.root / "cells" / one.name, "finished before"
+            error = folder / "error.txt"
+            training = cell.training_digest(one.settings, identified[one.name]["data"])
+            if not record.finished(folder):
+                self.session.progress.cell(one.name)
+                error.unlink(missing_ok=True)
+                try:
+                    self._cell(one, identified[one.name], folder, trained.get(training))
+                    outcome = record.headline(folder)
+                except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
+                    failed.append(one.name)
+                    outcome = f"FAILED: {errors.told(problem)}"
+                    with contextlib.suppress(OSError):  # the disk may be what failed; it is printed all the same
+                        error.write_text(f"{errors.told(problem)}\n\n{traceback.format_exc()}", encoding="utf-8")
+            if record.finished(folder):
+                trained.setdefault(training, folder)
+            self.session.progress.finish(number, f"{one.name}: {outcome}")
+        return failed
 
-class _Materials:
-    """Each dataset of a plan is opened once, and what its splits lack is told once."""
+    def _cell(self, one: Cell, identified: Mapping[str, Any], folder: Path, trained: Path | None) -> None:
+        work = self._work(one.settings)
+        if trained is None:
+            cell.train(one, self.plan.experiment, identified, work, folder, self.root)
+        else:
+            cell.redecide(one, self.plan.experiment, identified, work, folder, trained)
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._opened: dict[str, chain.Material] = {}
+    def _check(self, settings: Settings) -> None:
+        work, chain = self._work(settings), recipe.stages(settings)
+        recipe.check(chain, work.material.dataset.columns)
+        for stage in chain:
+            stage.check(work)
+        undone = decisions.undone(settings.objective, settings.class_weights, work.material)
+        decisions.corrected(work.bound, undone)
 
-    def of(self, config: Any) -> chain.Material:
-        key = digest({"data": plain(config.data), "tasks": list(config.tasks)})
-        if key not in self._opened:
-            self._opened[key] = chain.material(config)
-            for warning in self._opened[key].warnings:
-                self._progress.say(f"Warning, {self._opened[key].dataset.name}: {warning}")
-        return self._opened[key]
+    def _work(self, settings: Settings) -> Work:
+        opened = self._material(settings)
+        bound = decisions.bind(settings.objective, opened.tasks)
+        return Work(opened, recipe.goal(settings), bound, self.session)
 
-
-def _headline(folder: Path) -> str:
-    """QWK on the test set of the last model, per task."""
-    rows = [row for row in record.read_result(folder)["rows"] if row["split"] == "test"]
-    last = [row for row in rows if row["model"] == rows[-1]["model"]]
-    return ", ".join(f"{row['task']} QWK {_shown(row['metrics']['qwk'])}" for row in last)
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    def _material(self, settings: Settings) -> Material:
+        key = digest([differences(settings.data), settings.data.root, settings.data.cache, settings.tasks])
+        if key not in self._materials:
+            opened = self._materials[key] = material.open(settings.data, settings.tasks)
+            for warning in opened.warnings:
+                self.session.progress.say(f"Warning, {opened.dataset.name}: {warning}")
+        return self._materials[key]

@@ -58,7 +58,7 @@ def overrides(home):
         "data.root": str(home / "data"),
         "data.cache": str(home / "cache"),
         "data.options.grades": ("a", "b", "c"),
-        "mlp.model.widths": (4,),
+        "mlp.network.options.widths": (4,),
         "mlp.training.epochs": 3,
         "mlp.training.checkpoint_every": 1,
         "mlp.training.batch_size": 16,
@@ -68,7 +68,7 @@ def overrides(home):
 def plan(folder, overrides, variants=VARIANTS, seeds=1, question="A question?"):
     file = folder / "question.py"
     file.write_text(f'"""{question}"""\ndef variants():\n    yield from {variants!r}.items()\n')
-    return grid.ablation(str(file), configuration.load("configs/era.py", overrides), seeds)
+    return plans.ablation(str(file), settings.load("configs/era.py", overrides), seeds)
 
 
 def go(made, root, progress=None, command="the command"):
@@ -134,7 +134,7 @@ def test_an_interrupted_cell_does_not_go_on_under_an_edited_loss(home, overrides
 
 def test_a_cell_that_uses_none_of_the_edited_code_is_finished(study, edited_loss, overrides):
     root, _ = study
-    assert go(grid.single(configuration.load("configs/era.py", overrides | VARIANTS["cross_entropy"])), root) == []
+    assert go(grid.single(settings.load("configs/era.py", overrides | VARIANTS["cross_entropy"])), root) == []
 
 
 def test_labels_shuffled_between_two_calls_are_refused(study, home):
@@ -228,7 +228,7 @@ def planned(root):
 def test_cells_stay_in_the_plan_when_one_run_or_fewer_variants_follow(study, overrides, tmp_path):
     root, _ = study
     before = planned(root)
-    single = grid.single(configuration.load("configs/era.py", overrides | {"objective.name": "cross_entropy"}))
+    single = grid.single(settings.load("configs/era.py", overrides | {"objective.name": "cross_entropy"}))
     assert go(single, root, command="train") == []
     assert planned(root) == before
     assert go(plan(tmp_path, overrides, {"own": VARIANTS["own"]}), root, command="fewer") == []
@@ -237,7 +237,7 @@ def test_cells_stay_in_the_plan_when_one_run_or_fewer_variants_follow(study, ove
 
 def test_more_variants_and_seeds_join_the_plan(study, overrides, tmp_path):
     root, _ = study
-    single = grid.single(configuration.load("configs/era.py", overrides | {"objective.name": "corn", "seed": 1}))
+    single = grid.single(settings.load("configs/era.py", overrides | {"objective.name": "corn", "seed": 1}))
     assert go(single, root, command="train it") == []
     joined = planned(root)
     assert joined["reference"] == "own"
@@ -273,7 +273,7 @@ def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refus
 def test_an_option_that_one_of_two_runs_leaves_unset_is_named(tmp_path):
     identified = {"variant": "a", "data": "d", "code": {}}
     without, with_power = (
-        configuration.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
+        settings.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
     )
     for folder, (first, second), told in (
         (tmp_path / "a", (without, with_power), "power=unset, now it is 2"),
@@ -359,7 +359,7 @@ def test_a_usage_error_inside_a_cell_is_told_and_the_others_go_on(overrides, tmp
 )
 def test_class_weights_that_cannot_be_undone_are_refused_before_any_work(overrides, name, refused):
     settings = {"objective.name": name, "class_weights": "inverse_frequency", "objective.correct_weights": True}
-    config = configuration.load("configs/era.py", overrides | settings)
+    config = settings.load("configs/era.py", overrides | settings)
     message = f"objective.correct_weights: {name} is not strictly proper"
     with pytest.raises(UsageError, match=message) if refused else contextlib.nullcontext():
         chain.check(config, chain.material(config))

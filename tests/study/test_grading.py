@@ -25,7 +25,7 @@ def f(logits, labels):
 
 def run_of(folder, variants, config):
     (folder / "question.py").write_text(f'"""A question?"""\ndef variants():\n    yield from {variants!r}\n')
-    plan = grid.ablation(str(folder / "question.py"), config, 1)
+    plan = plans.ablation(str(folder / "question.py"), config, 1)
     assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
     return folder / "run" / "cells"
 
@@ -44,7 +44,7 @@ def pictures(tmp_path_factory, tiny_overrides):
             arrays |= {f"{split}_images": np.clip(light, 0, 255).astype(np.uint8), f"{split}_labels": labels}
         np.savez(folder / "tiny.npz", **arrays)
         overrides = {"data.root": str(folder), "data.cache": str(folder / "cache"), "cnn.training.epochs": 1}
-        config = configuration.load("configs/retinamnist.py", tiny_overrides | overrides)
+        config = settings.load("configs/retinamnist.py", tiny_overrides | overrides)
         cells = run_of(folder, variants, config)
         files = [folder / f"{number:02}.png" for number in range(12)]
         for file, image in zip(files, arrays["test_images"], strict=True):
@@ -232,7 +232,7 @@ def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkey
 def wells(tmp_path_factory, small_time_lapse):
     """The cells of a run whose CNN looks at recordings at three times, and `record(row, **more)` that saves one."""
     folder = tmp_path_factory.mktemp("wells")
-    config = configuration.load(
+    config = settings.load(
         "configs/demo.py",
         {f"{link}.training.epochs": 1 for link in ("cropper", "cnn")}
         | small_time_lapse

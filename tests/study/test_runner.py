@@ -22,7 +22,7 @@ def variants():
 def plan(tmp_path, overrides, text=LOSSES, seeds=1):
     file = tmp_path / "question.py"
     file.write_text(text)
-    return grid.ablation(str(file), configuration.load("configs/retinamnist.py", overrides), seeds)
+    return plans.ablation(str(file), settings.load("configs/retinamnist.py", overrides), seeds)
 
 
 def go(made, root):

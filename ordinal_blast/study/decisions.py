@@ -1,0 +1,100 @@
+"""From raw outputs to grades: the objective of each task, the class weights it undoes, and the rule that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast import objectives, parts
+from ordinal_blast.data.batches import inverse_frequency
+from ordinal_blast.data.material import Material
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.objectives import Objective
+from ordinal_blast.objectives.objective import RULES
+from ordinal_blast.settings import ObjectiveSettings
+from ordinal_blast.types import Predictions, Task
+
+Rule = Callable[[np.ndarray], np.ndarray]
+"""rule(probs `[N, K]`) -> grades int `[N]`, for a decision of one's own."""
+
+
+def bind(
+    objective: ObjectiveSettings, tasks: Sequence[Task], fitted: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Objective]:
+    """The objective of the section for each task's K; raises UsageError for an unknown name, option or rule.
+
+    fitted: what the decision of each task had fitted, to bind it again.
+    """
+    _rule(objective.rule)
+    options = dict(objective.options)
+    with parts.blamed(f"objective {objective.name} with the options {options}"):
+        try:
+            return {
+                task.name: objectives.get(
+                    objective.name, num_classes=task.num_classes, fitted=fitted and fitted[task.name], **options
+                )
+                for task in tasks
+            }
+        except ValueError as error:
+            raise UsageError(f"objective: {error}") from error
+
+
+def class_weights(kind: str, material: Material, task: Task) -> np.ndarray:
+    """What each grade of a task weighs in training, float32 `[K]`, by the frequencies of the training set alone."""
+    if kind == "none":
+        return np.ones(task.num_classes, np.float32)
+    train = material.dataset.columns[f"label/{task.name}"][material.splits["train"]]
+    return inverse_frequency(train, task.num_classes)
+
+
+def undone(objective: ObjectiveSettings, kind: str, material: Material) -> dict[str, list[float]]:
+    """The class weights `[K]` of each task that its decision undoes; none unless `correct_weights`."""
+    if not objective.correct_weights or kind == "none":
+        return {}
+    return {task.name: class_weights(kind, material, task).tolist() for task in material.tasks}
+
+
+def corrected(bound: Mapping[str, Objective], weights: Mapping[str, Sequence[float]]) -> dict[str, Objective]:
+    """The objectives that decide: those that trained, without the class weights that are to be undone.
+
+    Raises UsageError for a loss whose class weights cannot be undone.
+    """
+    try:
+        return {task: one.corrected(weights[task]) if task in weights else one for task, one in bound.items()}
+    except ValueError as error:
+        raise UsageError(f"objective.correct_weights: {error}") from error
+
+
+def decides_by(objective: Objective, rule: str) -> str:
+    """What a rule decides for this objective, in words for reports; a rule of one's own goes by its name."""
+    return objective.decision(rule) if rule in RULES else rule.rpartition(":")[2]
+
+
+def decide(objective: Objective, rule: str, outputs: np.ndarray) -> Predictions:
+    """What a fitted objective says of raw outputs `[N, num_outputs]`; raises UserError for a rule that gives no grades."""
+    raw = jnp.asarray(outputs)
+    probs = np.exp(np.asarray(objective.log_probs(raw), np.float64))
+    own = _rule(rule)
+    if own is None:
+        grades = np.asarray(objective.predict(raw, rule=rule))
+    else:
+        with parts.blamed(f"objective.rule {rule} raised"):
+            grades = np.asarray(own(probs))
+        if grades.shape != (len(probs),) or grades.dtype.kind not in "iu" or not _within(grades, probs.shape[1]):
+            raise UserError(
+                f"objective.rule {rule} gives {grades.dtype} {grades.shape} for probabilities {probs.shape}: it has to "
+                f"give one whole number of 0 ... {probs.shape[1] - 1} an example"
+            )
+    return Predictions(np.asarray(raw), probs, grades, np.asarray(objective.score(raw), np.float64))
+
+
+def _within(grades: np.ndarray, num_classes: int) -> bool:
+    return not grades.size or bool(grades.min() >= 0 and grades.max() < num_classes)
+
+
+def _rule(name: str) -> Rule | None:
+    """A rule of one's own; None for those of every objective."""
+    return parts.find("objective.rule", name, dict.fromkeys(RULES))

@@ -1,0 +1,265 @@
+"""The stage that grades: one network, with a head for each task, trained by the objective of the study."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast import parts, settings
+from ordinal_blast.data import augment
+from ordinal_blast.data.batches import Examples, fixed
+from ordinal_blast.errors import UsageError
+from ordinal_blast.evaluation import metrics
+from ordinal_blast.models import initial, networks
+from ordinal_blast.models.grader import GradingNetwork, count_parameters
+from ordinal_blast.objectives import Objective
+from ordinal_blast.record import Record
+from ordinal_blast.settings import GraderSettings
+from ordinal_blast.study import decisions
+from ordinal_blast.study.recipe import Graded, Stage, Values, View, Work
+from ordinal_blast.training import loop, optimizer, parallel
+from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
+from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
+
+MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch
+_CHUNK = 128  # new examples in one call of the network
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What the heads of a trained grader read."""
+
+    problem: Problem
+    variables: Any
+    devices: tuple[jax.Device, ...]
+
+    def extract(self, inputs: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
+        """Features float32 `[count, D]`; inputs(indices) gives the network's inputs of these."""
+        variables = {collection: {"network": values} for collection, values in self.variables.items()}
+        problem = Problem(_Features(self.problem.model))
+        outputs = parallel.predict(problem, variables, inputs, count, _CHUNK, self.devices)
+        return np.asarray(outputs["features"], np.float32)
+
+
+class _Features(nn.Module):
+    """What the heads of a network read, under "features"."""
+
+    network: GradingNetwork
+
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        return {"features": self.network.features(x)}
+
+
+class Grader(Stage):
+    """Trains a network on images, sequences or numbers; makes its features for later stages."""
+
+    Settings: ClassVar[type[GraderSettings]] = GraderSettings
+    settings: GraderSettings
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """One of the inputs of networks: as the settings say, or the network declares, or else images."""
+        return (self.settings.reads or networks.reads(self.settings.network) or "images",)
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """What the heads read."""
+        return ("features",)
+
+    def depends(self, work: Work) -> Mapping[str, Any]:
+        """The objective, the tasks, the class weights, the seed, and the weights that it starts from."""
+        start = self.settings.network.init_from
+        return {
+            "tasks": [task.name for task in work.material.tasks],
+            "objective": [work.goal.objective.name, dict(work.goal.objective.options)],
+            "class_weights": work.goal.class_weights,
+            "seed": work.goal.seed,
+            **({"init_from": initial.digest(start)} if start else {}),
+        }
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for a network, an optimiser, a view or a batch that cannot be."""
+        training, (name,) = self.settings.training, self.reads
+        problem = self._problem(work.bound)
+        check_selection(training.select, MEASURES)
+        if self.settings.standardize and name != "numbers":
+            raise UsageError(f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out")
+        count = len(work.material.splits["train"])
+        if training.batch_size > count:
+            raise UsageError(
+                f"{self.name}.training.batch_size is {training.batch_size}, and there are {count} training examples: "
+                "take a smaller batch"
+            )
+        if training.balance and training.balance not in work.bound:
+            tasks = ", ".join(work.bound)
+            raise UsageError(f"{self.name}.training.balance is {training.balance}: the tasks are {tasks}")
+        columns = work.material.dataset.columns
+        if name in columns:
+            first = np.asarray(columns[name][np.arange(1)])
+            with parts.blamed(f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"):
+                _trace(problem.model.backbone, first.shape, first.dtype.name)
+
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Train in `folder`, or read what was trained there."""
+        view, facts = self._view(inputs, work)
+        fitted = self._fit(view, folder, work)
+        return {**facts, "seconds": fitted.seconds, "best_epoch": fitted.best_epoch}
+
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """The features of the trained network."""
+        view, _ = self._view(inputs, work)
+        fitted = self._fit(view, folder, work)
+        return {"features": Features(self._problem(work.bound), fitted.variables, work.session.devices)}
+
+    def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded:
+        """Raw outputs of the network for every split."""
+        view, _ = self._view(inputs, work)
+        fitted, problem = self._fit(view, folder, work), self._problem(work.bound)
+        examples, size = _examples(view, work), self.settings.training.batch_size
+        outputs = {
+            split: parallel.predict(problem, fitted.variables, part.inputs, len(part), size, work.session.devices)
+            for split, part in examples.items()
+        }
+        first = examples["train"].inputs(np.arange(1))[0]
+        training = {
+            "model": self.name,
+            "epochs": len(fitted.history),
+            "best_epoch": fitted.best_epoch,
+            "parameters": count_parameters(fitted.variables)[0],
+            "seconds": round(fitted.seconds, 3),
+            "history": list(fitted.history),
+        }
+        return Graded(examples, outputs, training, first.shape, first.dtype.name)
+
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """Grades new examples: adds "graded", predictions of each task, and "features"."""
+        model, objective = record.models[self.name], settings.resolve(record.settings, str(folder)).objective
+        bound = decisions.bind(objective, record.tasks, model.fitted)
+        problem, (name,) = self._problem(bound), self.reads
+        deciding = decisions.corrected(bound, record.objective["undone_weights"])
+        variables = loop.restore(problem, np.zeros((1, *model.inputs), model.dtype), folder)
+        devices = tuple(jax.local_devices()[:1])
+
+        def apply(values: Values) -> Values:
+            if name not in values:
+                return values
+            x = _standardize(np.asarray(values[name]), record.stages.get(self.name, {}))
+            outputs = parallel.predict(problem, variables, x.__getitem__, len(x), _CHUNK, devices)
+            graded = {
+                task: decisions.decide(one, objective.rule, outputs[task]) for task, one in deciding.items()
+            }
+            features = Features(problem, variables, devices)
+            return {**values, "features": features, "graded": graded, "grader": self.name}
+
+        return apply
+
+    def _problem(self, bound: Mapping[str, Objective]) -> Problem:
+        section, where = self.settings, self.name
+        view = augment.make(section.augment, f"{where}.augment")
+        return Problem(
+            GradingNetwork(networks.make(section.network, f"{where}.network"), tuple(bound.items())),
+            GradingLoss(tuple(bound.items())),
+            optimizer.make(section.optimizer, section.schedule, section.training, where),
+            OnInputs(view) if view else None,
+        )
+
+    def _view(self, inputs: Mapping[str, Any], work: Work) -> tuple[View, Mapping[str, Any]]:
+        """The view of all rows of the data set that it reads, standardised where asked for, and the facts of that."""
+        view = inputs[self.reads[0]]
+        if not self.settings.standardize:
+            return view, {}
+        numbers = view(np.arange(len(work.material.dataset)), None)
+        train = numbers[work.material.splits["train"]]
+        mean, spread = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+        facts = {"standardized": {"mean": mean.tolist(), "sd": np.where(spread > 0, spread, 1.0).tolist()}}
+        return fixed(_standardize(numbers, facts)), facts
+
+    def _fit(self, view: View, folder: Path, work: Work) -> loop.Fitted:
+        """Train to the end in `folder`; once in the life of this stage, later calls have it at hand."""
+        if self._fitted is None:
+            examples, goal = _examples(view, work), work.goal
+            start = self.settings.network.init_from
+            self._fitted = loop.fit(
+                self._problem(work.bound),
+                examples["train"],
+                examples["val"],
+                self.settings.training,
+                seed=goal.seed,
+                directory=folder,
+                devices=work.session.devices,
+                name=f"{goal.objective.name}, seed {goal.seed}, {self.name}",
+                monitor=Monitor(MEASURES, functools.partial(_measure, work.bound, examples["val"].labels)),
+                report=work.session.progress.epoch(self.name),
+                initial=functools.partial(initial.variables, start) if start else None,
+            )
+        return self._fitted
+
+    _fitted: loop.Fitted | None = None
+
+
+def _examples(view: View, work: Work) -> dict[str, Examples]:
+    """Inputs, labels and weights of each split; class weights come from the training set alone."""
+    material = work.material
+    columns = material.dataset.columns
+    weight = {task.name: decisions.class_weights(work.goal.class_weights, material, task) for task in material.tasks}
+    travelling = [
+        name
+        for name, column in columns.items()
+        if isinstance(column, np.ndarray) and column.ndim == 1 and name != "id" and "/" not in name
+    ]
+    examples = {}
+    for split, rows in material.splits.items():
+        labels = {task: columns[f"label/{task}"][rows].astype(np.int32) for task in weight}
+        weights = {task: weight[task][values.clip(0)] * (values >= 0) for task, values in labels.items()}
+        extras = {name: columns[name][rows] for name in travelling}
+        examples[split] = Examples(columns["id"][rows], _of_rows(view, rows), labels, weights, extras)
+    return examples
+
+
+def _of_rows(view: View, rows: np.ndarray) -> View:
+    return lambda indices, rng: view(rows[indices], rng)
+
+
+def _standardize(numbers: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+    """Numbers float32 `[N, D]` as the network reads them, by the facts of its run."""
+    if "standardized" not in facts:
+        return numbers
+    by = facts["standardized"]
+    return ((numbers - np.asarray(by["mean"])) / np.asarray(by["sd"])).astype(np.float32)
+
+
+def _measure(
+    bound: Mapping[str, Objective], labels: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """The mean over tasks of QWK, MAE and RMSE of the objective's own decision, before anything is fitted."""
+    measured = [_agreement(one, outputs[task], labels[task]) for task, one in bound.items()]
+    return {key: float(np.mean([values[key] for values in measured])) for key in MEASURES}
+
+
+def _agreement(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    kept, classes = labels >= 0, objective.num_classes
+    pair = labels[kept], np.asarray(_decision(objective)(outputs[kept]))
+    return {
+        "val_qwk": metrics.qwk(*pair, classes),
+        "val_mae": metrics.mae(*pair, classes),
+        "val_rmse": metrics.rmse(*pair, classes),
+    }
+
+
+@functools.lru_cache(maxsize=32)
+def _decision(objective: Objective) -> Callable[[np.ndarray], jax.Array]:
+    return jax.jit(objective.predict)
+
+
+@functools.lru_cache(maxsize=32)
+def _trace(backbone: Any, shape: tuple[int, ...], dtype: str) -> None:
+    """The shapes of a network's variables for one input; raises what the network raises."""
+    jax.eval_shape(lambda: backbone.init(jax.random.key(0), jnp.zeros(shape, dtype), train=False))
