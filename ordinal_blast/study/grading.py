@@ -109,7 +109,7 @@ class _Run(NamedTuple):
                 "decides_by": self.record.objective["decides_by"],
                 "probs": dict(zip(grades[task], said.probs[row].tolist(), strict=True)),
                 "score": float(said.scores[row]),
-                "notes": list(values["notes"][row] if values.get("noted_by_row") else values["notes"]),
+                "notes": [*values["notes"], *values.get("row_notes", {}).get(row, ())],
             }
             for row, name in enumerate(values["names"])
             for task, said in values["graded"].items()

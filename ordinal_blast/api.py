@@ -1,0 +1,66 @@
+"""What the command line does, from Python: `ablate` here, `load` and `Study` from the report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ordinal_blast import settings
+from ordinal_blast.data.sources import arrays
+from ordinal_blast.errors import UserError
+from ordinal_blast.report.compare import Study, load
+from ordinal_blast.settings import Settings
+from ordinal_blast.study import plan, runner, session
+
+__all__ = ["Study", "ablate", "load"]
+
+Variants = str | Path | Sequence[str] | Mapping[str, Mapping[str, Any]]
+
+
+def ablate(
+    config: str | Path | Mapping[str, Any] | ConfigDict | Settings,
+    variants: Variants,
+    *,
+    seeds: int = 1,
+    data: Any = None,
+    workdir: str | Path | None = None,
+    allow_changed_code: bool = False,
+) -> Study:
+    """Run every variant with every seed, as `ordinal-blast ablate` does, and read what came of it.
+
+    config: a configuration file or its name, or what its `get_config()` returns: settings that differ from the
+    defaults. variants: an ablation file or its name; names of objectives, the first of which is the reference; or per
+    name the settings that it changes, `{"corn": {"objective": "corn"}}`. data: arrays in memory instead of
+    `config.data`, see `data.sources.arrays.save`. workdir: `runs/NAME` unless said otherwise; the same call goes on
+    where it stopped. Raises UserError where cells failed, after all others were run; UsageError as the command does.
+    """
+    chosen = _settings(config)
+    root = Path(workdir) if workdir is not None else Path("runs") / chosen.name
+    if data is not None:
+        source, options = arrays.save(root / "data", data)
+        chosen = settings.override(chosen, {"data.source": "arrays", "data.root": str(source), "data.options": options})
+    if isinstance(variants, str | Path):
+        grid = plan.ablation(str(variants), chosen, seeds)
+    else:
+        named = variants if isinstance(variants, Mapping) else {name: {"objective": name} for name in variants}
+        grid = plan.of_variants("", list(named.items()), chosen, seeds)
+    command = shlex.join(["ordinal_blast.ablate", chosen.name, f"--seeds={seeds}"])
+    failed = runner.run(grid, root, command, session.begin(chosen.devices), allow_changed_code=allow_changed_code)
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(grid.cells)} cells failed ({', '.join(failed)}): see cells/<cell>/error.txt in "
+            f"{root}; ordinal_blast.load({str(root)!r}) reads the others"
+        )
+    return load(root)
+
+
+def _settings(config: str | Path | Mapping[str, Any] | ConfigDict | Settings) -> Settings:
+    if isinstance(config, Settings):
+        return config
+    if isinstance(config, str | Path):
+        return settings.load(str(config), {})
+    return settings.resolve(config, "config")
