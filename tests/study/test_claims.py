@@ -12,9 +12,10 @@ import textwrap
 import numpy as np
 import pytest
 
-from ordinal_blast import record
+from ordinal_blast import record, settings
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.study import cell, chain, configuration, grid, lock, runner, session
+from ordinal_blast.study import cell, lock, recipe, runner, session
+from ordinal_blast.study import plan as plans
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSS = """
@@ -71,7 +72,7 @@ def plan(folder, overrides, variants=VARIANTS, seeds=1, question="A question?"):
     return plans.ablation(str(file), settings.load("configs/era.py", overrides), seeds)
 
 
-def go(made, root, progress=None, command="the command"):
+def go(planned, root, progress=None, command="the command"):
     devices = session.begin(1).devices
     return runner.run(made, root, command, session.Session(devices, progress or session.Progress()))
 
@@ -108,54 +109,60 @@ class Killed(session.Progress):
 
 
 def test_the_same_command_again_finds_everything_finished(study, capsys):
-    root, made = study
-    assert go(made, root) == []
+    root, planned = study
+    assert go(planned, root) == []
     assert capsys.readouterr().err.count("finished before") == 2
 
 
 def test_a_finished_cell_is_not_finished_under_an_edited_loss(study, edited_loss):
-    root, made = study
-    with pytest.raises(UsageError, match=r"own-s0 was begun with another text of claimed_loss.py: use another"):
-        go(made, root)
+    root, planned = study
+    with pytest.raises(UsageError, match=r"own-s0 was begun with another text of claimed_loss.py \(--allow-changed"):
+        go(planned, root)
 
 
 def test_an_interrupted_cell_does_not_go_on_under_an_edited_loss(home, overrides, tmp_path):
-    made = plan(tmp_path, overrides)
+    planned = plan(tmp_path, overrides)
     with pytest.raises(KeyboardInterrupt):
-        go(made, tmp_path / "run", Killed())
+        go(planned, tmp_path / "run", Killed())
     (home / "claimed_loss.py").write_text(LOSS.format("-2 * "))
     try:
         with pytest.raises(UsageError, match=r"was begun with another text of claimed_loss\.py"):
-            go(made, tmp_path / "run")
+            go(planned, tmp_path / "run")
     finally:
         (home / "claimed_loss.py").write_text(LOSS.format("-"))
-    assert go(made, tmp_path / "run") == []
+    assert go(planned, tmp_path / "run") == []
+
+
+def test_code_that_changed_is_allowed_where_that_is_said_and_is_warned_of(study, edited_loss, capsys):
+    root, planned = study
+    assert runner.run(planned, root, "the command", session.begin(1), allow_changed_code=True) == []
+    assert "begun with another text of claimed_loss.py: this folder mixes" in capsys.readouterr().err
 
 
 def test_a_cell_that_uses_none_of_the_edited_code_is_finished(study, edited_loss, overrides):
     root, _ = study
-    assert go(grid.single(settings.load("configs/era.py", overrides | VARIANTS["cross_entropy"])), root) == []
+    assert go(plans.single(settings.load("configs/era.py", overrides | VARIANTS["cross_entropy"])), root) == []
 
 
 def test_labels_shuffled_between_two_calls_are_refused(study, home):
-    root, made = study
+    root, planned = study
     write_table(home / "data", shift=1)
     try:
-        with pytest.raises(UsageError, match=r"own-s0 was begun with other data \(digest .*\): use another --workdir"):
-            go(made, root)
+        with pytest.raises(UsageError, match=r"own-s0 was begun with other data, of digest .*: use another --workdir"):
+            go(planned, root)
     finally:
         write_table(home / "data")
-    assert go(made, root) == []
+    assert go(planned, root) == []
 
 
 def test_labels_shuffled_between_two_halves_of_a_cell_are_refused(home, overrides, tmp_path):
-    made = plan(tmp_path, overrides)
+    planned = plan(tmp_path, overrides)
     with pytest.raises(KeyboardInterrupt):
-        go(made, tmp_path / "run", Killed())
+        go(planned, tmp_path / "run", Killed())
     write_table(home / "data", shift=1)
     try:
         with pytest.raises(UsageError, match="was begun with other data"):
-            go(made, tmp_path / "run")
+            go(planned, tmp_path / "run")
     finally:
         write_table(home / "data")
 
@@ -172,9 +179,9 @@ def test_variants_of_other_data_under_the_same_settings_do_not_share_their_train
     variants = {"here": {}, "there": {"data.root": str(tmp_path / "other")}}
     root = tmp_path / "run"
     assert go(plan(tmp_path, overrides | {"objective.name": "cross_entropy"}, variants), root) == []
-    here, there = (record.read(root / "cells" / f"{name}-s0")[1] for name in variants)
-    assert not np.array_equal(here["mlp/test/grade/labels"], there["mlp/test/grade/labels"])
-    assert "shared_with" not in record.read_result(root / "cells/there-s0")["training"][0]
+    here, there = (record.read(root / "cells" / f"{name}-s0").models["mlp"] for name in variants)
+    assert not np.array_equal(*(model.splits["test"].tasks["grade"].labels for model in (here, there)))
+    assert "shared_with" not in there.training
 
 
 @pytest.mark.parametrize(
@@ -182,7 +189,7 @@ def test_variants_of_other_data_under_the_same_settings_do_not_share_their_train
     [("result.json", "mae", 0.0), ("config.json", "epochs", 3), ("predictions.npz", None, None)],
 )
 def test_an_edited_or_swapped_file_of_a_finished_cell_is_refused(study, name, key, new):
-    root, made = study
+    root, planned = study
     cells = root / "cells"
     if key is None:
         shutil.copy(cells / "own-s0" / name, cells / "cross_entropy-s0" / name)
@@ -192,16 +199,16 @@ def test_an_edited_or_swapped_file_of_a_finished_cell_is_refused(study, name, ke
         lines[at] = f' "{key}": {new}' + ("," if lines[at].endswith(",") else "")
         (cells / "cross_entropy-s0" / name).write_text("\n".join(lines))
     with pytest.raises(UserError, match=rf"cross_entropy-s0/{name} is not what its cell wrote"):
-        go(made, root)
+        go(planned, root)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "cells/own-s0/config.json", "cells/own-s0/result.json"])
 @pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\x00\xff"])
 def test_a_damaged_file_is_one_line_that_names_it(study, name, content):
-    root, made = study
+    root, planned = study
     (root / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(UserError) as caught:
-        go(made, root)
+        go(planned, root)
     assert str(root / name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -221,25 +228,25 @@ def test_the_same_name_with_other_settings_is_refused(study, overrides, tmp_path
         go(plan(tmp_path, overrides, changed), root)
 
 
-def planned(root):
+def standing(root):
     return json.loads((root / "plan.json").read_text())
 
 
 def test_cells_stay_in_the_plan_when_one_run_or_fewer_variants_follow(study, overrides, tmp_path):
     root, _ = study
-    before = planned(root)
-    single = grid.single(settings.load("configs/era.py", overrides | {"objective.name": "cross_entropy"}))
+    before = standing(root)
+    single = plans.single(settings.load("configs/era.py", overrides | {"objective.name": "cross_entropy"}))
     assert go(single, root, command="train") == []
-    assert planned(root) == before
+    assert standing(root) == before
     assert go(plan(tmp_path, overrides, {"own": VARIANTS["own"]}), root, command="fewer") == []
-    assert planned(root) == before
+    assert standing(root) == before
 
 
 def test_more_variants_and_seeds_join_the_plan(study, overrides, tmp_path):
     root, _ = study
-    single = grid.single(settings.load("configs/era.py", overrides | {"objective.name": "corn", "seed": 1}))
+    single = plans.single(settings.load("configs/era.py", overrides | {"objective.name": "corn", "seed": 1}))
     assert go(single, root, command="train it") == []
-    joined = planned(root)
+    joined = standing(root)
     assert joined["reference"] == "own"
     assert joined["variants"] == ["own", "cross_entropy", "corn"]
     assert joined["seeds"] == [0, 1]
@@ -247,14 +254,14 @@ def test_more_variants_and_seeds_join_the_plan(study, overrides, tmp_path):
     assert joined["question"] == "A question?"
     assert joined["command"] == "the command && train it"
     assert go(plan(tmp_path, overrides), root) == []
-    assert planned(root) == joined
+    assert standing(root) == joined
 
 
 def test_another_reference_takes_over_where_all_cells_are_planned_again(study, overrides, tmp_path):
     root, _ = study
     assert go(plan(tmp_path, overrides, dict(reversed(VARIANTS.items()))), root, command="reversed") == []
-    assert planned(root)["reference"] == "cross_entropy"
-    assert planned(root)["command"] == "reversed"
+    assert standing(root)["reference"] == "cross_entropy"
+    assert standing(root)["command"] == "reversed"
 
 
 def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refused(study, overrides, tmp_path):
@@ -267,23 +274,23 @@ def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refus
     other = plan(tmp_path, overrides | {"name": "other"}, {"own": VARIANTS["own"]})
     with pytest.raises(UsageError, match=r"cells of the experiment 'claims', and this would be 'other': use another"):
         go(other, root)
-    assert planned(root)["variants"] == list(VARIANTS)
+    assert standing(root)["variants"] == list(VARIANTS)
 
 
-def test_an_option_that_one_of_two_runs_leaves_unset_is_named(tmp_path):
+def test_an_option_that_one_of_two_runs_leaves_at_its_default_is_named(tmp_path):
     identified = {"variant": "a", "data": "d", "code": {}}
     without, with_power = (
         settings.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
     )
-    for folder, (first, second), told in (
-        (tmp_path / "a", (without, with_power), "power=unset, now it is 2"),
-        (tmp_path / "b", (with_power, without), "power=2, now it is unset"),
+    for folder, (first, second), said in (
+        (tmp_path / "a", (without, with_power), "power='its default', now it is 2"),
+        (tmp_path / "b", (with_power, without), "power=2, now it is 'its default'"),
     ):
         folder.mkdir()
-        cell.claim(folder, first, identified)
+        cell.claim(folder, first, identified, False)
         (folder / "checkpoints").mkdir()
-        with pytest.raises(UsageError, match=rf"begun with objective.options.{told}: use another"):
-            cell.claim(folder, second, identified)
+        with pytest.raises(UsageError, match=rf"begun with objective.options.{said}: use another"):
+            cell.claim(folder, second, identified, False)
 
 
 def test_where_a_run_goes_on_is_told_once(capsys):
@@ -301,10 +308,10 @@ def test_where_a_run_goes_on_is_told_once(capsys):
 
 
 def test_a_second_run_is_refused_while_the_first_is_at_work(study):
-    root, made = study
+    root, planned = study
     with lock.alone(root, print), pytest.raises(UsageError, match=rf"in use by process {os.getpid()} on .*--workdir"):
-        go(made, root)
-    assert go(made, root) == []
+        go(planned, root)
+    assert go(planned, root) == []
 
 
 def test_a_killed_run_leaves_no_lock(tmp_path):
@@ -328,25 +335,25 @@ def test_a_killed_run_leaves_no_lock(tmp_path):
 
 
 def test_what_a_kill_left_half_written_is_cleaned_and_nothing_else(study):
-    root, made = study
+    root, planned = study
     left = [root / ".plan.json.ab12", root / "cells/own-s0/.predictions.npz.x_1", root / "cells/own-s0/.result.json.q"]
     kept = [root / ".mine.json.ab12", root / "cells/own-s0/notes.txt", root / "cells/own-s0/predictions.npz"]
     for path in (*left, *kept[:2]):
         path.write_text("half")
-    assert go(made, root) == []
+    assert go(planned, root) == []
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
 
 
-def test_a_usage_error_inside_a_cell_is_told_and_the_others_go_on(overrides, tmp_path, monkeypatch, capsys):
-    run = chain.run
+def test_a_usage_error_inside_a_cell_is_printed_and_the_others_go_on(overrides, tmp_path, monkeypatch, capsys):
+    run = recipe.run
 
-    def fail(config, *rest):
-        if config.objective.name == "cross_entropy":
+    def fail(chain, work, *rest):
+        if work.goal.objective.name == "cross_entropy":
             raise UsageError("frames.planes do not fit")
-        return run(config, *rest)
+        return run(chain, work, *rest)
 
-    monkeypatch.setattr(chain, "run", fail)
+    monkeypatch.setattr(recipe, "run", fail)
     root = tmp_path / "run"
     assert go(plan(tmp_path, overrides), root) == ["cross_entropy-s0"]
     assert "FAILED: frames.planes do not fit" in capsys.readouterr().err
@@ -357,47 +364,47 @@ def test_a_usage_error_inside_a_cell_is_told_and_the_others_go_on(overrides, tmp
 @pytest.mark.parametrize(
     ("name", "refused"), [("corn", False), ("cross_entropy", False), ("ordinal_cross_entropy", True)]
 )
-def test_class_weights_that_cannot_be_undone_are_refused_before_any_work(overrides, name, refused):
-    settings = {"objective.name": name, "class_weights": "inverse_frequency", "objective.correct_weights": True}
-    config = settings.load("configs/era.py", overrides | settings)
+def test_class_weights_that_cannot_be_undone_are_refused_before_any_work(overrides, tmp_path, name, refused):
+    changes = {"objective.name": name, "class_weights": "inverse_frequency", "objective.correct_weights": True}
+    planned = plan(tmp_path, overrides | changes, {"a": {}})
     message = f"objective.correct_weights: {name} is not strictly proper"
     with pytest.raises(UsageError, match=message) if refused else contextlib.nullcontext():
-        chain.check(config, chain.material(config))
+        go(planned, tmp_path / "run")
+    assert (tmp_path / "run").exists() != refused
 
 
 def test_class_weights_can_be_undone_without_training_again(overrides, tmp_path):
-    settings = overrides | {"objective.name": "cross_entropy", "class_weights": "inverse_frequency"}
+    changes = overrides | {"objective.name": "cross_entropy", "class_weights": "inverse_frequency"}
     root = tmp_path / "run"
-    assert go(plan(tmp_path, settings, {"weighted": {}, "undone": {"objective.correct_weights": True}}), root) == []
-    weighted, undone = (record.read_result(root / "cells" / f"{name}-s0") for name in ("weighted", "undone"))
-    assert undone["training"][0]["shared_with"] == "weighted-s0"
-    assert (weighted["class_weights"], undone["class_weights"]) == ("inverse_frequency",) * 2
-    assert weighted["objective"]["undone_weights"] == {}
-    weights = np.asarray(undone["objective"]["undone_weights"]["grade"])
-    a, b = (record.read(root / "cells" / f"{name}-s0")[1] for name in ("weighted", "undone"))
-    corrected = a["mlp/test/grade/probs"] / weights
-    np.testing.assert_allclose(b["mlp/test/grade/probs"], corrected / corrected.sum(axis=1, keepdims=True), rtol=1e-5)
+    assert go(plan(tmp_path, changes, {"weighted": {}, "undone": {"objective.correct_weights": True}}), root) == []
+    weighted, undone = (record.read(root / "cells" / f"{name}-s0") for name in ("weighted", "undone"))
+    assert undone.models["mlp"].training["shared_with"] == "weighted-s0"
+    assert (weighted.class_weights, undone.class_weights) == ("inverse_frequency",) * 2
+    assert weighted.objective["undone_weights"] == {}
+    weights = np.asarray(undone.objective["undone_weights"]["grade"])
+    before, after = (one.models["mlp"].splits["test"].tasks["grade"].probs for one in (weighted, undone))
+    np.testing.assert_allclose(after, before / weights / (before / weights).sum(axis=1, keepdims=True), rtol=1e-5)
 
 
 def test_results_say_what_decides_and_what_worked(finished):
-    result = record.read_result(finished / "cells/own-s0")
-    assert result["objective"]["decides_by"] == "mode"
-    assert result["class_weights"] == "none"
-    assert result["warnings"] == []
-    assert result["provenance"]["device"].startswith("1 x cpu")
-    assert "thread" in result["provenance"]["device"]
-    assert result["identity"]["variant"] == "own"
-    assert "claimed_loss.py" in result["identity"]["code"]
+    result = record.read(finished / "cells/own-s0")
+    assert result.objective["decides_by"] == "mode"
+    assert result.class_weights == "none"
+    assert not result.warnings
+    assert result.provenance["device"].startswith("1 x cpu")
+    assert "thread" in result.provenance["device"]
+    assert result.identity["variant"] == "own"
+    assert "claimed_loss.py" in result.identity["code"]
 
 
-def test_a_grade_that_a_split_lacks_is_told_once_and_kept(overrides, tmp_path, capsys):
+def test_a_grade_that_a_split_lacks_is_printed_once_and_kept(overrides, tmp_path, capsys):
     write_table(tmp_path / "data")
     path = tmp_path / "data" / "test_ERA_0.csv"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.endswith(",2\n")))
     variants = {"a": {"objective.name": "cross_entropy"}, "b": {"objective.name": "corn"}}
-    settings = overrides | {"data.root": str(tmp_path / "data")}
-    assert go(plan(tmp_path, settings, variants), tmp_path / "run") == []
+    changes = overrides | {"data.root": str(tmp_path / "data")}
+    assert go(plan(tmp_path, changes, variants), tmp_path / "run") == []
     said = "grade b of task grade has no example in the test split"
     assert capsys.readouterr().err.count(said) == 1
     for name in variants:
-        assert record.read_result(tmp_path / f"run/cells/{name}-s0")["warnings"][0].startswith(said)
+        assert record.read(tmp_path / f"run/cells/{name}-s0").warnings[0].startswith(said)

@@ -1,5 +1,6 @@
 """`grade` does what `train` did, on a run's own examples; what it cannot grade it refuses in one line."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordinal_blast import cli, record
-from ordinal_blast.data import catalog, store
+from ordinal_blast import cli, record, settings
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.storage import file_digest, read_json, read_npz, write_json
-from ordinal_blast.study import configuration, grading, grid, runner, session
+from ordinal_blast.storage import file_digest
+from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import plan as plans
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 OWN_LOSS = '''import jax
@@ -23,9 +24,9 @@ def f(logits, labels):
 '''
 
 
-def run_of(folder, variants, config):
+def run_of(folder, variants, chosen):
     (folder / "question.py").write_text(f'"""A question?"""\ndef variants():\n    yield from {variants!r}\n')
-    plan = plans.ablation(str(folder / "question.py"), config, 1)
+    plan = plans.ablation(str(folder / "question.py"), chosen, 1)
     assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
     return folder / "run" / "cells"
 
@@ -44,8 +45,8 @@ def pictures(tmp_path_factory, tiny_overrides):
             arrays |= {f"{split}_images": np.clip(light, 0, 255).astype(np.uint8), f"{split}_labels": labels}
         np.savez(folder / "tiny.npz", **arrays)
         overrides = {"data.root": str(folder), "data.cache": str(folder / "cache"), "cnn.training.epochs": 1}
-        config = settings.load("configs/retinamnist.py", tiny_overrides | overrides)
-        cells = run_of(folder, variants, config)
+        overrides["cnn.training.batch_size"] = 16
+        cells = run_of(folder, variants, settings.load("configs/retinamnist.py", tiny_overrides | overrides))
         files = [folder / f"{number:02}.png" for number in range(12)]
         for file, image in zip(files, arrays["test_images"], strict=True):
             Image.fromarray(image).save(file)
@@ -68,8 +69,8 @@ def wide(pictures):
 
 
 def assert_as_the_run(graded, cell, model, task="grade", count=None):
-    with np.load(cell / "predictions.npz") as saved:
-        grades, probs = (saved[f"{model}/test/{task}/{field}"][:count] for field in ("grades", "probs"))
+    result = record.read(cell).models[model].splits["test"].tasks[task]
+    grades, probs = result.grades[:count], result.probs[:count]
     lines = [line for line in graded if line["task"] == task]
     assert [line["model"] for line in lines] == [model] * len(lines)
     assert [list(line["probs"]).index(line["grade"]) for line in lines] == grades.tolist()
@@ -93,7 +94,7 @@ def test_grey_images_are_graded_as_the_run_graded_them(pictures):
 def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wide):
     cells, _ = wide
     assert not (cells / "median-s0" / "checkpoints").exists()
-    assert json.loads((cells / "median-s0" / "result.json").read_text())["training"][0]["shared_with"] == "mode-s0"
+    assert record.read(cells / "median-s0").models["cnn"].training["shared_with"] == "mode-s0"
 
 
 def test_depth_and_alpha_change_no_grade(wide, tmp_path):
@@ -138,11 +139,6 @@ def test_a_folder_is_graded_image_by_image_and_a_corrupt_file_costs_only_itself(
         grading.grade(cells / "mode-s0", [tmp_path / "bare"])
 
 
-def test_a_recording_for_a_run_of_single_images_is_refused(wide, tmp_path):
-    with pytest.raises(UserError, match=r"is a recording, but .* grades single images"):
-        grading.grade(wide[0] / "mode-s0", [tmp_path / "embryo.npz"])
-
-
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
@@ -152,7 +148,7 @@ def test_a_recording_for_a_run_of_single_images_is_refused(wide, tmp_path):
         (lambda cell: (cell / "result.json").write_text("[]"), "result.json"),
         (lambda cell: shutil.rmtree(cell / "checkpoints"), "holds no trained model"),
         (
-            lambda cell: [each.unlink() for each in cell.glob("checkpoints/**/*") if each.is_file()],
+            lambda cell: [file.unlink() for file in cell.glob("checkpoints/**/*") if file.is_file()],
             "checkpoint|trained",
         ),
     ],
@@ -165,58 +161,55 @@ def test_a_damaged_run_is_one_line(wide, tmp_path, damage, why):
     assert "\n" not in str(refused.value)
 
 
-def rewritten(cell, config=lambda config: None, result=lambda result: None):
+def rewritten(cell, change_settings=lambda tree: None, **changes):
     """The cell as another version may have left it: the digests fit, the content does not."""
-    settings, found = read_json(cell / "config.json"), read_json(cell / "result.json")
-    config(settings)
-    del found["digests"]
-    result(found)
-    write_json(cell / "config.json", settings)
-    record.write(cell, found, read_npz(cell / "predictions.npz"))
+    was = record.read(cell)
+    tree = json.loads(json.dumps(was.settings))
+    change_settings(tree)
+    record.begin(cell, tree, was.identity)
+    record.write(cell, dataclasses.replace(was, settings=tree, **changes))
 
 
-def test_a_run_of_another_version_or_another_network_is_one_line(wide, tmp_path):
-    for number, (change, why) in enumerate(
-        (
-            ({"config": lambda config: config.pop("cnn")}, "holds no run that this version can read"),
-            ({"config": lambda config: config["objective"].pop("rule")}, "holds no run that this version can read"),
-            ({"result": lambda result: result.pop("inputs")}, "holds no run that this version can read"),
-            ({"result": lambda result: result.update(rows=3)}, "holds no run that this version can read"),
-            ({"config": lambda config: config["cnn"]["model"].update(middle=1)}, "cannot read the checkpoint"),
-        )
-    ):
-        cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / f"{number}" / "cells" / "mode-s0")
-        rewritten(cell, **change)
-        with pytest.raises(UserError, match=why) as refused:
-            grading.grade(cell, wide[1])
-        assert "\n" not in str(refused.value)
-
-
-def test_a_run_on_other_than_eight_bit_images_of_its_own_source_is_refused(wide, tmp_path):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda tree: tree.pop("cnn") and tree.update(rnn={}), "holds no run that this version can read"),
+        (lambda tree: tree["objective"].update(rules="mode"), "holds no run that this version can read"),
+        (lambda tree: tree["cnn"]["network"]["options"].update(middle=1), "cannot read the checkpoint"),
+    ],
+)
+def test_a_run_of_another_version_or_another_network_is_one_line(wide, tmp_path, change, why):
     cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
-    rewritten(cell, result=lambda result: result["input_types"].update(cnn="float32"))
-    with pytest.raises(UsageError, match="was trained on float32 images of its own source"):
+    rewritten(cell, change)
+    with pytest.raises(UserError, match=why) as refused:
+        grading.grade(cell, wide[1])
+    assert "\n" not in str(refused.value)
+
+
+def test_a_run_on_other_than_eight_bit_images_is_refused(wide, tmp_path):
+    cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
+    models = record.read(cell).models
+    rewritten(cell, models={"cnn": dataclasses.replace(models["cnn"], dtype="float32")})
+    with pytest.raises(UsageError, match=r"was trained on images \(float32\) of the source medmnist"):
         grading.grade(cell, wide[1])
 
 
-def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ["a_loss_of_mine:f", "a_loss_of_mine.py:f"])
+def test_an_own_loss_is_run_only_where_it_is_trusted(wide, tmp_path, monkeypatch, form):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     ran = tmp_path / "ran"
     (elsewhere / "a_loss_of_mine.py").write_text(f"open({str(ran)!r}, 'w').close()\n{OWN_LOSS}")
     cell = shutil.copytree(wide[0] / "mode-s0", tmp_path / "cells" / "mode-s0")
-    text = {"a_loss_of_mine.py": file_digest(elsewhere / "a_loss_of_mine.py")}
-    rewritten(
-        cell,
-        config=lambda config: config["objective"].update(name="a_loss_of_mine:f"),
-        result=lambda result: result["identity"]["code"].update(text),
-    )
+    was = record.read(cell)
+    code = {**was.identity["code"], "a_loss_of_mine.py": file_digest(elsewhere / "a_loss_of_mine.py")}
+    rewritten(cell, lambda tree: tree["objective"].update(name=form), identity={**was.identity, "code": code})
     monkeypatch.chdir(elsewhere)  # where it lies is not enough
-    with pytest.raises(UsageError, match=r"loss is a_loss_of_mine:f, code from outside .* give --trust FOLDER"):
+    with pytest.raises(UsageError, match=rf"objective.name {form}: code from outside .* give --trust FOLDER"):
         grading.grade(cell, wide[1])
     assert not ran.exists()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=f"cannot import the run's loss a_loss_of_mine:f from {tmp_path} or the inst"):
+    with pytest.raises(UsageError, match=rf"{form}"):
         grading.grade(cell, wide[1], trust=tmp_path)
     with pytest.raises(UsageError, match="there is no such folder"):
         grading.grade(cell, wide[1], trust=tmp_path / "nowhere")
@@ -226,78 +219,3 @@ def test_an_own_loss_is_imported_only_where_it_is_trusted(wide, tmp_path, monkey
         file.write("# another text\n")
     with pytest.raises(UserError, match=r"was trained with another text of a_loss_of_mine.py: restore it"):
         grading.grade(cell, wide[1], trust=elsewhere)
-
-
-@pytest.fixture(scope="module")
-def wells(tmp_path_factory, small_time_lapse):
-    """The cells of a run whose CNN looks at recordings at three times, and `record(row, **more)` that saves one."""
-    folder = tmp_path_factory.mktemp("wells")
-    config = settings.load(
-        "configs/demo.py",
-        {f"{link}.training.epochs": 1 for link in ("cropper", "cnn")}
-        | small_time_lapse
-        | {
-            "devices": 1,
-            "chain": ("cropper", "cnn"),
-            "data.cache": str(folder / "cache"),
-            "data.options.embryos": 24,
-            "data.options.size": 32,
-            "data.options.hours": (94.5, 103.0, 112.0, 119.0),
-            "data.options.empty_share": 0.1,
-            "frames.start_hpi": 95.0,
-            "frames.stop_hpi": 119.5,
-            "frames.step_h": 3.5,
-            "objective.name": "cross_entropy",
-        },
-    )
-    variants = [(name, {"frames.cnn_time": time}) for name, time in (("tA", "tA"), ("tMEB", "tMEB"), ("hour", "109"))]
-    cells = run_of(folder, variants, config)
-    dataset = store.open_dataset(catalog.prepare(config.data))
-
-    def save(identity, **changes):
-        row = np.flatnonzero(dataset.columns["id"] == identity)
-        named = {name: dataset.columns[name][row][0] for name in ("frames", "hpi", "tA")}
-        arrays = {**named, "planes": dataset.extras["planes"], **changes}
-        path = folder / f"{identity}.npz"
-        np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
-        return path
-
-    return cells, save
-
-
-@pytest.mark.parametrize("name", ["tA", "tMEB", "hour"])
-def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wells, name):
-    cells, save = wells
-    cell = cells / f"{name}-s0"
-    with np.load(cell / "predictions.npz") as saved:
-        identities = saved["cnn/test/icm/ids"][:6]
-    graded = grading.grade(cell, [save(identity) for identity in identities])
-    for task in ("icm", "te"):
-        assert_as_the_run(graded, cell, "cnn", task, len(identities))
-
-
-def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(wells):
-    cells, save = wells
-    with np.load(cells / "tA-s0" / "predictions.npz") as saved:
-        identity = saved["cnn/test/icm/ids"][0]
-    meb, _ = grading.grade(cells / "tA-s0", [save(identity, tA=None)])
-    assert "it has no tA, the time that the run grades at: graded at its maximum expansion" in meb["notes"]
-    whole = np.load(save(identity))
-    late, _ = grading.grade(
-        cells / "tMEB-s0", [save(identity, frames=whole["frames"][2:, ..., 1:2], hpi=whole["hpi"][2:], planes=[0.0])]
-    )
-    assert late["notes"][:2] == [
-        "it runs from 112 to 119 hpi, and the run looks from 95 to 119.5: its first and last frames stand in",
-        "its focal planes 0, 0, 0 µm stand in for -45, 0, 45 µm",
-    ]
-    with pytest.raises(UserError, match=r"has no frame between 95 and 119.5 hpi: nothing to grade"):
-        grading.grade(cells / "tA-s0", [save(identity, hpi=whole["hpi"] / 24)])
-
-
-def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
-    cells, _ = wells
-    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "still.png")
-    icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
-    assert (icm["model"], te["task"]) == ("cnn", "te")
-    assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are graded"
-    assert any(note.startswith("one focal plane, which stands in for all") for note in icm["notes"])

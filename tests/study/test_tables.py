@@ -1,13 +1,15 @@
 """Studies of tables: hold-outs by seed, standardised features, published values carried along."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ordinal_blast import record, settings
+from ordinal_blast.data import material
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.study import chain, configuration, grading, grid, runner, session
+from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import plan as plans
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 QUESTION = '''"""A question?"""
@@ -33,93 +35,86 @@ def overrides(tmp_path_factory):
         "data.root": str(root),
         "data.cache": str(root / "cache"),
         "data.options.grades": ("a", "b", "c"),
-        "mlp.model.widths": (8,),
+        "mlp.network.options.widths": (8,),
         "mlp.training.epochs": 12,
         "mlp.training.batch_size": 16,
-        "mlp.training.learning_rate": 0.03,
+        "mlp.optimizer.learning_rate": 0.03,
     }
 
 
 @pytest.fixture(scope="module")
-def study(overrides, tmp_path_factory, reading):
+def study(overrides, tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     (root / "question.py").write_text(QUESTION)
     published = {"source": "a paper", "values": {"corn": {"mae": (0.5, 0.1)}}}
-    config = configuration.load("configs/era.py", overrides)
-    with config.unlocked():
-        config.report.published = published
-    with reading() as unread:
-        plan = grid.ablation(str(root / "question.py"), config, 2)
-        assert runner.run(plan, root / "run", "the command", session.begin(1)) == []
-        assert unread([each.config for each in plan.cells]) == set()
+    chosen = settings.load("configs/era.py", overrides | {"report.published": published})
+    plan = plans.ablation(str(root / "question.py"), chosen, 2)
+    assert runner.run(plan, root / "run", "the command", session.begin(1)) == []
     return plan, root / "run"
 
 
-def result(root, name):
-    return json.loads((root / "cells" / name / "result.json").read_text())
+def read(root, name):
+    return record.read(root / "cells" / name)
+
+
+def tested(root, name):
+    return read(root, name).models["mlp"].splits["test"].tasks["grade"]
 
 
 def test_seed_i_is_holdout_i(study):
     plan, root = study
-    assert [each.config.data.options.holdout for each in plan.cells] == [0, 0, 1, 1]
-    tested = {}
+    assert [one.settings.data.options["holdout"] for one in plan.cells] == [0, 0, 1, 1]
     for cell in plan.cells:
-        with np.load(root / "cells" / cell.name / "predictions.npz") as saved:
-            tested[cell.name] = saved["mlp/test/grade/labels"]
-        expected = np.loadtxt(f"{cell.config.data.root}/test_ERA_{cell.seed}.csv", delimiter=",")[:, -1] - 1
-        np.testing.assert_array_equal(tested[cell.name], expected)
-    assert not np.array_equal(tested["corn-s0"], tested["corn-s1"])
+        expected = np.loadtxt(f"{cell.settings.data.root}/test_ERA_{cell.seed}.csv", delimiter=",")[:, -1] - 1
+        np.testing.assert_array_equal(tested(root, cell.name).labels, expected)
+    assert not np.array_equal(tested(root, "corn-s0").labels, tested(root, "corn-s1").labels)
 
 
-def test_features_are_standardised_by_the_training_rows_alone(study):
+def test_numbers_are_standardised_by_the_training_rows_alone(study, overrides, tmp_path):
     plan, root = study
-    config = plan.cells[0].config
-    given = chain.material(config)
-    raw, train = given.dataset.columns["features"], given.splits["train"]
-    found = result(root, "corn-s0")["stages"]["standardized"]
-    np.testing.assert_allclose(found["mean"], raw[train].mean(axis=0, dtype=np.float64), rtol=1e-12)
-    np.testing.assert_allclose(found["sd"], [raw[train, 0].std(dtype=np.float64), 1.0], rtol=1e-12)
-    inputs, _ = chain._inputs(config, ("mlp",), given)
-    np.testing.assert_allclose(inputs[train, 0].std(), 1, rtol=1e-5)
-    assert (inputs[:, 1] == 0).all()
-    plain, facts = chain._inputs(configuration.override(config, {"mlp.standardize": False}), ("mlp",), given)
-    assert facts == {}
-    np.testing.assert_array_equal(plain, raw)
+    chosen = plan.cells[0].settings
+    opened = material.open(chosen.data, chosen.tasks)
+    train = opened.dataset.columns["numbers"][opened.splits["train"]]
+    facts = read(root, "corn-s0").stages["mlp"]["standardized"]
+    np.testing.assert_allclose(facts["mean"], train.mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(facts["sd"], [train[:, 0].std(dtype=np.float64), 1.0], rtol=1e-12)
+    raw = settings.override(chosen, {"mlp.standardize": False, "mlp.training.epochs": 1})
+    assert runner.run(plans.single(raw), tmp_path / "raw", "the command", session.begin(1)) == []
+    (cell,) = (tmp_path / "raw/cells").iterdir()
+    assert "standardized" not in record.read(cell).stages["mlp"]
 
 
 def test_the_network_learns_and_published_values_are_kept(study):
     _, root = study
     for name in ("cross_entropy-s0", "corn-s0", "cross_entropy-s1", "corn-s1"):
-        found = result(root, name)
-        row = next(row for row in found["rows"] if row["split"] == "test")
-        assert row["metrics"]["mae"] < 0.3
-        assert found["published"]["values"]["corn"]["mae"] == [0.5, 0.1]
+        assert tested(root, name).measures["mae"] < 0.3
+        assert tuple(read(root, name).published["values"]["corn"]["mae"]) == (0.5, 0.1)
 
 
 def test_a_run_keeps_the_epoch_that_grades_best(overrides, tmp_path):
-    config = configuration.load("configs/era.py", overrides | {"mlp.training.select": "val_qwk"})
-    assert runner.run(grid.single(config), tmp_path, "the command", session.begin(1)) == []
+    chosen = settings.load("configs/era.py", overrides | {"mlp.training.select": "val_qwk"})
+    assert runner.run(plans.single(chosen), tmp_path, "the command", session.begin(1)) == []
     (cell,) = (tmp_path / "cells").iterdir()
-    kappas = [json.loads(line)["val_qwk"] for line in (cell / "metrics.jsonl").read_text().splitlines()]
-    (kept,) = result(tmp_path, cell.name)["training"]
+    training = record.read(cell).models["mlp"].training
+    kappas = [line["val_qwk"] for line in training["history"]]
     assert min(kappas) < max(kappas)
-    assert kept["best_epoch"] == 1 + int(np.argmax(kappas))
+    assert training["best_epoch"] == 1 + int(np.argmax(kappas))
 
 
-def test_a_chain_that_the_table_cannot_feed_is_refused(overrides):
-    config = configuration.load("configs/era.py", overrides)
-    with pytest.raises(UsageError, match="no image column"):
-        chain._inputs(config, ("cnn",), chain.material(config))
+def test_a_chain_that_the_table_cannot_feed_is_refused(overrides, tmp_path):
+    chosen = settings.load("configs/era.py", overrides | {"mlp.network": "xception"})
+    with pytest.raises(UsageError, match=r"but mlp reads images, and the data and the stages before it have .*numbers"):
+        runner.run(plans.single(chosen), tmp_path / "run", "the command", session.begin(1))
+    assert not (tmp_path / "run").exists()
 
 
 def test_rows_are_graded_as_the_run_graded_them(study, tmp_path):
     plan, root = study
     for cell in ("corn-s0", "corn-s1"):
-        file = Path(plan.cells[0].config.data.root) / f"test_ERA_{cell[-1]}.csv"
+        file = Path(plan.cells[0].settings.data.root) / f"test_ERA_{cell[-1]}.csv"
         without = tmp_path / "rows.csv"
         without.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in file.read_text().splitlines()))
-        with np.load(root / "cells" / cell / "predictions.npz") as saved:
-            grades, probs = saved["mlp/test/grade/grades"], saved["mlp/test/grade/probs"]
+        grades, probs = tested(root, cell).grades, tested(root, cell).probs
         for path in (file, without):  # with the grades in their last column, which nothing reads, and without
             graded = grading.grade(root / "cells" / cell, [path])
             assert [line["input"] for line in graded] == [f"{path}, line {row}" for row in range(1, 21)]

@@ -5,7 +5,7 @@ import pytest
 
 from ordinal_blast.errors import UserError
 from ordinal_blast.storage import read_npy
-from ordinal_blast.study import stages
+from ordinal_blast.study import shared
 
 
 def test_a_stage_is_built_once_and_again_where_its_key_differs(tmp_path):
@@ -15,18 +15,18 @@ def test_a_stage_is_built_once_and_again_where_its_key_differs(tmp_path):
         built.append(folder)
         return {"number": len(built)}
 
-    first = stages.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build)
-    assert stages.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build) == first
-    second = stages.stage(tmp_path, "crops", {"code": {"a.py": "2"}}, build)
+    first = shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build)
+    assert shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build) == first
+    second = shared.stage(tmp_path, "crops", {"code": {"a.py": "2"}}, build)
     assert built == [first, second]
-    assert stages.facts(second) == {"number": 2}
+    assert shared.facts(second) == {"number": 2}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": {}}', b"\xff\x00"])
 def test_a_damaged_stage_is_one_line_that_names_its_file(tmp_path, content):
     (tmp_path / "stage.json").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot read .*stage.json: .*; delete it and run the command") as caught:
-        stages.facts(tmp_path)
+        shared.facts(tmp_path)
     assert "\n" not in str(caught.value)
 
 
