@@ -114,6 +114,12 @@ class Record:
     models: Mapping[str, Model]
     examples: Examples | None = None
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What was graded, in order."""
+        first = next(iter(self.models.values()))
+        return tuple(result.task for result in next(iter(first.splits.values())).tasks.values())
+
     def results(self) -> Iterator[tuple[Model, Split, TaskResult]]:
         """Every stage, task and split, in order."""
         for model in self.models.values():

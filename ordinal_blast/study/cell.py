@@ -22,7 +22,8 @@ from ordinal_blast.storage import digest
 from ordinal_blast.study import decisions, identity, recipe
 from ordinal_blast.study.plan import Cell
 from ordinal_blast.study.recipe import Work
-from ordinal_blast.training import checkpoints, parallel
+from ordinal_blast.training import parallel
+from ordinal_blast.training.checkpoints import has_begun
 from ordinal_blast.types import Task
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
@@ -47,7 +48,7 @@ def claim(folder: Path, settings: Settings, identified: Mapping[str, Any], allow
     setting, the data or the source files that differ, so that no directory mixes two.
     """
     begun = record.began(folder)
-    if begun is None or not (record.finished(folder) or checkpoints.begun(folder)):
+    if begun is None or not (record.finished(folder) or has_begun(folder)):
         record.begin(folder, tree(settings), identified)
         return []
     before, was = begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,11 +46,11 @@ class _Run:
         with alone(self.root, progress.say):
             plan = standing.joined(self.plan, command, self.root)
             for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
-                remove_leftovers(folder, record.FILES)
+                remove_leftovers(folder, record.WRITTEN)
             identified = {one.name: cell.identify(one, self._material(one.settings).identity) for one in cells}
             changed: list[str] = []
             for one in cells:
-                folder = self.root / "cells" / one.name
+                folder = record.folder_of(self.root, one.name)
                 changed += cell.claim(folder, one.settings, identified[one.name], allow_changed_code)
             if changed:
                 names = ", ".join(dict.fromkeys(changed))
@@ -65,15 +66,15 @@ class _Run:
         trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
         failed: list[str] = []
         for number, one in enumerate(self.plan.cells, start=1):
-            folder, outcome = self.root / "cells" / one.name, "finished before"
-            error = folder / "error.txt"
+            folder, outcome = record.folder_of(self.root, one.name), "finished before"
+            error = folder / record.ERROR
             training = cell.training_digest(one.settings, identified[one.name]["data"])
             if not record.finished(folder):
                 self.session.progress.cell(one.name)
                 error.unlink(missing_ok=True)
                 try:
                     self._cell(one, identified[one.name], folder, trained.get(training))
-                    outcome = record.headline(folder)
+                    outcome = _headline(folder)
                 except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
                     failed.append(one.name)
                     outcome = f"FAILED: {errors.told(problem)}"
@@ -111,3 +112,9 @@ class _Run:
             for warning in opened.warnings:
                 self.session.progress.say(f"Warning, {opened.dataset.name}: {warning}")
         return self._materials[key]
+
+
+def _headline(folder: Path) -> str:
+    """QWK on the test set of the last stage that grades, by task."""
+    values = record.headline(folder).items()
+    return ", ".join(f"{task} QWK {'undefined' if math.isnan(value) else f'{value:.3f}'}" for task, value in values)
