@@ -1,248 +1,252 @@
-"""The shared stages of a time-lapse study: cropper, crops, and features of every frame, each done once by content."""
+"""The stage that crops: hourly frames of every embryo, and its frames at the time that the CNN looks at."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast.data.batches import Examples, fixed
-from ordinal_blast.data.store import Dataset
-from ordinal_blast.embryo import timelapse
-from ordinal_blast.embryo.segmentation import Cropper, cropper_input
-from ordinal_blast.models.grader import Grader
+from ordinal_blast.data import images
+from ordinal_blast.embryo import recordings, timelapse
+from ordinal_blast.embryo.cropping import EmbryoFinder
+from ordinal_blast.embryo.recordings import Recording
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.ranges import Range, each, number, whole
+from ordinal_blast.record import Record
+from ordinal_blast.settings import StageSettings, setting
 from ordinal_blast.storage import read_npy
-from ordinal_blast.study import identity, problems
-from ordinal_blast.study.configuration import plain
-from ordinal_blast.study.session import Session
-from ordinal_blast.study.stages import stage
-from ordinal_blast.training import loop, parallel
-from ordinal_blast.training.problem import Problem
+from ordinal_blast.study.recipe import Stage, Values, View, Work
 
 _CHUNK = 16  # embryos whose frames are in memory at once
-_BATCH = 128  # images in one call of a network that only looks
+_NEAR = 1.0  # µm: focal planes nearer than that are the same
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return value in ("tA", "tMEB") or math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+_NUMBERS = each(number())
+_TIME = Range("tA, tMEB, or an hour such as 110", _is_time)
+_SHIFTS = Range("numbers of which one is 0, the CNN's time itself", lambda v: _NUMBERS.holds(v) and 0 in v)
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSettings(StageSettings):
+    """Which frames are cropped, and what the CNN sees of the crops."""
+
+    start_hpi: float = setting(90.0, "first hour that is looked at, after insemination", number())
+    stop_hpi: float = setting(128.0, "last hour that is looked at", number())
+    step_h: float = setting(1.0, "hours from frame to frame", number(above=0))
+    crop_share: float = setting(0.8, "side of the window over that of the frame", number(above=0, most=1))
+    size: int = setting(224, "pixels of a side of the crops", whole(1))
+    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes of the CNN's images, in µm", _NUMBERS)
+    cnn_time: str = setting("tA", "when the CNN looks: tA, tMEB, or an hour such as 110", _TIME)
+    time_shifts_h: tuple[float, ...] = setting(
+        (-0.5, 0.0, 0.5), "hours of which one is drawn in training to move the CNN's time; tMEB never moves", _SHIFTS
+    )
+    focal_planes: int = setting(1, "steps by which the CNN's focus may move in training, up or down", whole(0))
+    plane_um: float = setting(15.0, "µm of such a step", number(above=0))
+
+    @property
+    def hours(self) -> np.ndarray:
+        """The hours that are looked at, hpi float32 `[T]`."""
+        return timelapse.hours(self.start_hpi, self.stop_hpi, self.step_h)
 
 
 @dataclasses.dataclass(frozen=True)
 class Crops:
-    """Crops of every embryo, on disk.
+    """Crops of every embryo.
 
-    images: uint8 `[N, S, size, size, F]`; the first `len(hours)` slots are the hourly frames, the others the frames at
-    the CNN's time with each time shift. planes: indices of the three base planes. tmeb: hourly index `[N]` of tMEB.
+    pixels: uint8 `[N, S, size, size, F]`. areas: `[N, S]`, the embryo's share of the frame. The first T = `len(hours)`
+    slots are the hourly frames, the others those at the CNN's time with each shift. planes: the focal planes `[F]` that
+    were recorded, and base `[P]` those of the CNN's images, in µm. notes: on the hourly frames of new examples.
     """
 
-    images: np.ndarray
+    pixels: np.ndarray
+    areas: np.ndarray
     hours: np.ndarray
-    tmeb: np.ndarray
-    planes: tuple[int, ...]
-    recorded: tuple[float, ...]
-    folder: Path
+    planes: tuple[float, ...]
+    base: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+    def tmeb(self) -> np.ndarray:
+        """The time of maximum expansion as an index `[N]` of the hourly frames."""
+        return timelapse.maximum_expansion(self.areas[:, : len(self.hours)], self.hours, self.hours[0])
+
+    def hourly(self, indices: np.ndarray) -> np.ndarray:
+        """Images uint8 `[B, size, size, P]` of hourly frames: the T of the first embryo, of the second, and so on."""
+        chosen = list(timelapse.plane_indices(self.planes, self.base))
+        return np.stack([self.pixels[divmod(i, len(self.hours))][..., chosen] for i in indices])
 
 
-def cropper_stage(
-    config: Any, dataset: Dataset, splits: Mapping[str, np.ndarray], root: Path, session: Session
-) -> Path:
-    """The folder of the cropper trained on the embryo masks of the training set."""
-    section = config.cropper
-    key = {
-        "dataset": identity.of_data(dataset),
-        "code": identity.of_code(config, objective=False),
-        "split": plain(config.data.split),
-        "planes": list(config.frames.planes),
-        "cropper": plain(section),
-    }
+class Crop(Stage):
+    """Crops frames around the embryo that a cropper finds; makes "images" of the CNN's time, and hourly "crops"."""
 
-    def build(folder: Path) -> Mapping[str, Any]:
-        examples = {name: _mask_examples(config, dataset, splits[name]) for name in ("train", "val")}
-        problem = problems.segmentation(section)
-        fitted = loop.fit(
-            problem,
-            examples["train"],
-            examples["val"],
-            problems.schedule("cropper", section.training),
-            seed=section.seed,
-            directory=folder,
-            devices=session.devices,
-            name="cropper",
-            report=session.progress.epoch("cropper"),
-        )
-        masks = parallel.predict(
-            problem,
-            fitted.variables,
-            examples["val"].inputs,
-            len(examples["val"]),
-            _BATCH,
-            session.devices,
-        )["mask"]
-        dice = _dice(masks > 0, examples["val"].labels["mask"] > 0)
-        return {"dice_val": dice, "seconds": fitted.seconds, "best_epoch": fitted.best_epoch}
+    Settings: ClassVar[type[StageSettings]] = CropSettings
+    settings: CropSettings
+    makes = ("images", "crops")
+    suffixes = (".npz", *images.SUFFIXES)
 
-    return stage(root, "cropper", key, build)
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Frames, their hours, the cropper, and tA where the CNN looks then."""
+        return ("frames", "hpi", *(("tA",) if self.settings.cnn_time == "tA" else ()), "cropper")
 
+    def check(self, work: Work) -> None:
+        """Raise UsageError for hours that end before they start, or frames whose focal planes are not known."""
+        section = self.settings
+        if section.stop_hpi < section.start_hpi:
+            allowed = f"a number of at least {section.start_hpi:g}"
+            raise UsageError(f"{self.name}.stop_hpi is {section.stop_hpi}: it takes {allowed}")
+        timelapse.recorded_planes(work.material.dataset)
 
-def crops_stage(config: Any, dataset: Dataset, cropper: Path, root: Path, session: Session) -> Crops:
-    """Crops of the hourly frames and of the frames at the CNN's time, by the trained cropper."""
-    frames = config.frames
-    recorded = tuple(dataset.extras["planes"])
-    hours = timelapse.hours(frames.start_hpi, frames.stop_hpi, frames.step_h)
-    key = {"cropper": cropper.name, "frames": plain(frames)}
-    planes = timelapse.plane_indices(recorded, frames.planes)
-
-    def build(folder: Path) -> Mapping[str, Any]:
-        slots = _slots(config, dataset, hours)
-        problem, variables = cropping(config, recorded, cropper)
-        shape = (len(dataset), slots.shape[1], frames.size, frames.size, len(recorded))
-        images = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Crop the frames of all embryos, a few embryos at a time."""
+        section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
+        slots = _slots(section, inputs["hpi"], inputs.get("tA"))
+        shape = (*slots.shape, section.size, section.size, len(planes))
+        pixels = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
         areas = np.zeros(slots.shape, np.float32)
-        for start in range(0, len(dataset), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(dataset)))
-            # The grid of slots is flattened, so that every call has the same shape.
-            whole = dataset.columns["frames"][rows]
-            flat = whole[np.arange(len(rows))[:, None], slots[rows]].reshape(-1, *whole.shape[2:])
-            result = parallel.predict(problem, variables, flat.__getitem__, len(flat), _BATCH, session.devices)
-            images[rows] = result["crops"].reshape(len(rows), -1, *shape[2:])
-            areas[rows] = result["area"].reshape(len(rows), -1)
-            session.progress.note("crops", rows[-1] + 1, len(dataset))
-        images.flush()
+        for start in range(0, len(slots), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(slots)))
+            few = _cropped(section, inputs["cropper"], inputs["frames"][rows], slots[rows], planes)
+            pixels[rows], areas[rows] = few.pixels, few.areas
+            work.session.progress.note(self.name, rows[-1] + 1, len(slots))
+        pixels.flush()
         np.save(folder / "areas.npy", areas)
         return {"frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
 
-    folder = stage(root, "crops", key, build)
-    areas = read_npy(folder / "areas.npy")
-    return Crops(
-        images=read_npy(folder / "crops.npy"),
-        hours=hours,
-        tmeb=timelapse.maximum_expansion(areas[:, : len(hours)], hours, frames.start_hpi),
-        planes=planes,
-        recorded=recorded,
-        folder=folder,
-    )
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """The crops, left on disk, and the view of the CNN's images."""
+        del inputs
+        section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
+        pixels, areas = (read_npy(folder / name) for name in ("crops.npy", "areas.npy"))
+        crops = Crops(pixels, areas, section.hours, planes, section.planes)
+        return {"images": cnn_view(section, crops), "crops": crops}
+
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """Crops a recording or a single frame: adds "images" `[1, size, size, P]`, and "crops" of a recording."""
+        del folder, record
+
+        def apply(values: Values) -> Values:
+            if "recording" in values:
+                return {**values, **self._of_recording(values["recording"], values["cropper"], values["notes"])}
+            if "frame" in values:
+                return {**values, **self._of_frame(values["frame"], values["cropper"], values["notes"])}
+            return values
+
+        return apply
+
+    def read(self, path: Path, record: Record) -> Values:
+        """A "recording" (.npz), or an image as a "frame" `[1, H, H, P]`; raises UserError for what cannot be graded."""
+        del record
+        section, names = self.settings, (str(path),)
+        if path.suffix.lower() != ".npz":
+            photograph = images.read(path)
+            side, planes = min(photograph.pixels.shape[:2]), len(section.planes)
+            square, notes = images.fit(photograph, (side, side, 1))
+            if planes > 1:
+                notes += (f"one focal plane, which stands in for all {planes} of the run",)
+            return {"names": names, "notes": notes, "frame": np.repeat(square[None], planes, axis=-1)}
+        recording, hours = recordings.read(path), section.hours
+        if recording.hpi[-1] < hours[0] or recording.hpi[0] > hours[-1]:
+            raise UserError(f"{path} has no frame between {hours[0]:g} and {hours[-1]:g} hpi: nothing to grade")
+        return {"names": names, "notes": _stand_ins(recording, section), "recording": recording}
+
+    def _of_recording(self, recording: Recording, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
+        """What it makes of a recording; its "notes" are on the image, and the crops have those on hourly frames."""
+        section = dataclasses.replace(self.settings, time_shifts_h=(0.0,))
+        still_notes = notes
+        if section.cnn_time == "tA" and recording.assessed is None:
+            section = dataclasses.replace(section, cnn_time="tMEB")
+            still_notes += ("it has no tA, the time that the run grades at: graded at its maximum expansion",)
+        slots = _slots(section, recording.hpi[None], np.asarray([recording.assessed]))
+        crops = _cropped(section, cropper, recording.frames[None], slots, recording.planes)
+        still_notes += _unseen(crops.areas[0, _cnn_slots(section, crops)[0]])
+        crops = dataclasses.replace(crops, notes=notes + _unseen(crops.areas[0, : len(section.hours)]))
+        return {"images": cnn_view(section, crops)(np.arange(1), None), "crops": crops, "notes": still_notes}
+
+    def _of_frame(self, frame: np.ndarray, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
+        section = self.settings
+        pixels, areas = cropper.crops(frame, section.planes, share=section.crop_share, size=section.size)
+        return {"images": pixels, "notes": notes + _unseen(areas)}
 
 
-def cropping(config: Any, recorded: Sequence[float], cropper: Path) -> tuple[Problem, Any]:
-    """The problem and the variables that turn frames of these focal planes (µm) into crops."""
-    trained = problems.segmentation(config.cropper)
-    size, planes = config.cropper.size, timelapse.plane_indices(recorded, config.frames.planes)
-    variables = loop.restore(trained, jnp.zeros((1, size, size, len(planes)), jnp.uint8), cropper)
-    model = Cropper(trained.model, planes, size, config.frames.crop_share, config.frames.size)
-    return Problem(model), _under("segmenter", variables)
+def cnn_view(section: CropSettings, crops: Crops) -> View:
+    """Each embryo at the CNN's time, uint8 `[B, size, size, P]`; in training another focus and time are drawn."""
+    steps = np.arange(-section.focal_planes, section.focal_planes + 1)
+    moved = ([plane + step * section.plane_um for plane in crops.base] for step in steps)
+    planes = np.asarray([timelapse.plane_indices(crops.planes, wanted) for wanted in moved])
+    slots = _cnn_slots(section, crops)
+    sharp = section.focal_planes
+    still = 0 if section.cnn_time == "tMEB" else section.time_shifts_h.index(0)
 
-
-def extract(trained: Problem, variables: Any, inputs: Any, count: int, devices: tuple[jax.Device, ...]) -> np.ndarray:
-    """Features float32 `[count, D]` that the heads of a trained grader read; inputs(indices) gives its inputs."""
-    problem = Problem(_Features(trained.model))
-    made = parallel.predict(problem, _under("grader", variables), inputs, count, _BATCH, devices)
-    return np.asarray(made["features"], np.float32)
-
-
-def cnn_view(config: Any, crops: Crops, rows: np.ndarray) -> Any:
-    """The CNN's inputs uint8 `[B, size, size, 3]` of these embryos, at its time; random focus and time in training."""
-    frames, shifts = config.frames, config.cnn.views
-    steps = np.arange(-shifts.focal_planes, shifts.focal_planes + 1)
-    planes = np.asarray(
-        [timelapse.plane_indices(crops.recorded, [p + s * shifts.plane_um for p in frames.planes]) for s in steps]
-    )
-    still = len(steps) // 2
-    if frames.cnn_time == "tMEB":
-        slots = crops.tmeb[rows][:, None]
-    else:
-        slots = np.broadcast_to(
-            np.arange(len(crops.hours), crops.images.shape[1]), (len(rows), len(frames.time_shifts_h))
+    def view(rows: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        count = len(rows)
+        focus = np.full(count, sharp) if rng is None else rng.integers(0, len(steps), count)
+        when = np.full(count, still) if rng is None else rng.integers(0, slots.shape[1], count)
+        return np.stack(
+            [crops.pixels[row, slots[row, w]][..., planes[f]] for row, w, f in zip(rows, when, focus, strict=True)]
         )
-    middle = 0 if frames.cnn_time == "tMEB" else list(frames.time_shifts_h).index(0.0)
-
-    def view(indices: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        count = len(indices)
-        focus = np.full(count, still) if rng is None else rng.integers(0, len(steps), count)
-        when = np.full(count, middle) if rng is None else rng.integers(0, slots.shape[1], count)
-        chosen = [
-            crops.images[rows[i], slots[i, w]][..., planes[f]] for i, w, f in zip(indices, when, focus, strict=True)
-        ]
-        return np.stack(chosen)
 
     return view
 
 
-class _Features(nn.Module):
-    """What a trained grader's heads read, under "features"."""
+def _slots(section: CropSettings, hpi: np.ndarray, assessed: np.ndarray | None) -> np.ndarray:
+    """Which recorded frame fills each slot, int `[N, S]`: the hourly grid, then the CNN's time with each shift.
 
-    grader: Grader
-
-    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
-        return {"features": self.grader.features(x)}
-
-
-def sequences_stage(
-    config: Any, crops: Crops, problem: Problem, variables: Any, key: Any, root: Path, session: Session
-) -> np.ndarray:
-    """CNN features of the up to `max_frames` hourly frames that end at tMEB, `[N, max_frames, D]`, on disk."""
-
-    def build(folder: Path) -> Mapping[str, Any]:
-        count, hours = len(crops.images), len(crops.hours)
-
-        def inputs(indices: np.ndarray) -> np.ndarray:
-            return np.stack([crops.images[i // hours, i % hours][..., list(crops.planes)] for i in indices])
-
-        features = extract(problem, variables, inputs, count * hours, session.devices)
-        features = features.reshape(count, hours, -1)
-        np.save(folder / "sequences.npy", timelapse.sequences(features, crops.tmeb, config.frames.max_frames))
-        return {"frames": count * hours}
-
-    folder = stage(root, "features", {"cnn": key, "crops": crops.folder.name}, build)
-    return read_npy(folder / "sequences.npy")
-
-
-def _under(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a model as those of one that holds it as `name`."""
-    return {collection: {name: values} for collection, values in variables.items()}
-
-
-def _slots(config: Any, dataset: Dataset, hours: np.ndarray) -> np.ndarray:
-    """Which recorded frame fills each slot, int `[N, S]`: the hourly grid, then the CNN's time with each shift."""
-    hpi, frames = dataset.columns["hpi"], config.frames
-    times = np.broadcast_to(hours, (len(dataset), len(hours)))
-    if frames.cnn_time != "tMEB":
-        at = dataset.columns["tA"] if frames.cnn_time == "tA" else np.full(len(dataset), float(frames.cnn_time))
-        times = np.concatenate([times, at[:, None] + np.asarray(frames.time_shifts_h)], axis=1)
+    hpi: `[N, T]`; assessed: tA `[N]`, where the CNN looks then.
+    """
+    count, hours = len(hpi), section.hours
+    times = np.broadcast_to(hours, (count, len(hours)))
+    if section.cnn_time != "tMEB":
+        at = assessed if section.cnn_time == "tA" else np.full(count, float(section.cnn_time))
+        times = np.concatenate([times, at[:, None] + np.asarray(section.time_shifts_h)], axis=1)
     return np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
 
 
-def _mask_examples(config: Any, dataset: Dataset, rows: np.ndarray) -> Examples:
-    """A few frames of each embryo, chosen by the cropper's seed, with their masks, at the cropper's size."""
-    section = config.cropper
-    planes = list(timelapse.plane_indices(dataset.extras["planes"], config.frames.planes))
-    total = dataset.columns["hpi"].shape[1]
-    images, masks = [], []
-    shrink = jax.jit(lambda x: cropper_input(x, section.size))
-    for start in range(0, len(rows), _CHUNK):
-        part = rows[start : start + _CHUNK]
-        picks = [
-            np.random.default_rng((section.seed, int(row))).choice(total, section.frames_per_embryo, replace=False)
-            for row in part
-        ]
-        at = (np.arange(len(part))[:, None], np.stack(picks))
-        frames = dataset.columns["frames"][part][at][..., planes]
-        images.append(np.asarray(shrink(frames.reshape(-1, *frames.shape[2:]))))
-        whole = dataset.columns["masks"][part][at].astype(np.uint8) * 255
-        masks.append(np.asarray(shrink(whole.reshape(-1, *whole.shape[2:], 1)))[..., 0] > 127)
-    pixels, inside = np.concatenate(images), np.concatenate(masks)
-    return Examples(
-        ids=np.arange(len(pixels)),
-        view=fixed(pixels),
-        labels={"mask": inside.astype(np.float32)},
-        weights={"mask": np.ones(len(pixels), np.float32)},
-    )
+def _cnn_slots(section: CropSettings, crops: Crops) -> np.ndarray:
+    """The slots `[N, W]` of the frames that the CNN may see: at tMEB, or at its time with each shift."""
+    if section.cnn_time == "tMEB":
+        return crops.tmeb()[:, None]
+    count, slots = crops.areas.shape
+    hours = len(crops.hours)
+    return np.broadcast_to(np.arange(hours, slots), (count, slots - hours))
 
 
-def _dice(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean over images of 2 |A ∩ B| / (|A| + |B|); 1 where both are empty."""
-    axes = (1, 2)
-    sizes = predicted.sum(axes) + true.sum(axes)
-    both = 2 * (predicted & true).sum(axes)
-    return float(np.mean(np.where(sizes > 0, both / np.maximum(sizes, 1), 1.0)))
+def _cropped(
+    section: CropSettings, cropper: EmbryoFinder, frames: np.ndarray, slots: np.ndarray, planes: tuple[float, ...]
+) -> Crops:
+    """The crops of the frames uint8 `[N, T, H, W, F]` of a few embryos that fill the slots int `[N, S]`."""
+    # The grid of slots is flattened, so that every call of the network has the same shape.
+    flat = frames[np.arange(len(slots))[:, None], slots].reshape(-1, *frames.shape[2:])
+    pixels, areas = cropper.crops(flat, planes, share=section.crop_share, size=section.size)
+    shaped = (array.reshape(*slots.shape, *array.shape[1:]) for array in (pixels, areas))
+    return Crops(*shaped, section.hours, planes, section.planes)
+
+
+def _stand_ins(recording: Recording, section: CropSettings) -> tuple[str, ...]:
+    """What a recording lacks of the hours and focal planes that the run looks at, and what is taken instead."""
+    notes: list[str] = []
+    hpi, hours = recording.hpi, section.hours
+    if hpi[0] - hours[0] >= section.step_h or hours[-1] - hpi[-1] >= section.step_h:
+        notes.append(
+            f"it runs from {hpi[0]:g} to {hpi[-1]:g} hpi, and the run looks from {hours[0]:g} to {hours[-1]:g}: its "
+            "first and last frames stand in"
+        )
+    nearest = [recording.planes[i] for i in timelapse.plane_indices(recording.planes, section.planes)]
+    if np.abs(np.subtract(nearest, section.planes)).max() > _NEAR:
+        stand_ins, wanted = (", ".join(f"{plane:g}" for plane in planes) for planes in (nearest, section.planes))
+        notes.append(f"its focal planes {stand_ins} µm stand in for {wanted} µm")
+    return tuple(notes)
+
+
+def _unseen(areas: np.ndarray) -> tuple[str, ...]:
+    return () if (areas > 0).any() else ("the cropper finds no embryo: the middle of the frame is graded",)

@@ -26,7 +26,7 @@ class Segmenter(nn.Module):
         return {"mask": self.network(x, train=train, keys=keys, mask=mask)}
 
 
-class Cropper(nn.Module):
+class CropFrames(nn.Module):
     """Frames to crops: mask of the shrunken frame, its centre of mass, a window around it, resized.
 
     segmenter: trained on `mask_size` pixels; planes: which focal planes it reads; share: the window's side over the
@@ -41,13 +41,13 @@ class Cropper(nn.Module):
 
     def __call__(self, frames: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Frames uint8 `[B, H, W, F]` to crops uint8 `[B, size, size, F]` and area `[B]`, the embryo's share."""
-        small = cropper_input(frames[..., list(self.planes)], self.mask_size)
+        small = shrink(frames[..., list(self.planes)], self.mask_size)
         area, centre = area_and_centre(self.segmenter(small, train=train)["mask"])
         return {"area": area, "crops": crop(frames, centre, self.share, self.size)}
 
 
-def cropper_input(frames: jax.Array, size: int) -> jax.Array:
-    """Frames uint8 `[B, H, W, F]` as the cropper sees them, uint8 `[B, size, size, F]`."""
+def shrink(frames: jax.Array, size: int) -> jax.Array:
+    """Frames uint8 `[B, H, W, F]` as the segmenter sees them, uint8 `[B, size, size, F]`."""
     return resize(frames, size).round().astype(frames.dtype)
 
 

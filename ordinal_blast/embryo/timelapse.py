@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ordinal_blast.data.store import Dataset
+from ordinal_blast.errors import UsageError
+
 
 def hours(start: float, stop: float, step: float) -> np.ndarray:
     """The grid start, start + step, ... up to and with `stop`, in hpi, float32 `[T]`."""
@@ -45,3 +48,11 @@ def sequences(features: np.ndarray, last: np.ndarray, max_frames: int) -> np.nda
 def plane_indices(recorded: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
     """Index of the recorded focal plane nearest to each wanted one (µm): where planes are few, the last repeats."""
     return tuple(int(np.argmin(np.abs(np.asarray(recorded) - plane))) for plane in wanted)
+
+
+def recorded_planes(dataset: Dataset) -> tuple[float, ...]:
+    """The focal planes `[F]` of a data set's frames, in µm; raises UsageError where it does not say."""
+    planes = dataset.extras.get("planes")
+    if not planes:
+        raise UsageError(f"{dataset.name} does not say its focal planes: put them, in µm, into the source's extras")
+    return tuple(planes)

@@ -1,0 +1,189 @@
+"""The stage that learns where the embryo is: a U-Net trained on masks, which later stages crop with."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ordinal_blast import parts
+from ordinal_blast.data import augment
+from ordinal_blast.data.batches import Examples, fixed
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.segmentation import CropFrames, DiceLoss, OnInputsAndMask, Segmenter, shrink
+from ordinal_blast.errors import UsageError
+from ordinal_blast.models import networks
+from ordinal_blast.ranges import SEED, each, number, whole
+from ordinal_blast.record import Record
+from ordinal_blast.settings import (
+    AugmentSettings,
+    NetworkSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    StageSettings,
+    TrainingSettings,
+    setting,
+)
+from ordinal_blast.study.recipe import Stage, Values, Work
+from ordinal_blast.training import loop, optimizer, parallel
+from ordinal_blast.training.problem import Problem
+from ordinal_blast.training.selection import check_selection
+
+_CHUNK = 16  # embryos whose frames are in memory at once
+_BATCH = 128  # frames in one call of the network
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbryoFinder:
+    """A trained cropper: problem and variables of a `Segmenter` that reads frames shrunk to `size` pixels in `planes`.
+
+    planes: in µm; where a recording lacks one, the nearest that it has is taken.
+    """
+
+    problem: Problem
+    variables: Any
+    planes: tuple[float, ...]
+    size: int
+    devices: tuple[jax.Device, ...]
+
+    def crops(
+        self, frames: np.ndarray, planes: Sequence[float], *, share: float, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Crops uint8 `[N, size, size, F]` of frames uint8 `[N, H, W, F]` in these planes, and the embryo's area `[N]`.
+
+        share: the side of the window over that of the frame. An area is a share of the frame, 0 where none is seen.
+        """
+        model = CropFrames(self.problem.model, timelapse.plane_indices(planes, self.planes), self.size, share, size)
+        variables = {collection: {"segmenter": values} for collection, values in self.variables.items()}
+        outputs = parallel.predict(Problem(model), variables, frames.__getitem__, len(frames), _BATCH, self.devices)
+        return outputs["crops"], outputs["area"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CropperSettings(StageSettings):
+    """The cropper of Kragh et al. (2019): what it reads and how it learns masks."""
+
+    seed: int = setting(0, "of its training, and of the frames that it learns from", SEED)
+    size: int = setting(64, "pixels of a side of the frames that it reads", whole(1))
+    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", each(number()))
+    frames_per_embryo: int = setting(1, "frames of a recording that it learns from", whole(1))
+    network: NetworkSettings = setting(NetworkSettings(name="unet"), "from frames to masks")
+    augment: AugmentSettings = setting(AugmentSettings, "random views, the same of a frame and its mask")
+    optimizer: OptimizerSettings = setting(OptimizerSettings, "how parameters move")
+    schedule: ScheduleSettings = setting(ScheduleSettings, "how the learning rate changes")
+    training: TrainingSettings = setting(TrainingSettings, "how long and how")
+
+
+class Cropper(Stage):
+    """Trains a segmentation network on the embryo masks of the training set; makes an `EmbryoFinder`."""
+
+    Settings: ClassVar[type[StageSettings]] = CropperSettings
+    settings: CropperSettings
+    reads = ("frames", "masks", "hpi")
+    makes = ("cropper",)
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for a network, an optimiser or a view that cannot be."""
+        section, model = self.settings, self._problem().model
+        check_selection(section.training.select, {})
+        recorded = work.material.dataset.columns["hpi"].shape[1]
+        if section.frames_per_embryo > recorded:
+            raise UsageError(
+                f"{self.name}.frames_per_embryo is {section.frames_per_embryo}, and a recording has {recorded} frames"
+            )
+        with parts.blamed(f"{self.name}.size is {section.size}"):
+            _trace(model, (section.size, section.size, len(section.planes)))
+
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Train in `folder`; the facts say how well the masks of the validation set were met (Dice)."""
+        section, problem = self.settings, self._problem()
+        train, val = (self._examples(inputs, work, split) for split in ("train", "val"))
+        fitted = loop.fit(
+            problem,
+            train,
+            val,
+            section.training,
+            seed=section.seed,
+            directory=folder,
+            devices=work.session.devices,
+            name=self.name,
+            report=work.session.progress.epoch(self.name),
+        )
+        masks = parallel.predict(problem, fitted.variables, val.inputs, len(val), _BATCH, work.session.devices)["mask"]
+        return {
+            "dice_val": dice(masks > 0, val.labels["mask"] > 0),
+            "seconds": fitted.seconds,
+            "best_epoch": fitted.best_epoch,
+        }
+
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """The trained cropper."""
+        del inputs
+        return {"cropper": self._trained(folder, work.session.devices)}
+
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """Adds "cropper" to new examples."""
+        del record
+        finder = self._trained(folder, tuple(jax.local_devices()[:1]))
+        return lambda values: {**values, "cropper": finder}
+
+    def _trained(self, folder: Path, devices: tuple[jax.Device, ...]) -> EmbryoFinder:
+        section, problem = self.settings, self._problem()
+        like = jnp.zeros((1, section.size, section.size, len(section.planes)), jnp.uint8)
+        return EmbryoFinder(problem, loop.restore(problem, like, folder), section.planes, section.size, devices)
+
+    def _problem(self) -> Problem:
+        section = self.settings
+        view = augment.make(section.augment)
+        return Problem(
+            Segmenter(networks.make(section.network, f"{self.name}.network")),
+            DiceLoss(),
+            optimizer.make(section.optimizer, section.schedule, section.training, self.name),
+            OnInputsAndMask(view) if view else None,
+        )
+
+    def _examples(self, inputs: Mapping[str, Any], work: Work, split: str) -> Examples:
+        """A few frames of each embryo, chosen by the seed, with their masks, at the size of the network."""
+        section, rows = self.settings, work.material.everything[split]
+        planes = list(timelapse.plane_indices(timelapse.recorded_planes(work.material.dataset), section.planes))
+        total = inputs["hpi"].shape[1]
+        images, masks = [], []
+        to_size = jax.jit(lambda x: shrink(x, section.size))
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            picks = [
+                np.random.default_rng((section.seed, int(row))).choice(total, section.frames_per_embryo, replace=False)
+                for row in part
+            ]
+            at = (np.arange(len(part))[:, None], np.stack(picks))
+            frames = inputs["frames"][part][at][..., planes]
+            images.append(np.asarray(to_size(frames.reshape(-1, *frames.shape[2:]))))
+            whole_masks = inputs["masks"][part][at].astype(np.uint8) * 255
+            masks.append(np.asarray(to_size(whole_masks.reshape(-1, *whole_masks.shape[2:], 1)))[..., 0] > 127)
+        pixels, inside = np.concatenate(images), np.concatenate(masks)
+        return Examples(
+            ids=np.arange(len(pixels)),
+            view=fixed(pixels),
+            labels={"mask": inside.astype(np.float32)},
+            weights={"mask": np.ones(len(pixels), np.float32)},
+        )
+
+
+def dice(predicted: np.ndarray, true: np.ndarray) -> float:
+    """Mean over images of 2 |A ∩ B| / (|A| + |B|), masks bool `[N, H, W]`; 1 where both are empty."""
+    axes = (1, 2)
+    sizes = predicted.sum(axes) + true.sum(axes)
+    both = 2 * (predicted & true).sum(axes)
+    return float(np.mean(np.where(sizes > 0, both / np.maximum(sizes, 1), 1.0)))
+
+
+@functools.lru_cache(maxsize=32)
+def _trace(model: Segmenter, shape: tuple[int, ...]) -> None:
+    """The shapes of a model's variables for one image uint8 of this shape; raises what the model raises."""
+    jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.uint8), train=False))

@@ -1,0 +1,65 @@
+"""The stage between CNN and LSTM: what the CNN sees in the hourly frames up to the time of maximum expansion."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.crops import Crops
+from ordinal_blast.ranges import whole
+from ordinal_blast.record import Record
+from ordinal_blast.settings import StageSettings, setting
+from ordinal_blast.storage import read_npy
+from ordinal_blast.study.grader import Features
+from ordinal_blast.study.recipe import Stage, Values, Work
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceSettings(StageSettings):
+    """How long sequences are."""
+
+    max_frames: int = setting(30, "frames of a sequence, the last at the time of maximum expansion", whole(1))
+
+
+class Sequences(Stage):
+    """Features of the hourly crops by the grader before it; makes "sequences" `[N, max_frames, D]`."""
+
+    Settings: ClassVar[type[StageSettings]] = SequenceSettings
+    settings: SequenceSettings
+    reads = ("crops", "features")
+    makes = ("sequences",)
+
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Look at every hourly frame of every embryo."""
+        del work
+        crops = inputs["crops"]
+        np.save(folder / "sequences.npy", self._of(crops, inputs["features"]))
+        return {"frames": len(crops.pixels) * len(crops.hours)}
+
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """The sequences, left on disk."""
+        del inputs, work
+        stored = read_npy(folder / "sequences.npy")
+        return {"sequences": lambda rows, rng: stored[rows]}
+
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """Adds "sequences" `[1, max_frames, D]` of a recording, whose notes are then those on its hourly frames."""
+        del folder, record
+
+        def apply(values: Values) -> Values:
+            if "crops" not in values:
+                return values
+            crops = values["crops"]
+            return {**values, "sequences": self._of(crops, values["features"]), "notes": crops.notes}
+
+        return apply
+
+    def _of(self, crops: Crops, features: Features) -> np.ndarray:
+        count, hours = len(crops.pixels), len(crops.hours)
+        frames = features.extract(crops.hourly, count * hours).reshape(count, hours, -1)
+        return timelapse.sequences(frames, crops.tmeb(), self.settings.max_frames)
