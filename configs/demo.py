@@ -7,7 +7,6 @@ Score     test QWK of the LSTM, mean of two seeds: see reports/demo; cross-entro
 """
 
 from blastocyst import get_config as get_blastocyst
-from blastocyst import training
 from ml_collections import ConfigDict
 
 
@@ -18,26 +17,18 @@ def get_config() -> ConfigDict:
     """
     config = get_blastocyst()
     config.name = "demo"
-    config.data.options = ConfigDict(
-        dict(
-            embryos=800,
-            size=64,
-            hours=tuple(float(hour) for hour in range(96, 129, 4)),
-            planes=(-45.0, 0.0, 45.0),
-            seed=0,
-            empty_share=0.05,
-        )
+    config.data.options.update(
+        embryos=800, size=64, hours=tuple(float(hour) for hour in range(96, 129, 4)), planes=(-45.0, 0.0, 45.0)
     )
     config.data.split.fractions = (0.6, 0.15, 0.25)
-    config.frames.update(start_hpi=96.0, step_h=4.0, max_frames=8, time_shifts_h=(0.0,), size=48)
-    config.cropper.update(
-        size=32,
-        model=dict(widths=(8, 16, 32), momentum=0.9, epsilon=1e-3, dtype="float32"),
-        training=training(batch_size=32, epochs=8, learning_rate=3e-3),
-    )
-    config.cnn.model.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), stem_stride=2, momentum=0.9)
-    config.cnn.views.focal_planes = 0
-    config.cnn.augment = ConfigDict(dict(name="quarter", options=dict()))
-    config.cnn.training.update(batch_size=32, epochs=10, learning_rate=2e-3, plateau_patience=2)
-    config.rnn.training.update(batch_size=32, epochs=20, learning_rate=3e-3, checkpoint_every=5)
+    config.cropper.update(size=32, network=dict(options=dict(widths=(8, 16, 32), momentum=0.9)))
+    config.cropper.update(optimizer=dict(learning_rate=3e-3), training=dict(batch_size=32, epochs=8))
+    config.crops.update(start_hpi=96.0, step_h=4.0, time_shifts_h=(0.0,), focal_planes=0, size=48)
+    config.cnn.network.options.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
+    config.cnn.update(augment=dict(name="quarter"), optimizer=dict(learning_rate=2e-3))
+    config.cnn.training.update(batch_size=32, epochs=10)
+    config.cnn.schedule.options.patience = 2
+    config.sequences.max_frames = 8
+    config.rnn.optimizer = dict(learning_rate=3e-3)
+    config.rnn.training.update(epochs=20, checkpoint_every=5)
     return config

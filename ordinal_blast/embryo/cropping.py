@@ -140,7 +140,7 @@ class Cropper(Stage):
 
     def _problem(self) -> Problem:
         section = self.settings
-        view = augment.make(section.augment)
+        view = augment.make(section.augment, f"{self.name}.augment")
         return Problem(
             Segmenter(networks.make(section.network, f"{self.name}.network")),
             DiceLoss(),

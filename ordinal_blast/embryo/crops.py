@@ -131,6 +131,10 @@ class Crop(Stage):
         crops = Crops(pixels, areas, section.hours, planes, section.planes)
         return {"images": cnn_view(section, crops), "crops": crops}
 
+    def show(self, images: np.ndarray) -> np.ndarray:
+        """Images `[N, H, W, P]` by their middle focal plane alone, `[N, H, W, 1]`: planes are no colours."""
+        return images[..., images.shape[-1] // 2][..., None]
+
     def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
         """Crops a recording or a single frame: adds "images" `[1, size, size, P]`, and "crops" of a recording."""
         del folder, record
