@@ -1,0 +1,36 @@
+"""Small time-lapse studies on simulated wells."""
+
+import pytest
+
+from ordinal_blast import settings
+from ordinal_blast.study import plan as plans
+from ordinal_blast.study import runner, session
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Overrides of configs/demo.py for frames and networks of seconds."""
+    return {
+        "devices": 1,
+        "data.options.size": 32,
+        "crops.size": 16,
+        "cropper.size": 16,
+        "cropper.network.options": {"widths": (4, 4), "momentum": 0.9},
+        "cnn.network.options": {"stem": (4, 4), "entry": (4,), "middle": 0, "exit": (4, 4, 4, 6), "stem_stride": 1},
+        **{f"{stage}.training.{name}": value for stage in ("cropper", "cnn") for name, value in ONE_EPOCH.items()},
+    }
+
+
+ONE_EPOCH = {"epochs": 1, "batch_size": 8}
+
+
+@pytest.fixture(scope="session")
+def ran():
+    """`ran(folder, variants, overrides)`: the folder of a finished run of configs/demo.py."""
+
+    def run(folder, variants, overrides):
+        plan = plans.of_variants("A question?", variants, settings.load("configs/demo.py", overrides), 1)
+        assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
+        return folder / "run"
+
+    return run

@@ -1,0 +1,96 @@
+"""`grade` crops recordings and single frames as the run cropped its own, and notes what it had to assume."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordinal_blast import record, settings
+from ordinal_blast.data import material
+from ordinal_blast.errors import UserError
+from ordinal_blast.study import grading
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+
+
+@pytest.fixture(scope="module")
+def wells(tmp_path_factory, small, ran):
+    """The cells of a run whose CNN looks at recordings at three times, and `save(identity, **more)` that saves one."""
+    folder = tmp_path_factory.mktemp("wells")
+    overrides = small | {
+        "chain": ("cropper", "crops", "cnn"),
+        "data.cache": str(folder / "cache"),
+        "data.options.embryos": 24,
+        "data.options.hours": (94.5, 103.0, 112.0, 119.0),
+        "data.options.empty_share": 0.1,
+        "crops.start_hpi": 95.0,
+        "crops.stop_hpi": 119.5,
+        "crops.step_h": 3.5,
+        "objective": "cross_entropy",
+    }
+    variants = [(name, {"crops.cnn_time": time}) for name, time in (("tA", "tA"), ("tMEB", "tMEB"), ("hour", "109"))]
+    cells = ran(folder, variants, overrides) / "cells"
+    dataset = material.open(settings.load("configs/demo.py", overrides).data).dataset
+
+    def save(identity, **changes):
+        row = np.flatnonzero(dataset.columns["id"] == identity)
+        named = {name: dataset.columns[name][row][0] for name in ("frames", "hpi", "tA")}
+        arrays = {**named, "planes": dataset.extras["planes"], **changes}
+        path = folder / f"{identity}.npz"
+        np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+        return path
+
+    return cells, save
+
+
+@pytest.fixture(scope="module")
+def identity(wells):
+    return record.read(wells[0] / "tA-s0").models["cnn"].splits["test"].ids[0]
+
+
+@pytest.mark.parametrize("name", ["tA", "tMEB", "hour"])
+def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wells, name):
+    cells, save = wells
+    test = record.read(cells / f"{name}-s0").models["cnn"].splits["test"]
+    graded = grading.grade(cells / f"{name}-s0", [save(identity) for identity in test.ids[:6]])
+    assert {line["model"] for line in graded} == {"cnn"}
+    for task, result in test.tasks.items():
+        lines = [line for line in graded if line["task"] == task]
+        assert [list(line["probs"]).index(line["grade"]) for line in lines] == result.grades[:6].tolist()
+        probs = [list(line["probs"].values()) for line in lines]
+        np.testing.assert_allclose(probs, result.probs[:6], rtol=1e-4, atol=1e-6)
+
+
+def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(wells, identity):
+    cells, save = wells
+    meb, _ = grading.grade(cells / "tA-s0", [save(identity, tA=None)])
+    assert "it has no tA, the time that the run grades at: graded at its maximum expansion" in meb["notes"]
+    whole = np.load(save(identity))
+    late, _ = grading.grade(
+        cells / "tMEB-s0", [save(identity, frames=whole["frames"][2:, ..., 1:2], hpi=whole["hpi"][2:], planes=[0.0])]
+    )
+    assert late["notes"][:2] == [
+        "it runs from 112 to 119 hpi, and the run looks from 95 to 119.5: its first and last frames stand in",
+        "its focal planes 0, 0, 0 µm stand in for -45, 0, 45 µm",
+    ]
+    with pytest.raises(UserError, match=r"has no frame between 95 and 119.5 hpi: nothing to grade"):
+        grading.grade(cells / "tA-s0", [save(identity, hpi=whole["hpi"] / 24)])
+
+
+def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
+    cells, _ = wells
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "still.png")
+    icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
+    assert (icm["model"], te["task"]) == ("cnn", "te")
+    assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are graded"
+    assert any(note.startswith("one focal plane, which stands in for all") for note in icm["notes"])
+
+
+def test_a_folder_is_graded_by_its_recordings_and_images(wells, identity, tmp_path):
+    cells, save = wells
+    save(identity).rename(tmp_path / "embryo.npz")
+    Image.fromarray(np.full((20, 20), 90, np.uint8)).save(tmp_path / "still.png")
+    (tmp_path / "notes.txt").write_text("not graded")
+    graded = grading.grade(cells / "tA-s0", [tmp_path])
+    assert [line["input"] for line in graded] == [
+        str(tmp_path / name) for name in ("embryo.npz",) * 2 + ("still.png",) * 2
+    ]

@@ -1,0 +1,151 @@
+"""The whole time-lapse chain on a few simulated wells: stages shared by content, what travels, recordings graded."""
+
+import numpy as np
+import pytest
+
+from ordinal_blast import record, settings
+from ordinal_blast.data import material
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.errors import UsageError
+from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import plan as plans
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is looked at, 96, is before them
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory, small):
+    return small | {
+        "data.cache": str(tmp_path_factory.mktemp("cache")),
+        "data.options.embryos": 48,
+        "data.options.hours": HOURS,
+        "data.options.empty_share": 0.2,
+        "crops.start_hpi": 96.0,
+        "crops.stop_hpi": 118.0,
+        "crops.step_h": 11.0,
+        "sequences.max_frames": 3,
+        "rnn.network.options": {"units": 4},
+        "rnn.training.epochs": 1,
+        "rnn.training.batch_size": 8,
+        "report.examples": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, ran, overrides):
+    variants = [("a", {}), ("b", {"rnn.network.options.masking": True})]
+    return ran(tmp_path_factory.mktemp("chain"), variants, overrides)
+
+
+@pytest.fixture(scope="module")
+def dataset(root, overrides):
+    return material.open(settings.load("configs/demo.py", overrides).data).dataset
+
+
+def read(root, name):
+    return record.read(record.folder_of(root, name))
+
+
+def built(root, stage):
+    (folder,) = (root / "stages").glob(f"{stage}-*")
+    return folder
+
+
+def test_every_grader_is_graded_and_the_shared_stages_are_made_once(root):
+    names = sorted(path.name.rsplit("-", 1)[0] for path in (root / "stages").iterdir())
+    assert names == ["cnn", "cropper", "crops", "sequences"]
+    a, b = read(root, "a-s0"), read(root, "b-s0")
+    assert list(a.models) == ["cnn", "rnn"]
+    shared = ("cropper", "crops", "cnn", "sequences")
+    assert all(a.stages[name] == b.stages[name] for name in shared)
+    assert [a.stages[name]["folder"] for name in shared] == [built(root, name).name for name in shared]
+    assert 0 <= a.stages["cropper"]["dice_val"] <= 1
+    for task, result in a.models["cnn"].splits["test"].tasks.items():
+        np.testing.assert_array_equal(result.outputs, b.models["cnn"].splits["test"].tasks[task].outputs)
+        assert list(a.models["rnn"].splits["test"].tasks) == ["icm", "te"]
+
+
+def test_sequences_end_at_tmeb_and_empty_wells_are_not_graded(root, dataset):
+    labels = dataset.columns["label/icm"]
+    assert 0 < np.sum(labels < 0) < 24
+    assert sum(read(root, "a-s0").dataset["sizes"].values()) == np.sum(labels >= 0)
+    hours = timelapse.hours(96.0, 118.0, 11.0)
+    areas = np.load(built(root, "crops") / "areas.npy")
+    tmeb = timelapse.maximum_expansion(areas[:, : len(hours)], hours, 96.0)
+    sequences = np.load(built(root, "sequences") / "sequences.npy")
+    assert sequences.shape == (48, 3, 6)
+    np.testing.assert_array_equal((sequences[:, 1] == 0).all(axis=1), tmeb == 0)
+
+
+def test_no_treatment_is_in_two_splits_and_the_outcome_travels_with_the_predictions(root):
+    cell = read(root, "a-s0")
+    splits = cell.models["rnn"].splits
+    train, val, test = (set(splits[name].columns["group"]) for name in ("train", "val", "test"))
+    assert not train & test
+    assert not train & val
+    assert not val & test
+    columns = splits["test"].columns
+    assert set(columns["fetal_heartbeat"]) <= {-1, 0, 1}
+    assert {"clinic", "instrument"} <= set(columns)
+
+
+def test_a_page_is_shown_the_middle_focal_plane(root):
+    examples = read(root, "a-s0").examples
+    assert examples.frames.shape == (2, 16, 16, 1)
+    assert examples.frames.dtype == np.uint8
+
+
+def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
+    test = read(root, "a-s0").models["rnn"].splits["test"]
+    names, probs = test.ids[:6], test.tasks["icm"].probs[:6]
+    files = [tmp_path / f"{name}.npz" for name in names]
+    for name, file in zip(names, files, strict=True):
+        row = np.flatnonzero(dataset.columns["id"] == name)
+        arrays = {column: dataset.columns[column][row][0] for column in ("frames", "hpi")}
+        np.savez(file, **arrays, planes=dataset.extras["planes"])
+    graded = [line for line in grading.grade(root / "cells/a-s0", files) if line["task"] == "icm"]
+    assert {line["model"] for line in graded} == {"rnn"}
+    assert not any("tA" in note for line in graded for note in line["notes"])  # the LSTM does not look then
+    assert np.ptp(probs, axis=0).min() > 1e-4  # a network of one epoch tells recordings apart by little
+    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"chain": ("cnn",)}, r"cnn reads images, and the data and the stages before it have .*frames"),
+        ({"chain": ("crops", "cropper", "cnn")}, "crops reads cropper, .*cropper makes it, so put crops after that"),
+        ({"chain": ("cropper", "crops", "sequences", "rnn")}, "sequences reads features"),
+        ({"cropper.size": 17}, "cropper.size is 17: .*height and width must divide by 2"),
+        ({"cropper.frames_per_embryo": 5}, "cropper.frames_per_embryo is 5, and a recording has 4 frames"),
+        ({"cropper.training.select": "val_qwk"}, "val_qwk"),
+        ({"crops.stop_hpi": 90.0}, "crops.stop_hpi is 90.0: it takes a number of at least 96"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, changes, why):
+    with pytest.raises(UsageError, match=why):
+        runner.run(
+            plans.single(settings.load("configs/demo.py", overrides | changes)),
+            tmp_path / "run",
+            "the command",
+            session.begin(1),
+        )
+    assert not (tmp_path / "run" / "stages").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("crops.time_shifts_h", (0.5,)),
+        ("crops.cnn_time", "noon"),
+        ("crops.crop_share", 1.5),
+        ("crops.step_h", 0),
+        ("crops.focal_planes", -1),
+        ("cropper.frames_per_embryo", 0),
+        ("sequences.max_frames", 0),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused_by_name(key, value):
+    with pytest.raises(UsageError, match=f"{key} is "):
+        settings.load("configs/demo.py", {key: value})
