@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ordinal_blast.embryo.crops import CropSettings, Crops, cnn_view
+from ordinal_blast.embryo.crops import Crops, CropSettings, cnn_view
 
 PLANES, HOURS = (-60.0, -45.0, -30.0, 0.0, 30.0, 45.0, 60.0), 4
 SECTION = {"start_hpi": 90.0, "stop_hpi": 93.0, "focal_planes": 1, "plane_um": 15.0}
