@@ -11,25 +11,29 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from ordinal_blast import __version__
+from ordinal_blast import __version__, parts
 from ordinal_blast.errors import UsageError, UserError, told
 from ordinal_blast.ranges import PATH
+
+if TYPE_CHECKING:  # importing them takes a second
+    from ordinal_blast.settings import Settings
+    from ordinal_blast.study.plan import Plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0 (fine), 1 (failed) or 2 (bad usage), and says why in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug, arguments = "--debug" in arguments, [each for each in arguments if each != "--debug"]
-    given = None
+    debug, arguments = "--debug" in arguments, [text for text in arguments if text != "--debug"]
+    args = None
     try:
         _print_anything()
-        given = _parse(arguments)
-        with _this_folder() if given.configurable else contextlib.nullcontext():
-            code = given.run(given) or 0
+        args = _parse(arguments)
+        with parts.importable() if args.configurable else contextlib.nullcontext():
+            code = args.run(args) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -40,28 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except BaseException as error:
-        if given is None and isinstance(error, SystemExit):
+        if args is None and isinstance(error, SystemExit):
             raise  # --help and --version; later on it is a user's own part that exits
         if debug:
             traceback.print_exc()
-        print(f"ordinal-blast: {_told(error, given)}", file=sys.stderr)
+        print(f"ordinal-blast: {_told(error, args)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
-def _told(error: BaseException, given: Any) -> str:
+def _told(error: BaseException, args: argparse.Namespace | None) -> str:
     if isinstance(error, UserError):
         return told(error)
-    return f"{given.doing if given else 'cannot start'}: {told(error)}; run again with --debug for the traceback"
+    return f"{args.doing if args else 'cannot start'}: {told(error)}; run again with --debug for the traceback"
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    given, rest = _parser().parse_known_args(arguments)
-    if rest and not given.configurable:
-        raise UsageError(f"unknown argument {rest[0]}: ordinal-blast {given.verb} --help lists what there is")
-    given.overrides = rest
-    given.command = shlex.join(["ordinal-blast", *arguments])
-    given.doing = f"{given.verb} failed"  # what is said of an error that nobody foresaw
-    return given
+    args, rest = _parser().parse_known_args(arguments)
+    if rest and not args.configurable:
+        raise UsageError(f"unknown argument {rest[0]}: ordinal-blast {args.verb} --help lists what there is")
+    args.overrides = rest
+    args.command = shlex.join(["ordinal-blast", *arguments])
+    args.doing = f"{args.verb} failed"  # what is said of an error that nobody foresaw
+    return args
 
 
 def _print_anything() -> None:
@@ -71,126 +75,120 @@ def _print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-@contextlib.contextmanager
-def _this_folder() -> Iterator[None]:
-    """A loss or dataset of the user's own, named in the configuration, may lie in the present folder."""
-    try:
-        folder = os.getcwd()
-    except OSError as error:
-        raise UserError("the present folder is gone: change to one that exists") from error
-    added = folder not in sys.path
-    if added:
-        sys.path.append(folder)
-    try:
-        yield
-    finally:
-        if added and folder in sys.path:
-            sys.path.remove(folder)
-
-
-def demo(given: Any) -> int:
+def demo(args: argparse.Namespace) -> int:
     """Ablate the losses on small simulated embryos, and report."""
-    given.ablation, given.config = "ablations/losses.py", "configs/demo.py"
-    return ablate(given)
+    args.ablation, args.config = "ablations/losses.py", "configs/demo.py"
+    return ablate(args)
 
 
-def train(given: Any) -> int:
+def train(args: argparse.Namespace) -> int:
     """Train one configuration."""
-    from ordinal_blast.study import grid
+    from ordinal_blast.study import plan
 
-    config = _config(given)
-    grid.check_changes(given.changes, config)
-    return _run(given, grid.single(config), config)
+    return _run(args, plan.single)
 
 
-def ablate(given: Any) -> int:
+def ablate(args: argparse.Namespace) -> int:
     """Run a grid of variants and seeds, and report."""
-    from ordinal_blast.study import grid
+    from ordinal_blast.study import plan
 
-    config = _config(given)
-    grid.check_changes(given.changes, config)
-    return _run(given, grid.ablation(given.ablation, config, given.seeds), config)
+    return _run(args, lambda chosen: plan.ablation(args.ablation, chosen, args.seeds))
 
 
-def report(given: Any) -> int:
+def report(args: argparse.Namespace) -> int:
     """Write the report of finished runs."""
-    _check_folder("--out", given.out)
-    _report(given, given.runs, given.out, given.command)
+    _check_folder("--out", args.out)
+    _report(args, args.runs, args.out, args.command)
     return 0
 
 
-def data(given: Any) -> int:
+def data(args: argparse.Namespace) -> int:
     """Build the dataset of a configuration, or say what is in it."""
     from ordinal_blast.data import catalog, inspection, material
 
-    given.config = given.name
-    given.overrides += [f"--config.data.root={given.root}"] if given.root else []
-    config = _config(given)
-    folder = catalog.prepare(config.data)
-    if given.action == "build":
-        print(json.dumps({"built": str(folder)}) if given.json else f"Built: {folder}")
+    args.config = args.name
+    args.overrides += [f"--config.data.root={args.root}"] if args.root else []
+    chosen, _ = _settings(args)
+    if args.action == "build":
+        folder = catalog.prepare(chosen.data)
+        print(json.dumps({"built": str(folder)}) if args.json else f"Built: {folder}")
         return 0
-    facts = inspection.facts(material.open(config.data, config.tasks))
-    print(json.dumps(facts, indent=1) if given.json else inspection.text(facts))
+    facts = inspection.facts(material.open(chosen.data, chosen.tasks))
+    print(json.dumps(facts, indent=1) if args.json else inspection.text(facts))
     return 0
 
 
-def grade(given: Any) -> int:
+def settings(args: argparse.Namespace) -> int:
+    """List every setting: its meaning, its default, what it may be, and what a configuration changes."""
+    from ordinal_blast import manual
+
+    chosen, _ = _settings(args)
+    print(json.dumps(manual.rows(chosen), indent=1) if args.json else manual.text(chosen))
+    return 0
+
+
+def grade(args: argparse.Namespace) -> int:
     """Grade images, recordings or tables with a trained run."""
     from ordinal_blast.study import grading
 
     refused: list[UserError] = []
-    graded = grading.grade(given.run_dir, given.inputs, trust=given.trust, refuse=refused.append)
-    if graded or given.json:
-        print(json.dumps(graded, indent=1) if given.json else grading.text(graded))
+    graded = grading.grade(args.run_dir, args.inputs, trust=args.trust, refuse=refused.append)
+    if graded or args.json:
+        print(json.dumps(graded, indent=1) if args.json else grading.text(graded))
     for error in refused:
         print(f"ordinal-blast: {told(error)}", file=sys.stderr)
     return 1 if refused else 0
 
 
-def bench(given: Any) -> int:
+def bench(args: argparse.Namespace) -> int:
     """Time the networks on this device."""
     from ordinal_blast import bench as benchmark
 
     rows = benchmark.bench()
-    print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) if given.json else benchmark.table(rows))
+    print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) if args.json else benchmark.table(rows))
     return 0
 
 
-def _config(given: Any) -> Any:
-    from ordinal_blast.study import configuration
+def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
+    """The settings of the configuration, and what the command changes of them."""
+    from ordinal_blast.settings import Settings, load, override, parse_overrides
 
-    given.changes = configuration.parse_overrides(given.overrides)
-    return configuration.load(given.config, given.changes)
+    changes = parse_overrides(args.overrides)
+    return load(args.config, changes) if args.config else override(Settings(), changes), changes
 
 
-def _run(given: Any, plan: Any, config: Any) -> int:
+def _run(args: argparse.Namespace, planned: Callable[[Settings], Plan]) -> int:
+    from ordinal_blast.study import plan as plans
     from ordinal_blast.study import runner, session
 
-    _check_folder("--workdir", given.workdir)
-    failed = runner.run(plan, given.workdir, given.command, session.begin(config.devices))
+    chosen, changes = _settings(args)
+    plans.check_changes(changes, chosen)
+    plan = planned(chosen)
+    _check_folder("--workdir", args.workdir)
+    begun = session.begin(chosen.devices)
+    failed = runner.run(plan, args.workdir, args.command, begun, allow_changed_code=args.allow_changed_code)
     if len(failed) < len(plan.cells):
-        command = shlex.join(["ordinal-blast", "report", str(given.workdir), "--out", str(given.workdir / "report")])
-        _report(given, [given.workdir], given.workdir / "report", command)
+        command = shlex.join(["ordinal-blast", "report", str(args.workdir), "--out", str(args.workdir / "report")])
+        _report(args, [args.workdir], args.workdir / "report", command)
     if failed:
         names = ", ".join(failed)
         print(
             f"ordinal-blast: {len(failed)} of {len(plan.cells)} cells failed ({names}): see cells/<cell>/error.txt in "
-            f"{given.workdir}, then run the same command again",
+            f"{args.workdir}, then run the same command again",
             file=sys.stderr,
         )
     return 1 if failed else 0
 
 
-def _report(given: Any, runs: Sequence[Path], out: Path, command: str) -> None:
+def _report(args: argparse.Namespace, runs: Sequence[Path], out: Path, command: str) -> None:
     from ordinal_blast import report as reports
 
-    given.doing = f"cannot write the report of {', '.join(map(str, runs))}"
+    args.doing = f"cannot write the report of {', '.join(map(str, runs))}"
     try:
         page, table = reports.write(runs, out, command), reports.table(runs)
     except OSError as error:
-        raise UserError(f"{given.doing}: {error}") from error
-    given.doing = f"cannot print what stands in {page}"
+        raise UserError(f"{args.doing}: {error}") from error
+    args.doing = f"cannot print what stands in {page}"
     print(table)
     print(f"Report: {page}")
 
@@ -229,9 +227,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, run: Any, example: str, configurable: bool = False) -> argparse.ArgumentParser:
+    def verb(
+        name: str, run: Callable[[argparse.Namespace], int], example: str, configurable: bool = False
+    ) -> argparse.ArgumentParser:
         text = (run.__doc__ or "").strip()
-        more = "\nany setting: --config.a.b=value (the configuration file lists them)" if configurable else ""
+        more = "\nany setting: --config.a.b=value (ordinal-blast settings lists them)" if configurable else ""
         added = verbs.add_parser(
             name,
             help=text,
@@ -249,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     def workdir(to: argparse.ArgumentParser, default: str | None) -> None:
         text = "folder of the run; the same command goes on where it stopped"
         to.add_argument("--workdir", type=_path, required=default is None, default=default, help=text)
+        text = "go on in a folder that was begun with another text of the code that makes numbers"
+        to.add_argument("--allow-changed-code", action="store_true", help=text)
 
     added = verb("demo", demo, "ordinal-blast demo", configurable=True)
     workdir(added, "runs/demo")
@@ -281,10 +283,15 @@ def _parser() -> argparse.ArgumentParser:
         "inputs", nargs="+", type=_path, metavar="INPUT", help="images, .npz recordings, .csv tables, folders"
     )
     text = (
-        "a run may name a loss from outside this package: import and run that code, from FOLDER or as installed; "
+        "a run may name parts from outside this package, such as a loss: import and run that code, from FOLDER or as "
+        "installed; "
         "without this nothing that a run names is imported, not even from the current directory"
     )
     added.add_argument("--trust", type=_path, metavar="FOLDER", help=text)
+    added.add_argument("--json", action="store_true", help="print JSON")
+
+    added = verb("settings", settings, "ordinal-blast settings retinamnist", configurable=True)
+    added.add_argument("config", nargs="?", metavar="CONFIG", help=f"{config}; without one, the defaults")
     added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("bench", bench, "ordinal-blast bench --json")

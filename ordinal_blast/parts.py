@@ -64,6 +64,13 @@ def from_folder(folder: Path) -> Iterator[None]:
         _FOLDER.reset(token)
 
 
+@contextlib.contextmanager
+def importable() -> Iterator[None]:
+    """In this block, modules of one's own can be imported by their plain names."""
+    with _importable(_folder()):
+        yield
+
+
 def locate(name: str) -> Path | None:
     """The file of a part that is named by its file; None for one that is imported. The file need not exist."""
     place = name.rpartition(":")[0]
@@ -114,9 +121,7 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
         signature = inspect.signature(part)
     except (TypeError, ValueError):  # some callables of C have none
         return
-    named = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    own = ("parent", "name") if inspect.isclass(part) else ()  # of a module, which are not for settings
-    takes = [name for name in named if name not in ("self", *own)]
+    takes = [parameter.name for parameter in options_of(part)]
     open_ended = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
     for option in options:
         if option not in takes and not open_ended:
@@ -129,6 +134,14 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
     for option, allowed in stated(part).items():
         if option in options:
             ranges.check(f"{where}.{option}", options[option], allowed)
+
+
+def options_of(part: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a part that settings can give."""
+    own = ("parent", "name") if inspect.isclass(part) else ()  # of a module, which are not for settings
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(part).parameters.values()
+    return [one for one in parameters if one.kind in named and one.name not in ("self", *own)]
 
 
 def stated(part: Callable[..., Any]) -> dict[str, Range]:
@@ -165,7 +178,7 @@ def _outside(kind: str, name: str) -> Any:
                 raise UsageError(f"{kind} is {name}: there is no file {path}")
             module = load_file(path)
         else:
-            with _importable(_folder()):
+            with importable():
                 module = importlib.import_module(place)
     if not callable(part := getattr(module, thing, None)):
         there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]

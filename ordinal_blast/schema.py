@@ -108,17 +108,45 @@ def plain(value: Any, key: str) -> Any:
 
 def tree(section: Any) -> dict[str, Any]:
     """Every setting of a section and of those in it, as JSON has it."""
-    return {field.name: _json(getattr(section, field.name)) for field in fields(section)}
+    return {field.name: listed(getattr(section, field.name)) for field in fields(section)}
 
 
-def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
-    """Every setting of a section and of those in it: dotted key, field and value; options are one setting."""
+def listed(value: Any) -> Any:
+    """A section or a value as JSON has it."""
+    if dataclasses.is_dataclass(value):
+        return tree(value)
+    if isinstance(value, Mapping):
+        return {name: listed(inner) for name, inner in value.items()}
+    return [listed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+class Leaf(typing.NamedTuple):
+    """One setting, under its dotted key; the options of a part are one."""
+
+    key: str
+    value: Any
+    field: dataclasses.Field[Any]
+    hint: Any
+
+    @property
+    def takes(self) -> str:
+        """What it may be, in words that follow "it takes"."""
+        return _takes(self.field, self.hint)
+
+    def is_a(self, mark: str) -> bool:
+        """Whether it is marked as a "place", or a "decision"."""
+        return bool(self.field.metadata.get(mark))
+
+
+def leaves(section: Any, prefix: str = "") -> Iterator[Leaf]:
+    """Every setting of a section and of those in it."""
+    hints = typing.get_type_hints(type(section))
     for field in fields(section):
         value = getattr(section, field.name)
         if dataclasses.is_dataclass(value):
             yield from leaves(value, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{field.name}", field, value
+            yield Leaf(f"{prefix}{field.name}", value, field, hints[field.name])
 
 
 def differences(section: Any, default: Any, *, decision: bool) -> dict[str, Any]:
@@ -126,33 +154,19 @@ def differences(section: Any, default: Any, *, decision: bool) -> dict[str, Any]
 
     decision: with those that change only what is said of trained models.
     """
-    defaults = {key: value for key, _, value in leaves(default)}
+    defaults = {leaf.key: leaf.value for leaf in leaves(default)}
     result: dict[str, Any] = {}
-    for key, field, value in leaves(section):
-        skipped = field.metadata.get("place") or (field.metadata.get("decision") and not decision)
-        if not skipped and value != defaults[key]:
-            result |= _flat(key, _json(value))
+    for leaf in leaves(section):
+        counts = not leaf.is_a("place") and (decision or not leaf.is_a("decision"))
+        if counts and leaf.value != defaults[leaf.key]:
+            result |= _flat(leaf.key, listed(leaf.value))
     return result
-
-
-def words(field: dataclasses.Field[Any], hint: Any) -> str:
-    """What a setting may be, in words that follow "it takes"."""
-    allowed = field.metadata.get("allowed") or parts.range_of(hint)
-    return allowed.words if allowed else "options of its part" if _is_options(hint) else "anything that can be stored"
 
 
 def _flat(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not value:
         return {key: value}
     return {name: leaf for inner in value for name, leaf in _flat(f"{key}.{inner}", value[inner]).items()}
-
-
-def _json(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return tree(value)
-    if isinstance(value, Mapping):
-        return {name: _json(inner) for name, inner in value.items()}
-    return [_json(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _options(current: Mapping[str, Any], path: Sequence[str], value: Any, key: str, texts: bool) -> dict[str, Any]:
@@ -178,7 +192,7 @@ def _value(field: dataclasses.Field[Any], hint: Any, value: Any, key: str, texts
             value = (value,)
     for allowed in (parts.range_of(hint), field.metadata.get("allowed")):
         if allowed and not allowed.holds(value):
-            raise UsageError(f"{key} is {value!r:.100}: it takes {words(field, hint)}")
+            raise UsageError(f"{key} is {value!r:.100}: it takes {_takes(field, hint)}")
     return plain(_as(hint, value), key)
 
 
@@ -193,14 +207,16 @@ def _as(hint: Any, value: Any) -> Any:
     return value
 
 
+def _takes(field: dataclasses.Field[Any], hint: Any) -> str:
+    allowed = field.metadata.get("allowed") or parts.range_of(hint)
+    options = isinstance(origin := typing.get_origin(hint), type) and issubclass(origin, Mapping)
+    return allowed.words if allowed else "options" if options else "anything that can be stored"
+
+
 def _takes_text(hint: Any) -> bool:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return any(map(_takes_text, typing.get_args(hint)))
     return hint is str or (typing.get_origin(hint) is typing.Literal and isinstance(typing.get_args(hint)[0], str))
-
-
-def _is_options(hint: Any) -> bool:
-    return isinstance(origin := typing.get_origin(hint), type) and issubclass(origin, Mapping)
 
 
 def _items(value: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -270,8 +270,8 @@ def differences(section: Any, *, decision: bool = True) -> dict[str, Any]:
     return result
 
 
-def leaves(settings: Settings) -> list[tuple[str, dataclasses.Field[Any], Any]]:
-    """Every setting: its dotted key, its field and its value; the options of a part are one."""
+def leaves(settings: Settings) -> list[schema.Leaf]:
+    """Every setting under its dotted key."""
     stages = (schema.leaves(settings.stages[name], f"{name}.") for name in settings.chain)
     return [*schema.leaves(settings), *(leaf for stage in stages for leaf in stage)]
 
@@ -353,11 +353,17 @@ def _check_read(settings: Settings) -> None:
 
 
 def _unknown(key: str, settings: Settings) -> str:
-    known = [name for name, _, _ in leaves(settings)]
+    known = [leaf.key for leaf in leaves(settings)]
     last, close = key.rpartition(".")[2], difflib.get_close_matches(key, known, n=3)
     alike = [name for name in known if name.rpartition(".")[2] == last]
     top = [*(field.name for field in schema.fields(settings)), *settings.chain]
-    near = alike[:3] or close or difflib.get_close_matches(key, top, n=1) or settings.chain
+    near = (
+        [name for name in close if name in alike]
+        or alike[:3]
+        or close
+        or difflib.get_close_matches(key, top, n=1)
+        or settings.chain
+    )
     return f"there is no setting {key or repr(key)}: did you mean {' or '.join(near)}?"
 
 

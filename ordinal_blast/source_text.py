@@ -13,32 +13,38 @@ from ordinal_blast.storage import file_digest
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def files(module: str, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
-    """The digest of each source file of a module that can be imported, by its path below its import folder.
+def files(module: str | Path, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
+    """The digest of each source file of a module, by its path below its import folder.
 
-    Those are its own file and the files that it and they import, as far as their `import` statements say and within its
-    own package, or for a single file within its folder. `counts` says which modules do; installed packages beside it
-    never do. Empty for a part of the interpreter itself.
+    module: one that can be imported, or a file. Those files are its own and the ones that it and they import, as far as
+    their `import` statements say and within its own package, or for a single file within its folder. `counts` says
+    which modules do; installed packages beside it never do. Empty for a part of the interpreter itself, and for a file
+    that is not there.
     """
-    found = importlib.util.find_spec(module)
-    if found is None or not found.has_location:
+    if isinstance(module, Path):
+        origin, name, alone = module.resolve(), module.stem, True
+        folder = origin.parent
+    else:
+        spec = importlib.util.find_spec(module)
+        if spec is None or not spec.has_location:
+            return {}
+        origin, name = Path(spec.origin).resolve(), module
+        folder = origin.parents[module.count(".") + (origin.name == "__init__.py")]
+        alone = "." not in module and origin.name != "__init__.py" and folder.name not in _INSTALLED
+    if not origin.is_file():
         return {}
-    origin = Path(found.origin).resolve()
-    folder = origin.parents[module.count(".") + (origin.name == "__init__.py")]
-    alone = "." not in module and origin.name != "__init__.py" and folder.name not in _INSTALLED
-    made: dict[str, str] = {}
-    waiting = list(_lineage(module))
+    digests: dict[str, str] = {}
+    waiting = [(parent, _locate(folder, parent)) for parent in _lineage(name)[:-1]] + [(name, origin)]
     while waiting:
-        name = waiting.pop()
-        path = _locate(folder, name)
+        name, path = waiting.pop()
         key = path and path.relative_to(folder).as_posix()
-        if path is None or key in made or not counts(name) or not (alone or _top(name) == _top(module)):
+        if path is None or key in digests or not counts(name) or not (alone or _top(name) == _top(str(module))):
             continue
-        made[key] = file_digest(path)
+        digests[key] = file_digest(path)
         if path.suffix == ".py":
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            waiting += _imports(path, path.stat().st_mtime_ns, package)
-    return made
+            waiting += [(other, _locate(folder, other)) for other in _imports(path, path.stat().st_mtime_ns, package)]
+    return digests
 
 
 def _top(module: str) -> str:
@@ -72,8 +78,7 @@ def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
                 yield f"{base}.{alias.name}"
 
 
-def _lineage(module: str) -> Iterator[str]:
+def _lineage(module: str) -> list[str]:
     """The packages that a module lies in, whose `__init__` runs first, and the module."""
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        yield ".".join(parts[:end])
+    names = module.split(".")
+    return [".".join(names[:end]) for end in range(1, len(names) + 1)]

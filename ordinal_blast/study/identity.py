@@ -1,51 +1,49 @@
-"""What a cell or a shared stage is made of beside its settings: its data, and the source text that makes numbers."""
+"""What a cell or a shared stage is made of beside its settings and data: the source text that makes its numbers.
+
+Of this package that is the text of the rooms that make numbers, of a part from outside its own file and what that
+imports of its own package, or for a single file of the files beside it. Other packages count by version, which a record
+keeps.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-import numpy as np
-
-from ordinal_blast import objectives, source_text
-from ordinal_blast.data import sources
-from ordinal_blast.data.store import Dataset
+from ordinal_blast import __version__, kinds, parts, schema, source_text
+from ordinal_blast.settings import Settings, StageSettings, leaves
 from ordinal_blast.storage import digest
 
 _PACKAGE = __name__.partition(".")[0]
-_ROOMS = ("objectives", "models", "data", "training", "embryo", "types")  # others measure and show
-_STUDY = ("cell", "chain", "problems")
+_ROOMS = ("objectives", "models", "data", "training", "embryo")  # others measure, tell and show
+_FILES = ("types", "seeds")
+_STUDY = ("cell", "decisions", "grader", "recipe")
 
 
-def of_data(dataset: Dataset) -> str:
-    """12 hex digits of what a dataset says it is and of its columns in memory: ids, groups, labels, small inputs."""
-    content = hashlib.sha256()
-    for name, column in sorted(dataset.columns.items()):
-        if isinstance(column, np.ndarray):
-            content.update(f"{name} {column.dtype.str} {column.shape}\n".encode())
-            content.update(column.tobytes())
-    return digest([dataset.identity, content.hexdigest()])
+def of_code(chosen: Settings) -> dict[str, str]:
+    """The digest of every source file that makes the numbers of a cell (see `source_text.files`)."""
+    return of_parts([f"{_PACKAGE}.study.cell:train", *_places(leaves(chosen))])
 
 
-def of_code(config: Any, objective: bool = True) -> dict[str, str]:
-    """The digest of every source file that makes the numbers of a configuration (see `source_text.files`).
+def of_stage(section: StageSettings, objective: str = "") -> dict[str, str]:
+    """The same of a stage alone, with the text of the objective that it is trained for, if any."""
+    return of_parts([*_places(schema.leaves(section)), *([kinds.place("objective", objective)] if objective else [])])
 
-    Those are the files that its chain, its objective (unless `objective` is False) and its data source import: of this
-    package the rooms that make numbers, of a part from outside its file and what that imports of its own package, or
-    for a single file of the files beside it. Other packages count by version, which a result records.
-    """
-    parts = [f"{_PACKAGE}.study.cell" if objective else f"{_PACKAGE}.embryo.crops", _source(config.data.source)]
-    parts += [_objective(config.objective.name)] if objective else []
+
+def of_parts(places: Iterable[str]) -> dict[str, str]:
+    """The same of parts that are named as "package.module:thing" or "path/file.py:thing"."""
     found: dict[str, str] = {}
-    for part in parts:
-        found |= of_module(part)
+    with parts.importable():
+        for place in dict.fromkeys(parts.locate(name) or name.rpartition(":")[0] for name in places):
+            for name, text in source_text.files(place, _makes_numbers).items():
+                several = found.get(name, text) != text  # files of one name, in different folders
+                found[name] = digest(sorted([text, found[name]])) if several else text
     return dict(sorted(found.items()))
 
 
-def of_module(module: str) -> dict[str, str]:
-    """The same of one part alone, such as the module of an objective."""
-    return source_text.files(module, _makes_numbers)
+def outside(chosen: Settings) -> dict[str, str]:
+    """The parts from outside this package that settings name, by dotted key: finding one runs its code."""
+    return {key: name for key, _, name in kinds.named(leaves(chosen)) if parts.is_outside(name)}
 
 
 def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
@@ -54,16 +52,41 @@ def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
     return sorted(different, key=lambda name: name.startswith(f"{_PACKAGE}/"))
 
 
-def _objective(name: str) -> str:
-    return name.partition(":")[0] if ":" in name else objectives.functions()[name].__module__
+def version() -> dict[str, str]:
+    """The version of this package, and where it lies in a checkout the commit: told beside results, and not hashed."""
+    commit = _commit(Path(__file__).parents[2] / ".git")
+    return {"ordinal-blast": __version__, **({"commit": commit} if commit else {})}
 
 
-def _source(name: str) -> str:
-    return name.partition(":")[0] if ":" in name else f"{sources.__name__}.{name}"
+def _places(settings: Iterable[schema.Leaf]) -> list[str]:
+    """Where the parts that these settings name are, but for those of other packages that ours list."""
+    places = [(name, kinds.place(kind, name)) for _, kind, name in kinds.named(settings)]
+    return [place for name, place in places if ":" in name or place.startswith(f"{_PACKAGE}.")]
 
 
 def _makes_numbers(module: str) -> bool:
-    """Whether a module of this package does; those of others always do."""
+    """Whether a module of this package does; those of others always do. A room's own file only names what is in it."""
     package, _, rest = module.partition(".")
     room, _, inside = rest.partition(".")
-    return package != _PACKAGE or room in _ROOMS or (room == "study" and inside in _STUDY)
+    if package != _PACKAGE:
+        return True
+    return inside in _STUDY if room == "study" else room in _FILES or (room in _ROOMS and inside != "")
+
+
+def _commit(git: Path) -> str | None:
+    """The commit that is checked out, from the files of git; None where there is no checkout."""
+    try:
+        if git.is_file():  # of a worktree, whose branches lie in another folder
+            git = git.parent / git.read_text().removeprefix("gitdir:").strip()
+        common = git / "commondir"
+        home = git / common.read_text().strip() if common.is_file() else git
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (home / name).is_file():
+            return (home / name).read_text().strip()
+        packed = (line.split() for line in (home / "packed-refs").read_text().splitlines())
+        return next((words[0] for words in packed if words[1:] == [name]), None)
+    except OSError:
+        return None

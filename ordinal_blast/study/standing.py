@@ -8,7 +8,7 @@ from typing import Any
 
 from ordinal_blast import record
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study.grid import Plan
+from ordinal_blast.study.plan import Plan
 
 _AND = " && "
 
@@ -21,13 +21,12 @@ def joined(plan: Plan, command: str, root: Path) -> dict[str, Any]:
     or belong to different experiments, UserError where what stands there cannot be read.
     """
     new = {
-        "schema": record.SCHEMA,
         "experiment": plan.experiment,
         "question": plan.question,
         "reference": plan.variants[0],
         "variants": list(plan.variants),
         "seeds": list(plan.seeds),
-        "cells": [each.name for each in plan.cells],
+        "cells": [cell.name for cell in plan.cells],
         "command": command,
     }
     old = record.read_plan(root) if (root / record.PLAN).exists() else new

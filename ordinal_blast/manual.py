@@ -1,0 +1,100 @@
+"""What `ordinal-blast settings` prints: every setting, what it may be, what it means, what a configuration changes."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ordinal_blast import kinds, parts, schema
+from ordinal_blast.errors import UsageError
+from ordinal_blast.settings import Settings, leaves
+
+_WIDTH, _LINE = 46, 120  # of a setting with its value, before what it means; and of both
+_ELSEWHERE = ("axis_name", "learning_rate")  # parameters of parts that other settings, or the machine, give
+_HEAD = """Any of these stands in a configuration, or on the command line as --config.KEY=VALUE.
+* differs from the default. place: changes no result. decision: changes what is said of a trained model alone."""
+
+
+def rows(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting, and every option of the parts that are named, with its value, ready for JSON."""
+    defaults = {leaf.key: leaf.value for leaf in leaves(Settings())}
+    for name in settings.chain:
+        defaults |= {leaf.key: leaf.value for leaf in schema.leaves(type(settings.stages[name])(), f"{name}.")}
+    listed: list[dict[str, Any]] = []
+    part = None  # of the section, whose options come after its name
+    for leaf in leaves(settings):
+        if leaf.field.name in ("name", "source"):
+            part = next(iter(kinds.named([leaf])), None)
+        if leaf.field.name == "options" and part:
+            listed += _options(leaf.key, leaf.value, kinds.find(*part[1:]))
+        else:
+            marks = [mark for mark in ("place", "decision") if leaf.is_a(mark)]
+            meaning = leaf.field.metadata.get("doc", "")
+            kind = leaf.field.type
+            listed.append(_row(leaf.key, kind, leaf.value, defaults[leaf.key], leaf.takes, meaning, marks))
+    return listed
+
+
+def text(settings: Settings) -> str:
+    """The rows for a terminal."""
+    lines, section = [_HEAD], ""
+    for row in rows(settings):
+        top, _, inside = row["key"].partition(".")
+        lines += [""] if inside and top != section else []
+        section = top
+        changed = row["value"] != row["default"]
+        head = f"{'*' if changed else ' '} {row['key']}: {row['type']} = {_shown(row['value'])}"
+        said = (row["meaning"], row["takes"], f"default {_shown(row['default'])}" if changed else "", *row["marks"])
+        lines += _beside(head, "; ".join(filter(None, said)))
+    return "\n".join(lines)
+
+
+def _row(
+    key: str, kind: Any, value: Any, default: Any, takes: str, meaning: str, marks: list[str] | tuple[str, ...] = ()
+) -> dict[str, Any]:
+    return {
+        "key": key,
+        "type": kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind)),
+        "value": _stored(value),
+        "default": _stored(default),
+        "takes": takes,
+        "meaning": meaning,
+        "marks": list(marks),
+    }
+
+
+def _options(key: str, options: Mapping[str, Any], part: Any) -> Iterator[dict[str, Any]]:
+    """The options that a part takes by its signature, and those beside them that are stated."""
+    allowed = parts.stated(part)
+    taken = {p.name: p for p in parts.options_of(part) if p.name not in _ELSEWHERE}
+    for name in (*taken, *(option for option in options if option not in taken)):
+        parameter = taken.get(name)
+        keyword = parameter is None or parameter.kind == parameter.KEYWORD_ONLY
+        default = parameter.default if parameter else inspect.Parameter.empty
+        if default is inspect.Parameter.empty and not keyword:
+            continue  # what the part is called with
+        default = None if default is inspect.Parameter.empty else default
+        kind = parameter.annotation if parameter else type(options[name])
+        takes = allowed[name].words if name in allowed else ""
+        yield _row(f"{key}.{name}", kind, options.get(name, default), default, takes, "")
+
+
+def _stored(value: Any) -> Any:
+    """A value as JSON has it; the name of a type, or what else a part has for a default."""
+    try:
+        return schema.listed(schema.plain(value, ""))
+    except UsageError:
+        return getattr(value, "__name__", repr(value))
+
+
+def _shown(value: Any) -> str:
+    return textwrap.shorten(repr(value), _WIDTH)
+
+
+def _beside(head: str, meaning: str) -> list[str]:
+    """The meaning in a column of its own, from the next line on where the head is wide."""
+    column = textwrap.wrap(meaning, _LINE - _WIDTH) or [""]
+    first = [head] if len(head) >= _WIDTH else [f"{head:<{_WIDTH}}{column.pop(0)}".rstrip()]
+    return first + [" " * _WIDTH + line for line in column if line]
