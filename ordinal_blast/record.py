@@ -94,7 +94,8 @@ class Record:
     settings: all of them, as `settings.tree` gives them. identity: its variant, its data, the text of its code.
     objective: name, options, rule, correct_weights, decides_by, undone_weights. measures: those of one's own, and
     whether higher is better. dataset: name, summary, licence, citation, identity, split, columns, sizes. stages: facts
-    of each, its shared folder among them. provenance: versions, device, config_sha. models: trained stages in order.
+    of each, its shared folder among them. provenance: versions, device, settings (their digest). models: the trained
+    stages in order.
     """
 
     cell: str
@@ -126,6 +127,23 @@ class Record:
             for task in dict.fromkeys(name for split in model.splits.values() for name in split.tasks):
                 for split in (split for split in model.splits.values() if task in split.tasks):
                     yield model, split, split.tasks[task]
+
+    def by_id(self) -> Record:
+        """The same record with the examples of every split in the order of their ids."""
+        models = {
+            name: dataclasses.replace(model, splits={key: _by_id(split) for key, split in model.splits.items()})
+            for name, model in self.models.items()
+        }
+        return dataclasses.replace(self, models=models)
+
+
+def _by_id(split: Split) -> Split:
+    order = np.argsort(split.ids, kind="stable")
+    tasks = {
+        name: dataclasses.replace(result, **{field: getattr(result, field)[order] for field in _ARRAYS})
+        for name, result in split.tasks.items()
+    }
+    return Split(split.name, split.ids[order], {name: c[order] for name, c in split.columns.items()}, tasks)
 
 
 _ELSEWHERE = ("settings", "models", "examples")  # fields of a record that do not stand in the head of its result

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.report import published
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import count, interval, listed, number, quoted
-from ordinal_blast.report.measures import LEVEL, PRIMARY, Difference, Measure, best_of, differences, over_seeds, present
-from ordinal_blast.report.results import Group, Study
+from ordinal_blast.report.measures import LEVEL, Difference, Measure, best_of, differences, over_seeds, primary
+from ordinal_blast.report.results import Group
 
 
 def lead(study: Study) -> str:
@@ -24,9 +25,7 @@ def lead(study: Study) -> str:
             f"One seed was run: no interval over seeds is possible, so no difference to {reference} below can be told "
             "from what another seed would have changed. Read the numbers as a first look, not as a ranking."
         )
-    found = [
-        d for group in study.groups() for m in present(group, PRIMARY) for d in differences(group, study.reference, m)
-    ]
+    found = [d for group in study.groups() for m in primary(group) for d in differences(group, study.reference, m)]
     if not found:
         return f"No seed has a result of both {reference} and another variant, so nothing is compared with it."
     tested = [difference for difference in found if difference.low == difference.low]
@@ -53,7 +52,7 @@ def lead(study: Study) -> str:
 
 
 def findings(study: Study) -> list[str]:
-    """Per model and task: published values reached, the best variant by measure, whether its interval excludes zero."""
+    """Per stage and task: published values reached, the best variant by measure, whether its interval excludes zero."""
     reached = [sentence for group in study.groups() for sentence in published.verdict(group)]
     return [*reached, *(_finding(study, group) for group in study.groups()), *collapsed(study)]
 
@@ -61,7 +60,7 @@ def findings(study: Study) -> list[str]:
 def _finding(study: Study, group: Group) -> str:
     winners: dict[tuple[str, ...], list[str]] = {}
     against: list[Difference] = []
-    measures = present(group, PRIMARY)
+    measures = primary(group)
     if not measures:
         return f"{group.title}: no measure has a value."
     if not group.common:
@@ -89,9 +88,7 @@ def collapsed(study: Study) -> list[str]:
     """At most one statement: which variants give every test example the same grade with some seed."""
     found = []
     for group in study.groups():
-        constant = [
-            cell.variant for cell in group.cells if len(np.unique(cell.of_test(group.model, group.task, "grades"))) == 1
-        ]
+        constant = [cell.variant for cell in group.cells if len(np.unique(group.of(cell).grades)) == 1]
         if constant:
             found.append(f"{group.title}: {_named(tuple(dict.fromkeys(constant)), group)}")
     if not found:

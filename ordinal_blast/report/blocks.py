@@ -129,11 +129,15 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A section of the page, listed in its contents."""
+    """A section of the page, listed in its contents; one without blocks is not shown.
+
+    facts: what of it a reader wants to know first, as (name, value), for the head of the chapter.
+    """
 
     id: str
     title: str
     blocks: Sequence[Block]
+    facts: Sequence[tuple[str, str]] = ()
 
 
 Block = Text | Bullets | Table | Gallery | Strip | Code | Details | Part

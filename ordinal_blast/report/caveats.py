@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ordinal_blast.report import resampling
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import listed, quoted, runs_of
 from ordinal_blast.report.rankings import patients_of, same_examples, thresholds, units
-from ordinal_blast.report.results import Study
 
 FEW = 30  # patients below which DeLong's normal approximation and the bootstrap are known to be too sure
 
@@ -62,8 +62,8 @@ def _weighted(study: Study) -> list[str]:
     """What class weights did to the probabilities and decisions of the variants that were trained with them."""
     weighted: dict[bool, list[str]] = {}
     for cell in study.cells:
-        if cell.result["class_weights"] != "none":
-            corrected = bool(cell.result["objective"].get("correct_weights"))
+        if cell.record.class_weights != "none":
+            corrected = cell.record.objective["correct_weights"]
             weighted.setdefault(corrected, []).append(cell.variant)
     notes = []
     if names := weighted.get(False):
@@ -91,7 +91,7 @@ def _whom(names: list[str], study: Study) -> str:
 
 def _round_off(study: Study) -> str:
     """What the numbers of this machine say of another."""
-    devices = sorted({cell.result["provenance"]["device"] for cell in study.cells})
+    devices = sorted({cell.record.provenance["device"] for cell in study.cells})
     if len(devices) > 1:
         opening = f"Cells ran on different hardware ({'; '.join(devices)}), which differs in round-off"
     else:
@@ -103,7 +103,7 @@ def _source_text(study: Study) -> list[str]:
     """Whether cells were made by code that differs; each lists the files that its own numbers come from."""
     texts: dict[str, set[str]] = {}
     for cell in study.cells:
-        for name, found in cell.result["identity"]["code"].items():
+        for name, found in cell.record.identity["code"].items():
             texts.setdefault(name, set()).add(found)
     changed = sorted(name for name, found in texts.items() if len(found) > 1)
     told = listed([*changed[:3], f"{len(changed) - 3} more"] if len(changed) > 3 else changed) if changed else ""
@@ -114,7 +114,7 @@ def _warnings(study: Study) -> list[str]:
     """What was found wrong with the data, each once, and for which seeds where not for all."""
     seeds: dict[str, set[int]] = {}
     for cell in study.cells:
-        for warning in cell.result["warnings"]:
+        for warning in cell.record.warnings:
             seeds.setdefault(warning, set()).add(cell.seed)
     everywhere = set(study.seeds)
     return [

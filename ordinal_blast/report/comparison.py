@@ -1,4 +1,4 @@
-"""One model on one task as a section: scores, differences to the reference, confusion and ROC."""
+"""One stage on one task as a section: scores, differences to the reference, confusion and ROC."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import numpy as np
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.report import figures, pairing, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
 from ordinal_blast.report.measures import (
-    PRIMARY,
-    SECONDARY,
     Measure,
     baseline,
     best_of,
     differences,
     over_seeds,
-    present,
+    primary,
+    secondary,
 )
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import Comparison, Ranking, boundary, compare, same_examples, thresholds, units
-from ordinal_blast.report.results import Group, Study
+from ordinal_blast.report.results import Group
 
 
 def group_section(study: Study, group: Group, studio: Studio) -> Section:
-    """Everything about one model on one task."""
-    blocks: list[Block] = [scores_table(group, PRIMARY, studio)]
-    if present(group, SECONDARY):
-        blocks.append(Details("More measures", [scores_table(group, SECONDARY, studio)]))
+    """Everything about one stage on one task."""
+    blocks: list[Block] = [scores_table(group, primary(group), studio)]
+    if more := secondary(group):
+        blocks.append(Details("More measures", [scores_table(group, more, studio)]))
     blocks += published.blocks(group, studio)
     blocks += _differences(study, group, studio)
     blocks += resampling.blocks(group, study.reference, studio)
     blocks.append(_confusions(study, group, studio))
-    name = f"roc-{group.model}-{group.task}"
+    name = f"roc-{group.stage}-{group.task}"
     if rankings := thresholds(group):
         found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
         ranked = {ranking.name for ranking in rankings}
@@ -41,12 +41,11 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     else:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         found = [Part("Ranking of grades", [Text(reason)])]
-    return Section(studio.anchor(f"{group.model}-{group.task}"), group.title, [*blocks, *found])
+    return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, [*blocks, *found])
 
 
-def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) -> Table:
+def scores_table(group: Group, shown: list[Measure], studio: Studio) -> Table:
     """Mean ± s.d. over seeds per variant, and the majority class for comparison."""
-    shown = present(group, measures)
     tables = {measure: over_seeds(group, measure) for measure in shown}
     best = {measure: best_of(group, measure) for measure in shown}
 
@@ -67,7 +66,7 @@ def scores_table(group: Group, measures: tuple[Measure, ...], studio: Studio) ->
 
 
 def _caption(group: Group, undefined: bool) -> str:
-    seeds = group.rows.groupby("variant").size()
+    seeds = group.rows.groupby("variant", observed=True).size()
     varies = "the same for every seed" if same_examples(group) else "others for each seed"
     spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if seeds.max() > 1 else "one seed"
     short = pairing.fewer({variant: len(each) for variant, each in group.seeds.items()}, group.planned, "finished")
@@ -83,14 +82,12 @@ def _caption(group: Group, undefined: bool) -> str:
 
 
 def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
-    shown = {
-        measure: found for measure in present(group, PRIMARY) if (found := differences(group, study.reference, measure))
-    }
+    shown = {measure: found for measure in primary(group) if (found := differences(group, study.reference, measure))}
     if not shown:
         return []
     pictures = [
         studio.picture(
-            f"difference-{group.model}-{group.task}-{measure.key}",
+            f"difference-{group.stage}-{group.task}-{measure.key}",
             figures.forest(found, studio.looks, study.reference),
             f"{group.title}, {measure.label} minus that of {study.reference}: "
             + "; ".join(f"{d.variant} {number(d.mean, sign=True)} {d.interval}" for d in found),
@@ -141,7 +138,7 @@ def _confusions(study: Study, group: Group, studio: Studio) -> Part:
         recalls = np.diagonal(counts) / np.maximum(counts.sum(axis=1), 1)
         pictures.append(
             studio.picture(
-                f"confusion-{group.model}-{group.task}-{studio.number(variant)}",
+                f"confusion-{group.stage}-{group.task}-{studio.number(variant)}",
                 figures.confusion(counts, group.grades, studio.looks[variant]),
                 f"Confusion of {variant}: share found "
                 + ", ".join(f"{grade} {share:.0%}" for grade, share in zip(group.grades, recalls, strict=True)),
@@ -157,7 +154,7 @@ def _foremost(study: Study, group: Group) -> list[str]:
     """All variants; of more than eight, the reference and those with the best mean of a primary measure."""
     if len(group.variants) <= 8:
         return list(group.variants)
-    best = {variant for measure in present(group, PRIMARY) for variant in best_of(group, measure)}
+    best = {variant for measure in primary(group) for variant in best_of(group, measure)}
     return [variant for variant in group.variants if variant == study.reference or variant in best]
 
 
@@ -165,8 +162,9 @@ def _counts(group: Group, variant: str) -> np.ndarray:
     total = np.zeros((len(group.grades),) * 2, dtype=np.int64)
     for cell in group.cells:
         if cell.variant == variant:
-            labels, grades = (cell.of_test(group.model, group.task, field) for field in ("labels", "grades"))
-            total += metrics.confusion(labels[labels >= 0], grades[labels >= 0], len(group.grades))
+            result = group.of(cell)
+            kept = result.labels >= 0
+            total += metrics.confusion(result.labels[kept], result.grades[kept], len(group.grades))
     return total
 
 

@@ -9,56 +9,59 @@ from PIL import Image
 
 from ordinal_blast.errors import UserError
 from ordinal_blast.report.blocks import Example, Strip
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.results import Cell, Group, Study
+from ordinal_blast.report.results import Cell, Group
 
 LARGEST, MOST = 160, 8
 VERDICTS = {"right": "✓", "near": "±1", "wrong": "✗", "unknown": "?"}
 
 
 def strip(study: Study, studio: Studio) -> Strip | None:
-    """The first frames stored by the first cell that has any, graded by the last model of the same seed."""
-    source = next((cell for cell in study.cells if "examples/frames" in cell.predictions), None)
+    """The first frames stored by the first cell that has any, graded by the last stage of the same seed."""
+    source = next((cell for cell in study.cells if cell.record.examples), None)
     if source is None:
         return None
-    model = study.models[-1]
+    stage, kept = study.stages[-1], source.record.examples
     cells = [cell for cell in study.cells if cell.seed == source.seed]
-    groups = [group for group in study.groups() if group.model == model and source.tested(model, group.task)]
+    groups = [group for group in study.groups() if group.stage == stage and source in group.cells]
     examples = []
-    for position, name in enumerate(source.predictions["examples/ids"][:MOST]):
+    for position, name in enumerate(kept.ids[:MOST]):
         truths = [(group.task.upper(), _true(source, group, name)) for group in groups]
         given = [(studio.mark(c.variant), c.variant, [_given(c, group, name) for group in groups]) for c in cells]
-        frame = _png(source.predictions["examples/frames"][position])
+        frame = _png(kept.frames[position])
         said = ", ".join(f"{task} {grade}" for task, grade in truths)
         picture = studio.picture(f"example-{position}", frame, f"Frame of {name}, true grades {said}")
         examples.append(Example(picture, str(name), truths, given))
     caption = (
-        f"Test frames as graded by the {model.upper()} of seed {source.seed}. "
+        f"Test frames as graded by the {stage.upper()} of seed {source.seed}. "
         "✓ right, ±1 one grade off, ✗ further off, ? not known."
     )
     return Strip(caption, [group.task.upper() for group in groups], examples)
 
 
-def _value(cell: Cell, group: Group, name: str, field: str) -> int:
-    found = np.flatnonzero(cell.of_test(group.model, group.task, "ids") == name)
-    if not len(found):
-        raise UserError(f"cell {cell.name}: example {name} is not in the test split of {group.model}/{group.task}")
-    return int(cell.of_test(group.model, group.task, field)[found[0]])
+def _said(cell: Cell, group: Group, name: str) -> tuple[int, int]:
+    """The label and the grade of a test example."""
+    at = np.flatnonzero(group.ids(cell) == name)
+    if not len(at):
+        raise UserError(f"cell {cell.name}: example {name} is not in the test split of {group.stage}/{group.task}")
+    result = group.of(cell)
+    return int(result.labels[at[0]]), int(result.grades[at[0]])
 
 
 def _true(cell: Cell, group: Group, name: str) -> str:
-    label = _value(cell, group, name, "labels")
+    label, _ = _said(cell, group, name)
     return group.grades[label] if label >= 0 else MISSING
 
 
 def _given(cell: Cell, group: Group, name: str) -> tuple[str, str]:
     """The grade given, and the key of its verdict."""
-    if not cell.tested(group.model, group.task):
+    if cell not in group.cells:
         return MISSING, "unknown"
-    label, given = (_value(cell, group, name, field) for field in ("labels", "grades"))
-    verdict = "unknown" if label < 0 else ("right", "near", "wrong")[min(abs(given - label), 2)]
-    return group.grades[given], verdict
+    label, grade = _said(cell, group, name)
+    verdict = "unknown" if label < 0 else ("right", "near", "wrong")[min(abs(grade - label), 2)]
+    return group.grades[grade], verdict
 
 
 def _png(frame: np.ndarray) -> bytes:

@@ -16,6 +16,11 @@ _OURS = re.compile(r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|
 _FIRST_VERSION = '<p class="brand">ordinal_blast</p>'  # of pages written before there was a manifest
 
 
+def is_report(path: Path) -> bool:
+    """Whether a report was written to this folder."""
+    return (path / MANIFEST).is_file() and (path / "rows.csv").is_file()
+
+
 def check(out: Path) -> None:
     """Raise UserError where a report may not be written to `out`: no folder, or one with somebody else's report."""
     try:

@@ -11,11 +11,12 @@ from ordinal_blast.evaluation import significance
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.report import figures, pairing
 from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Part, Section, Table, Text
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import count, extent, interval, listed, number, p_value, quoted
-from ordinal_blast.report.measures import PRIMARY, Measure, present, tested_share
+from ordinal_blast.report.measures import PRIMARY, Measure, primary, tested_share
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import same_examples
-from ordinal_blast.report.results import Group, Study
+from ordinal_blast.report.results import Group
 
 LEVEL = 0.05
 
@@ -25,7 +26,7 @@ class Grid:
     """Scores float64 `[B, M]` per measure: a row per block, a column per variant that finished in every block.
 
     A block is one hold-out, or one data set whose seeds share their test examples, averaged over the seeds; of seeds,
-    those that all these variants finished. `groups` are the data sets, the whole system's model of each task;
+    those that all these variants finished. `groups` are the data sets, the whole system on each task;
     `reference` is among the variants. `left_out` says which variants and measures are missing, and why.
     """
 
@@ -44,7 +45,7 @@ class Grid:
 
 def gather(studies: Sequence[Study]) -> Grid | None:
     """The grid of several studies, or of one with hold-outs; None below two blocks or three variants."""
-    groups = [group for study in studies for group in study.groups() if group.model == study.models[-1]]
+    groups = [group for study in studies for group in study.groups() if group.stage == study.stages[-1]]
     reference = studies[0].reference
     variants = [v for v in studies[0].variants if all(v in group.variants for group in groups)]
     if not groups or reference not in variants or len(variants) < 3:
@@ -53,7 +54,7 @@ def gather(studies: Sequence[Study]) -> Grid | None:
         return None
     if not all(pairing.common(group.seeds, *variants) for group in groups):
         return None
-    shared = [m for m in PRIMARY if all(m in present(group, PRIMARY) for group in groups)]
+    shared = [m for m in primary(groups[0]) if all(m in primary(group) for group in groups)]
     tables = {m: np.concatenate([_blocks(group, m, variants) for group in groups]) for m in shared}
     scores = {measure: table for measure, table in tables.items() if np.isfinite(table).all() and len(table) > 1}
     if not scores:
@@ -228,7 +229,7 @@ def _corrected(grid: Grid, group: Group, studio: Studio) -> Part:
         detail = test.degenerate or f"{interval(*test.ci)} p {p_value(p)}"
         return Entry(number(test.mean, sign=True), detail, p < LEVEL)
 
-    name = group.cells[0].result["dataset"]["name"]
+    name = group.cells[0].record.dataset["name"]
     table = Table(
         f"{name}, {count(len(next(iter(tables.values()))), 'hold-out')}: mean of variant minus {grid.reference}, 95 % "
         f"interval and p of the t test that Nadeau and Bengio corrected for overlapping training sets ({train:,} rows "

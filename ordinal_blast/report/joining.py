@@ -11,19 +11,32 @@ from typing import Any
 import numpy as np
 
 from ordinal_blast.errors import UsageError
+from ordinal_blast.report import reading
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import runs_of
-from ordinal_blast.report.reading import load
-from ordinal_blast.report.results import Cell, Study
+from ordinal_blast.report.results import Cell
+
+
+def load(*run_dirs: Path | str) -> Study:
+    """The study of a --workdir, or of several that may stand in one table; a report inside a --workdir will do.
+
+    Raises UserError for files that do not belong together, UsageError for what is no run and for runs that are not
+    tested on the same examples.
+    """
+    first, *others = read([Path(run_dir) for run_dir in run_dirs])
+    if others:
+        one, other = first.folders[0], others[0].folders[0]
+        raise UsageError(f"{one} and {other} cannot stand in one table: {why_apart(first, others[0])}; load each alone")
+    return first
 
 
 def read(run_dirs: Sequence[Path]) -> list[Study]:
     """One study per table, in the order given; raises UserError for what is no run directory, or given twice."""
-    folders = [Path(run_dir) for run_dir in run_dirs]
-    if not folders:
+    if not run_dirs:
         raise UsageError("no run directory given: name at least one")
-    if twice := [folder for folder, n in Counter(folder.resolve() for folder in folders).items() if n > 1]:
+    if twice := [folder for folder, n in Counter(folder.resolve() for folder in run_dirs).items() if n > 1]:
         raise UsageError(f"{twice[0]} is given twice: name each run directory once")
-    return join({name: load(folder) for name, folder in zip(_names(folders), folders, strict=True)})
+    return join({name: reading.read(folder) for name, folder in zip(_names(run_dirs), run_dirs, strict=True)})
 
 
 def join(studies: Mapping[str, Study]) -> list[Study]:
@@ -43,7 +56,7 @@ def why_apart(a: Study, b: Study) -> str:
     """Why two studies cannot share a table of differences paired by seed; empty where they can."""
     if not a.cells or not b.cells:
         return "no cell has finished"
-    names = [study.cells[0].result["dataset"]["name"] for study in (a, b)]
+    names = [study.cells[0].record.dataset["name"] for study in (a, b)]
     if names[0] != names[1]:
         return f"data sets {names[0]} and {names[1]}"
     if not set(a.seeds) & set(b.seeds):
@@ -59,23 +72,25 @@ def _cells_apart(a: Cell, b: Cell) -> str:
     """Why two cells of one seed were not trained and tested on the same examples of the same data."""
     if a.data != b.data:
         return "the data differ (identity of the dataset)"
-    grades = [{_place(row): row["grades"] for row in cell.result["rows"]} for cell in (a, b)]
-    shared = [place for place in grades[0] if place in grades[1]]
+    results = [
+        {
+            f"{model.name}/{split.name}/{result.task.name}": (split, result)
+            for model, split, result in cell.record.results()
+        }
+        for cell in (a, b)
+    ]
+    shared = [place for place in results[0] if place in results[1]]
     if not shared:
-        return "no model and task in common"
+        return "no stage and task in common"
     for place in shared:
-        if grades[0][place] != grades[1][place]:
+        (split, result), (other_split, other) = (of_cell[place] for of_cell in results)
+        if result.task != other.task:
             return f"the grades of {place} differ"
-        orders = [np.argsort(cell.predictions[f"{place}/ids"], kind="stable") for cell in (a, b)]
-        for field in ("ids", "labels"):
-            first, second = (c.predictions[f"{place}/{field}"][o] for c, o in zip((a, b), orders, strict=True))
-            if not np.array_equal(first, second):
-                return f"the splits differ ({field} of {place})"
+        if not np.array_equal(split.ids, other_split.ids):
+            return f"the splits differ (ids of {place})"
+        if not np.array_equal(result.labels, other.labels):
+            return f"the splits differ (labels of {place})"
     return ""
-
-
-def _place(row: Mapping[str, Any]) -> str:
-    return f"{row['model']}/{row['split']}/{row['task']}"
 
 
 def _apart(table: Mapping[str, Study], studies: Mapping[str, Study]) -> tuple[str, ...]:
@@ -99,7 +114,7 @@ def _together(table: Mapping[str, Study]) -> Study:
         folder: {v: f"{v} ({folder})" if names[v] > 1 else v for v in study.plan["variants"]}
         for folder, study in table.items()
     }
-    order = [variant for each in renamed.values() for variant in each.values()]
+    order = [variant for names in renamed.values() for variant in names.values()]
     cells = [
         dataclasses.replace(cell, name=f"{folder}/{cell.name}", variant=renamed[folder][cell.variant])
         for folder, study in table.items()
@@ -107,6 +122,7 @@ def _together(table: Mapping[str, Study]) -> Study:
     ]
     first, *_ = table
     return Study(
+        tuple(folder for study in table.values() for folder in study.folders),
         _plan(table, order, renamed[first][table[first].reference]),
         tuple(sorted(cells, key=lambda cell: (order.index(cell.variant), cell.seed, cell.name))),
         {f"{folder}/{name}": text for folder, study in table.items() for name, text in study.failed.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ SECONDARY = (
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Variant minus reference on one measure, paired by seed. `low` and `high` are NaN where no interval exists."""
+    """Variant minus reference on one measure, paired by seed. `low`, `high` and `p` are NaN where no test exists."""
 
     variant: str
     measure: Measure
@@ -73,6 +73,8 @@ class Difference:
     mean: float
     low: float
     high: float
+    p: float
+    test: str
 
     @property
     def excludes_zero(self) -> bool:
@@ -93,7 +95,7 @@ def over_seeds(group: Group, measure: Measure, seeds: Collection[int] | None = N
     seeds: those that count, left out all that a variant finished. NaN where the measure is undefined with one of them.
     """
     rows = group.rows if seeds is None else group.rows[group.rows["seed"].isin(seeds)]
-    by_variant = rows.groupby("variant", sort=False)[measure.key]
+    by_variant = rows.groupby("variant", sort=False, observed=True)[measure.key]
     return pd.DataFrame(
         {
             "mean": by_variant.mean(skipna=False),
@@ -109,14 +111,25 @@ def best_of(group: Group, measure: Measure) -> tuple[str, ...]:
     return tuple(means.index[measure.best(means)])
 
 
-def present(group: Group, measures: tuple[Measure, ...]) -> list[Measure]:
+def present(group: Group, measures: Iterable[Measure]) -> list[Measure]:
     """Those measures that the rows have a value for."""
     return [measure for measure in measures if measure.key in group.rows and group.rows[measure.key].notna().any()]
 
 
+def primary(group: Group) -> list[Measure]:
+    """What is shown first: those measures of PRIMARY, and of one's own, that have a value."""
+    own = {name: higher for cell in group.cells for name, higher in cell.record.measures.items()}
+    return present(group, [*PRIMARY, *(Measure(name, name, higher) for name, higher in own.items())])
+
+
+def secondary(group: Group) -> list[Measure]:
+    """What is shown behind these."""
+    return present(group, SECONDARY)
+
+
 def tested_share(group: Group) -> tuple[int, int]:
     """Rows that one hold-out trains and validates on, and rows that it tests."""
-    sizes = group.cells[0].result["dataset"]["sizes"]
+    sizes = group.cells[0].record.dataset["sizes"]
     return sizes["train"] + sizes["val"], sizes["test"]
 
 
@@ -126,21 +139,23 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
     Where every seed is another hold-out, the interval allows for training sets that overlap.
     """
     if same_examples(group):
-        compare = significance.paired_t
+        test, compare = "paired t", significance.paired_t
     else:
-        train, test = tested_share(group)
-        compare = functools.partial(significance.corrected_t, num_train=train, num_test=test)
+        train, tested = tested_share(group)
+        test = "corrected t"
+        compare = functools.partial(significance.corrected_t, num_train=train, num_test=tested)
     values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
     if reference not in values:
         return []
     found = []
-    for variant in group.rows["variant"].unique():
+    for variant in group.variants:
         both = values[[variant, reference]].dropna()
         pair = both[variant].to_numpy(), both[reference].to_numpy()
         if variant != reference and len(both):
             paired = settled(*pair)
-            low, high = compare(*pair).ci if len(both) > 1 else (math.nan, math.nan)
-            found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), low, high))
+            tests = [compare(*pair)] if len(both) > 1 else []
+            limits = (*tests[0].ci, tests[0].p_value) if tests else (math.nan,) * 3
+            found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), *limits, test))
     return found
 
 
@@ -158,15 +173,14 @@ def baseline(group: Group) -> Baseline:
 
     The majority comes from the training labels where they were stored, else from the test labels, which flatters it.
     """
-    key = f"{group.model}/train/{group.task}/labels"
-    stored = all(key in cell.predictions for cell in group.cells)
+    split = "train" if all("train" in cell.record.models[group.stage].splits for cell in group.cells) else "test"
     k = len(group.grades)
     summaries = []
     for cell in (cell for cell in group.cells if cell.variant == group.variants[0]):
-        truth = known(cell.of_test(group.model, group.task, "labels"))
-        majority = int(np.bincount(known(cell.predictions[key]) if stored else truth, minlength=k).argmax())
+        truth = known(group.of(cell).labels)
+        common = known(cell.record.models[group.stage].splits[split].tasks[group.task].labels)
+        majority = int(np.bincount(common, minlength=k).argmax())
         summaries.append(metrics.summary(truth, np.full_like(truth, majority), num_classes=k))
-    split = "train" if stored else "test"
     return Baseline(group.grades[majority], split, pd.DataFrame(summaries).mean(skipna=False).to_dict())
 
 

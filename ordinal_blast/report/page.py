@@ -9,61 +9,60 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import folder, grid, joining, markup, theme
+from ordinal_blast.report import folder, grid, markup, theme
 from ordinal_blast.report.blocks import Block, Details, Gallery, Part, Picture, Section, Strip
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.examples import VERDICTS
 from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.names import visible
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.results import Study, rows
 from ordinal_blast.report.sections import facts, sections
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of one
 
 
-def write(run_dirs: Sequence[Path], out: Path, command: str) -> Path:
+def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     """Write `report.html`, `report.md`, `rows.csv`, `figures/` and their manifest to `out`; returns the page's path.
 
-    One chapter per run directory, in the order given, those that may be compared in one, and one over all data sets or
-    hold-outs; `command` is printed as what made the page. The same inputs give the same bytes. Raises UserError for
-    what is no run directory, or holds files that do not belong together, and where `out` is not to be written to.
+    One chapter per study, in this order, and one over all data sets or hold-outs; `command` is printed as what made the
+    page. The same inputs give the same bytes. Raises UserError where `out` is not to be written to, and where sections
+    from another package fail.
     """
-    out = Path(out)
     folder.check(out)
-    studies = joining.read(run_dirs)
-    keys = _keys(studies)
-    chapters = [
-        {
-            "key": key,
-            "name": study.plan["experiment"],
-            "title": study.plan["question"] or study.plan["experiment"],
-            "facts": facts(study),
-            "sections": sections(study, key, command),
-        }
-        for study, key in zip(studies, keys, strict=True)
-    ]
-    if found := grid.gather(studies):
-        chapters.append(_together(found, studies))
+    chapters = [_chapter(study, key, command) for study, key in zip(studies, _keys(studies), strict=True)]
+    if scores := grid.gather(studies):
+        chapters.append(_together(scores, studies))
     pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
     pages = {
         "report.html": _environment(markup.html).get_template("report.html.j2"),
         "report.md": _environment(markup.markdown).get_template("report.md.j2"),
     }
     files = {f"figures/{picture.name}": picture.content for picture in pictures}
-    files["rows.csv"] = _csv(rows(*studies))
+    files["rows.csv"] = _csv(pd.concat([study.scores for study in studies], ignore_index=True))
     files |= {name: template.render(chapters=chapters).encode() for name, template in pages.items()}
     folder.write(out, files)
     return out / "report.html"
 
 
-def _together(found: grid.Grid, studies: Sequence[Study]) -> dict[str, Any]:
+def _chapter(study: Study, key: str, command: str) -> dict[str, Any]:
+    contents = sections(study, key, command)
+    return {
+        "key": key,
+        "name": study.plan["experiment"],
+        "title": study.plan["question"] or study.plan["experiment"],
+        "facts": [*facts(study), *(fact for section in contents for fact in section.facts)],
+        "sections": [section for section in contents if section.blocks],
+    }
+
+
+def _together(scores: grid.Grid, studies: Sequence[Study]) -> dict[str, Any]:
     key = "together"
     return {
         "key": key,
         "name": "over all",
         "title": "Over all data sets and hold-outs",
-        "facts": grid.facts(found),
-        "sections": grid.sections(found, Studio(key, studies[0])),
+        "facts": grid.facts(scores),
+        "sections": grid.sections(scores, Studio(key, studies[0])),
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from ordinal_blast.report.blocks import Mark, Picture
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import distinct, slug
-from ordinal_blast.report.results import Study
 from ordinal_blast.report.theme import COLOURS, Look, looks
 
 

@@ -112,4 +112,4 @@ def blocks(group: Group, studio: Studio) -> list[Block]:
 
 def _stored(group: Group) -> dict:
     """What the configuration of the first cell that has any carried."""
-    return next((given for cell in group.cells if (given := cell.result.get("published"))), {})
+    return next((given for cell in group.cells if (given := cell.record.published)), {})

@@ -1,4 +1,4 @@
-"""How well scores averaged over seeds rank: ROC of "grade > k" and of outcome, compared by DeLong's test."""
+"""How well scores averaged over seeds rank: ROC of "grade > k" or any binary column, compared by DeLong's test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ordinal_blast.evaluation import roc
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.validation import as_members
 from ordinal_blast.report import pairing
-from ordinal_blast.report.results import Cell, Group
+from ordinal_blast.report.results import Group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +65,12 @@ def same_examples(group: Group) -> bool:
     """
     if len({cell.data for cell in group.cells}) > 1:
         return False
-    first, *others = (by_id(cell, group.model, group.task, "ids", "labels") for cell in group.cells)
-    return all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
+    first, *others = group.cells
+    return all(
+        np.array_equal(group.ids(first), group.ids(cell))
+        and np.array_equal(group.of(first).labels, group.of(cell).labels)
+        for cell in others
+    )
 
 
 def thresholds(group: Group) -> list[Ranking]:
@@ -77,7 +81,7 @@ def thresholds(group: Group) -> list[Ranking]:
     """
     if not same_examples(group):
         return []
-    (truth,) = by_id(group.cells[0], group.model, group.task, "labels")
+    truth = group.of(group.cells[0]).labels
     rankings = (
         _ranking(boundary(group, grade), truth > k, truth >= 0, [group]) for k, grade in enumerate(group.grades[:-1])
     )
@@ -89,24 +93,21 @@ def boundary(group: Group, grade: str) -> str:
     return f"{group.task.upper()} > {grade}"
 
 
-def outcome(groups: Sequence[Group]) -> Ranking | None:
-    """Fetal heartbeat ranked by the sum of the scores of one model's tasks.
+def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
+    """A column of the test split (1, 0, or −1 where it is not known) ranked by the sum of the scores of these groups.
 
-    None where the outcome is not known, has fewer than two examples (or patients) of a kind, or where cells were tested
-    on different examples. Variants without one of the tasks are left out.
+    groups: tasks of one stage. None where the column is missing or has fewer than two examples (or patients) of a kind,
+    or where cells were tested on different examples. Variants without one of the tasks are left out.
     """
-    model, first = groups[0].model, groups[0].cells[0]
-    key = f"{model}/test/fetal_heartbeat"
-    ids = [by_id(group.cells[0], model, group.task, "ids")[0] for group in groups]
+    first, *others = (group.cells[0].tested(group.stage) for group in groups)
     if (
-        not all(key in cell.predictions for group in groups for cell in group.cells)
+        not all(column in cell.tested(group.stage).columns for group in groups for cell in group.cells)
         or not all(map(same_examples, groups))
-        or not all(np.array_equal(ids[0], other) for other in ids)
+        or not all(np.array_equal(first.ids, other.ids) for other in others)
     ):
         return None
-    heartbeat = first.predictions[key][_order(first, model, groups[0].task)]
-    name = f"fetal heartbeat, by {' + '.join(group.task.upper() for group in groups)}"
-    return _ranking(name, heartbeat == 1, heartbeat >= 0, groups)
+    truth = first.columns[column]
+    return _ranking(f"{name}, by {' + '.join(group.task.upper() for group in groups)}", truth == 1, truth >= 0, groups)
 
 
 def compare(ranking: Ranking, reference: str) -> list[Comparison]:
@@ -143,16 +144,15 @@ def compare(ranking: Ranking, reference: str) -> list[Comparison]:
 
 
 def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | None:
-    """The patient or treatment `[N]` of each known test example, sorted by id; None where each has its own.
+    """The patient or treatment `[N]` of each known test example; None where each has its own.
 
-    known: bool, by id; left out, the examples with a label.
+    known: bool `[N]`; left out, the examples with a label.
     """
-    cell = group.cells[0]
-    names = cell.predictions.get(f"{group.model}/test/groups")
-    if names is None:
+    split = group.cells[0].tested(group.stage)
+    if "group" not in split.columns:
         return None
-    known = by_id(cell, group.model, group.task, "labels")[0] >= 0 if known is None else known
-    patients = as_members(names[_order(cell, group.model, group.task)][known], int(known.sum()), "groups")
+    known = split.tasks[group.task].labels >= 0 if known is None else known
+    patients = as_members(split.columns["group"][known], int(known.sum()), "group")
     return patients if len(patients) and patients.max() + 1 < len(patients) else None
 
 
@@ -160,16 +160,6 @@ def units(patients: np.ndarray) -> str:
     """How many patients or treatments examples come from, in words."""
     number = int(patients.max()) + 1
     return f"{number:,} {'patient or treatment' if number == 1 else 'patients or treatments'}"
-
-
-def _order(cell: Cell, model: str, task: str) -> np.ndarray:
-    return np.argsort(cell.of_test(model, task, "ids"), kind="stable")
-
-
-def by_id(cell: Cell, model: str, task: str, *fields: str) -> list[np.ndarray]:
-    """Fields `[N]` of the test split, sorted by id."""
-    order = _order(cell, model, task)
-    return [cell.of_test(model, task, field)[order] for field in fields]
 
 
 def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequence[Group]) -> Ranking | None:
@@ -190,6 +180,6 @@ def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequenc
 
 
 def _scores(group: Group, variant: str, seed: int) -> np.ndarray:
-    """The variant's expected grade with one seed, float64 `[N]`, sorted by id."""
+    """The variant's scores with one seed, float64 `[N]`."""
     cell = next(cell for cell in group.cells if (cell.variant, cell.seed) == (variant, seed))
-    return by_id(cell, group.model, group.task, "scores")[0].astype(np.float64)
+    return group.of(cell).scores.astype(np.float64)

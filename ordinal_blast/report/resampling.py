@@ -14,7 +14,7 @@ from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
 from ordinal_blast.report.formats import count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import by_id, patients_of, same_examples, units
+from ordinal_blast.report.rankings import patients_of, same_examples, units
 from ordinal_blast.report.results import Group
 
 RESAMPLES = 2000
@@ -59,7 +59,7 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
     """
     if not allowed(group, reference):
         return None
-    labels = by_id(group.cells[0], group.model, group.task, "labels")[0]
+    labels = group.of(group.cells[0]).labels
     known = labels >= 0
     patients = patients_of(group)
     clusters = np.arange(known.sum()) if patients is None else patients
@@ -67,7 +67,7 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
 
     @functools.cache
     def resampled(variant: str, common: frozenset[int]) -> bootstrap.Resamples:
-        grades = [by_id(cells[variant, seed], group.model, group.task, "grades")[0][known] for seed in sorted(common)]
+        grades = [group.of(cells[variant, seed]).grades[known] for seed in sorted(common)]
         k = len(group.grades)
         return bootstrap.resample(labels[known], np.stack(grades), k, seed=SEED, clusters=clusters, resamples=RESAMPLES)
 

@@ -1,54 +1,55 @@
-"""One study as the sections of a page: what is compared, the groups, outcome, training, provenance."""
+"""One study as the sections of a page: what is compared, the groups, what others add, training, provenance."""
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Collection, Mapping
 
-import pandas as pd
-
+from ordinal_blast import parts
 from ordinal_blast.report import answer, figures, pairing
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.caveats import caveats
-from ordinal_blast.report.comparison import group_section, ranking_blocks
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.comparison import group_section
 from ordinal_blast.report.examples import strip
-from ordinal_blast.report.formats import count, extent, listed, number, runs_of, seconds
+from ordinal_blast.report.formats import count, extent, listed, runs_of, seconds
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import outcome
-from ordinal_blast.report.results import Study
+
+_PLUGINS = "ordinal_blast.report"  # the entry points of packages that add sections
 
 
 def sections(study: Study, key: str, command: str) -> list[Section]:
-    """All sections of one study; `key` starts its anchors and figure names."""
+    """All sections of one study; `key` starts its anchors and figure names.
+
+    Installed packages add theirs by functions (study, studio) -> list[Section], the entry points of `_PLUGINS`: nothing
+    that a run names is imported. Raises UsageError that names the one that fails.
+    """
     studio = Studio(key, study)
-    found = [_answer(study, studio)]
+    contents = [_answer(study, studio)]
     if study.cells:
-        found += [group_section(study, group, studio) for group in study.groups()]
-        found += _outcome(study, studio)
-        found += [Section(studio.anchor("examples"), "Examples", [shown])] if (shown := strip(study, studio)) else []
-        found.append(_training(study, studio))
-    found.append(_provenance(study, studio, command))
-    return found
+        contents += [group_section(study, group, studio) for group in study.groups()]
+        for plugin in importlib.metadata.entry_points(group=_PLUGINS):
+            with parts.blamed(f"the sections of {plugin.value} ({_PLUGINS}) cannot be made"):
+                contents += plugin.load()(study, studio)
+        if frames := strip(study, studio):
+            contents.append(Section(studio.anchor("examples"), "Examples", [frames]))
+        contents.append(_training(study, studio))
+    return [*contents, _provenance(study, studio, command)]
 
 
 def facts(study: Study) -> list[tuple[str, str]]:
     """What a reader wants to know first, as (name, value)."""
     plan = study.plan
     planned = len(plan["cells"])
-    found = [
+    facts = [
         ("Variants", f"{len(study.variants)} of {len(plan['variants'])}"),
         ("Seeds", str(len(study.seeds))),
         ("Cells finished", f"{len(study.cells)} of {planned}"),
     ]
     if not study.cells:
-        return found
-    tested = [group.rows["n"] for group in study.groups()]
-    found.append(("Test examples", extent(pd.concat(tested).tolist()) if tested else "0"))
-    found.append(("Dataset", study.cells[0].result["dataset"]["name"]))
-    croppers = [cell.result.get("stages", {}).get("cropper", {}) for cell in study.cells]
-    dice = [value for cropper in croppers if (value := cropper.get("dice_val")) is not None]
-    if dice:
-        found.append(("Cropper Dice (validation)", number(sum(dice) / len(dice))))
-    return found
+        return facts
+    tested = [n for group in study.groups() for n in group.rows["n"]]
+    return [*facts, ("Test examples", extent(tested)), ("Dataset", study.cells[0].record.dataset["name"])]
 
 
 def _answer(study: Study, studio: Studio) -> Section:
@@ -73,7 +74,7 @@ def _answer(study: Study, studio: Studio) -> Section:
 def _variants(study: Study, studio: Studio) -> Table:
     def line(variant: str) -> Line:
         cells = [cell for cell in study.cells if cell.variant == variant]
-        objective = cells[0].result["objective"]
+        objective = cells[0].record.objective
         options = ", ".join(f"{name} = {value}" for name, value in sorted(objective["options"].items()))
         return Line(
             variant + (" (reference)" if variant == study.reference else ""),
@@ -93,54 +94,44 @@ def _variants(study: Study, studio: Studio) -> Table:
     )
 
 
-def _outcome(study: Study, studio: Studio) -> list[Section]:
-    blocks = [
-        block
-        for model in reversed(study.models)
-        if (groups := [group for group in study.groups() if group.model == model]) and (ranking := outcome(groups))
-        for block in ranking_blocks(study, [ranking], f"outcome-{model}", studio, model.upper())
-    ]
-    return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
-
-
 def _training(study: Study, studio: Studio) -> Section:
     runs = {
-        model: {variant: found for variant in study.variants if (found := _runs(study, model, variant))}
-        for model in reversed(study.models)
+        stage: {variant: histories for variant in study.variants if (histories := _runs(study, stage, variant))}
+        for stage in reversed(study.stages)
     }
     common = pairing.common({v: [cell.seed for cell in study.cells if cell.variant == v] for v in study.variants})
     comparable = [
         studio.picture(
-            f"validation-qwk-{model}",
-            figures.validation_qwk(shared, studio.looks, model.upper()),
-            f"Validation QWK per epoch of the {model.upper()}, one line per variant.",
+            f"validation-qwk-{stage}",
+            figures.validation_qwk(shared, studio.looks, stage.upper()),
+            f"Validation QWK per epoch of the {stage.upper()}, one line per variant.",
         )
-        for model, found in runs.items()
-        if _has_qwk(shared := {variant: _runs(study, model, variant, common) for variant in found})
+        for stage, by_variant in runs.items()
+        if _has_qwk(shared := {variant: _runs(study, stage, variant, common) for variant in by_variant})
     ]
     blocks: list[Block] = []
     if comparable:
         planned = len(study.plan["seeds"])
         over = "seeds" if len(common) == planned else f"the {len(common)} of {planned} planned seeds that all finished"
         blocks.append(Gallery(f"Validation QWK, mean over {over}: one scale for all variants.", comparable, "wide"))
-    for model, found in runs.items():
+    for stage, by_variant in runs.items():
         pictures = [
             studio.picture(
-                f"training-{model}-{studio.number(variant)}",
+                f"training-{stage}-{studio.number(variant)}",
                 figures.training(histories, studio.looks[variant]),
-                f"Training and validation loss per epoch of the {model.upper()} with {variant}.",
+                f"Training and validation loss per epoch of the {stage.upper()} with {variant}.",
             )
-            for variant, histories in found.items()
+            for variant, histories in by_variant.items()
         ]
         if pictures:
-            many = max(map(len, found.values())) > figures.MOST_LINES
+            many = max(map(len, by_variant.values())) > figures.MOST_LINES
             lines = (
                 "mean over seeds; dashed training, solid validation with its range."
                 if many
                 else "one line per seed; dashed training, solid validation, the dot is the epoch that was tested."
             )
             caption = (
-                f"{model.upper()}: loss per epoch, {lines} Losses of different objectives are in different units: "
+                f"{stage.upper()}: loss per epoch, {lines} Losses of different objectives are in different units: "
                 "compare shapes only."
             )
             blocks.append(Gallery(caption, pictures))
@@ -149,18 +140,17 @@ def _training(study: Study, studio: Studio) -> Section:
 
 def _has_qwk(runs: Mapping[str, list[Mapping]]) -> bool:
     """Whether every variant has a history, and every epoch of it a validation QWK."""
-    lines = [line for found in runs.values() for run in found for line in run["history"]]
+    lines = [line for of_variant in runs.values() for run in of_variant for line in run["history"]]
     return bool(runs) and all(runs.values()) and all(line.get("val_qwk") is not None for line in lines)
 
 
-def _runs(study: Study, model: str, variant: str, seeds: Collection[int] | None = None) -> list[Mapping]:
-    """The training of a model per seed, of these seeds alone where they are given."""
+def _runs(study: Study, stage: str, variant: str, seeds: Collection[int] | None = None) -> list[Mapping]:
+    """The training of a stage per seed, of these seeds alone unless it is None."""
     return [
-        run
+        cell.record.models[stage].training
         for cell in study.cells
         if cell.variant == variant and (seeds is None or cell.seed in seeds)
-        for run in cell.result["training"]
-        if run["model"] == model and run["history"]
+        if stage in cell.record.models and cell.record.models[stage].training["history"]
     ]
 
 
@@ -187,7 +177,7 @@ def _provenance(study: Study, studio: Studio, command: str) -> Section:
 def _dataset(study: Study) -> Table:
     described = {}
     for cell in study.cells:  # hold-outs of one data set differ in their identity alone
-        dataset = cell.result["dataset"]
+        dataset = cell.record.dataset
         described[repr({**dataset, "identity": ""})] = dataset
     lines = []
     for dataset in described.values():
@@ -203,39 +193,39 @@ def _dataset(study: Study) -> Table:
 
 
 def _software(study: Study) -> Table:
-    provenance = [cell.result["provenance"] for cell in study.cells]
-    names = sorted({name for found in provenance for name in found["versions"]})
+    provenance = [cell.record.provenance for cell in study.cells]
+    names = sorted({name for cell in provenance for name in cell["versions"]})
 
     def distinct(values: list[str]) -> Entry:
         return Entry("; ".join(sorted(set(values))))
 
-    lines = [Line("devices and threads", [distinct([found["device"] for found in provenance])])]
-    lines += [Line(name, [distinct([found["versions"].get(name, "absent") for found in provenance])]) for name in names]
-    wall = sum(run["seconds"] for cell in study.cells for run in cell.result["training"] if "shared_with" not in run)
+    lines = [Line("devices and threads", [distinct([cell["device"] for cell in provenance])])]
+    lines += [Line(name, [distinct([cell["versions"].get(name, "absent") for cell in provenance])]) for name in names]
+    runs = [model.training for cell in study.cells for model in cell.record.models.values()]
+    wall = sum(run["seconds"] for run in runs if "shared_with" not in run)
     lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
     return Table("Devices, threads and versions; several values mean that cells differ.", [], lines)
 
 
 def _cells(study: Study) -> Table:
-    models = study.models
     lines = []
     for cell in study.cells:
-        runs = {run["model"]: run for run in cell.result["training"]}
+        runs = {stage: model.training for stage, model in cell.record.models.items()}
         trained = [
             Entry(f"{run['best_epoch']} of {run['epochs']}", f"{run['parameters']:,} parameters")
-            if (run := runs.get(model))
+            if (run := runs.get(stage))
             else Entry("not trained")
-            for model in models
+            for stage in study.stages
         ]
         shared = sorted({run["shared_with"] for run in runs.values() if "shared_with" in run})
         wall = f"trained as {listed(shared)}" if shared else seconds(sum(run["seconds"] for run in runs.values()))
         lines.append(
             Line(
                 cell.name,
-                [Entry(str(cell.seed)), *trained, Entry(wall), Entry(cell.result["provenance"]["config_sha"])],
+                [Entry(str(cell.seed)), *trained, Entry(wall), Entry(cell.record.provenance["settings"])],
             )
         )
-    header = ["Cell", "Seed", *(f"{model.upper()} epoch tested" for model in models), "Wall time", "Config"]
+    header = ["Cell", "Seed", *(f"{stage.upper()} epoch tested" for stage in study.stages), "Wall time", "Settings"]
     return Table("Finished cells.", header, lines)
 
 

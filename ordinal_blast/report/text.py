@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 from ordinal_blast.report import answer, pairing
-from ordinal_blast.report.formats import count, extent, number
-from ordinal_blast.report.joining import read
-from ordinal_blast.report.measures import PRIMARY, baseline, best_of, differences, over_seeds, present
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.formats import MISSING, count, extent, number
+from ordinal_blast.report.measures import baseline, best_of, differences, over_seeds, primary
 from ordinal_blast.report.names import labels, one_line, visible
-from ordinal_blast.report.results import Group, Study
+from ordinal_blast.report.results import Group
 
 WIDTH = 100
 LONGEST = 48  # characters of a name
 LISTED = 8  # cells without a result
 
 
-def table(run_dirs: Sequence[Path]) -> str:
-    """Mean ± s.d. over seeds per variant, model and task, with the answer above. Ends without a newline."""
-    return visible("\n\n\n".join(_study(study) for study in read(run_dirs)))
+def table(studies: Sequence[Study]) -> str:
+    """Mean ± s.d. over seeds per variant, stage and task, with the answer above. Ends without a newline."""
+    return visible("\n\n\n".join(map(_study, studies)))
 
 
 def _study(study: Study) -> str:
@@ -42,7 +41,7 @@ def _study(study: Study) -> str:
 
 
 def _group(study: Study, group: Group) -> str:
-    measures = present(group, PRIMARY)
+    measures = primary(group)
     columns = {measure: over_seeds(group, measure) for measure in measures}
     variants = group.variants
     shown = labels(study.plan["variants"], LONGEST)
@@ -60,8 +59,13 @@ def _group(study: Study, group: Group) -> str:
         [shown[variant] + (" (reference)" if variant == study.reference else ""), *values]
         for variant, values in cells.items()
     ]
-    rows.append([f"always {trivial.grade}", *(f"{number(trivial.values[m.key])}" for m in measures)])
-    seeds = int(group.rows.groupby("variant").size().max())
+    rows.append(
+        [
+            f"always {trivial.grade}",
+            *(number(trivial.values[m.key]) if m.key in trivial.values else MISSING for m in measures),
+        ]
+    )
+    seeds = int(group.rows.groupby("variant", observed=True).size().max())
     head = [
         f"{group.title}  n = {extent(group.rows['n'])}, {count(seeds, 'seed')}",
         *(measure.heading for measure in measures),
