@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from ordinal_blast import settings
 from ordinal_blast.data.sources import arrays
 from ordinal_blast.errors import UserError
-from ordinal_blast.report.compare import Study, load
+from ordinal_blast.report import Study, load
 from ordinal_blast.settings import Settings
 from ordinal_blast.study import plan, runner, session
 

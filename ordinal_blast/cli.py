@@ -185,7 +185,8 @@ def _report(args: argparse.Namespace, runs: Sequence[Path], out: Path, command: 
 
     args.doing = f"cannot write the report of {', '.join(map(str, runs))}"
     try:
-        page, table = reports.write(runs, out, command), reports.table(runs)
+        studies = reports.read(runs)
+        page, table = reports.write(studies, out, command), reports.table(studies)
     except OSError as error:
         raise UserError(f"{args.doing}: {error}") from error
     args.doing = f"cannot print what stands in {page}"

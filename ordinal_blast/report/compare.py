@@ -157,7 +157,7 @@ class Study:
                     zip(_PLACE, (cell.variant, cell.seed, model.name, result.task.name, part.name), strict=True)
                 )
                 if asked.items() <= place.items():
-                    frames.append(_examples(part, result).assign(**place))
+                    frames.append(_examples(place, part, result))
         return self._typed(pd.concat(frames or [pd.DataFrame()], ignore_index=True), (*_PLACE, "id", "label", "grade"))
 
     def report(self, out: Path | str) -> Path:
@@ -190,7 +190,10 @@ class Study:
         return frame.astype(types | {name: np.int64 for name in _WHOLE if name in frame})
 
 
-def _examples(split: Split, result: TaskResult) -> pd.DataFrame:
-    said = {"id": split.ids, "label": result.labels, "grade": result.grades, "score": result.scores.astype(np.float64)}
-    probs = {f"p_{grade}": result.probs[:, k].astype(np.float64) for k, grade in enumerate(result.task.grades)}
-    return pd.DataFrame(said | probs).join(pd.DataFrame(dict(split.columns)), rsuffix="_column")
+def _examples(place: Mapping[str, Any], split: Split, result: TaskResult) -> pd.DataFrame:
+    columns = dict(
+        place, id=split.ids, label=result.labels, grade=result.grades, score=result.scores.astype(np.float64)
+    )
+    columns |= {f"p_{grade}": result.probs[:, k].astype(np.float64) for k, grade in enumerate(result.task.grades)}
+    travel = {f"{name}_column" if name in columns else name: column for name, column in split.columns.items()}
+    return pd.DataFrame(columns | travel)
