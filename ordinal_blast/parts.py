@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -109,6 +110,21 @@ def blamed(what: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise UsageError(f"{what}: {told(error)}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """A part with its options, to be called with what else it takes: hashable, and equal to another of the same."""
+
+    part: Callable[..., Any]
+    options: Mapping[str, Any]
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Call the part."""
+        return self.part(*arguments, **self.options, **more)
+
+    def __hash__(self) -> int:
+        return hash((self.part, *sorted(self.options)))  # options may be lists and mappings; equality compares them
 
 
 def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: str, *positional: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ordinal_blast.errors import UsageError
 
+AXIS = "batch"  # the axis of devices in collectives
 NO_ID = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id of a patient becomes as text: never one patient
 
 

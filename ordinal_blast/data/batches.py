@@ -93,6 +93,11 @@ def batch_size(examples: Examples, wanted: int) -> int:
     return min(wanted, len(examples))
 
 
+def steps_per_epoch(examples: Examples, size: int, balance: str = "") -> int:
+    """How many batches of this size an epoch has; what does not fill one is left out. See `epochs` for `balance`."""
+    return _Batches(examples, batch_size(examples, size), 1, 0, balance).steps_per_epoch
+
+
 def epochs(
     examples: Examples, *, size: int, first: int, last: int, seed: int, threads: int, balance: str = ""
 ) -> Iterator[tuple[int, Iterator[Batch]]]:

@@ -15,10 +15,8 @@ import jax
 import numpy as np
 
 from ordinal_blast.training.problem import Problem
-from ordinal_blast.training.step import TrainState, eval_step, train_step
-from ordinal_blast.types import Batch
-
-AXIS = "batch"
+from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step
+from ordinal_blast.types import AXIS, Batch
 
 
 def hardware(devices: tuple[jax.Device, ...]) -> str:
@@ -62,18 +60,18 @@ def replicate(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
 
 @functools.lru_cache(maxsize=32)
 def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
-    """The compiled function (state, batches) -> (state, losses `[S]`) that takes S steps in one dispatch.
+    """The compiled function (state, batches) -> (state, metrics, each `[S]`) that takes S steps in one dispatch.
 
     The state is replicated and stays unstacked; each leaf of `batches` is `[devices, S, B / devices, ...]`.
     """
 
-    def run(state: TrainState, batches: Batch) -> tuple[TrainState, jax.Array]:
-        def one(carry: TrainState, batch: Batch) -> tuple[TrainState, jax.Array]:
+    def run(state: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
+        def one(carry: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
             return train_step(carry, batch, problem, _gather, _mean)
 
         if batches.index.shape[0] == 1:  # a loop of one would cost the CPU its fast convolutions
-            state, loss = one(state, jax.tree.map(lambda x: x[0], batches))
-            return state, loss[None]
+            state, metrics = one(state, jax.tree.map(lambda x: x[0], batches))
+            return state, jax.tree.map(lambda x: x[None], metrics)
         return jax.lax.scan(one, state, batches)
 
     return jax.pmap(run, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)

@@ -8,10 +8,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import optax
 
 from ordinal_blast.objectives import Objective
-from ordinal_blast.ranges import check, number
+from ordinal_blast.training.optimizer import Optimizer
 
 Outputs = Mapping[str, jax.Array]
 
@@ -21,27 +20,13 @@ class Problem:
     """Everything a training step is made of; hashable, so that equal problems share one compiled step.
 
     loss(outputs, labels, weights) -> scalar sees the whole batch of all devices. augment(keys, inputs, labels) ->
-    inputs, labels draws one random view per example, or is None. Without loss and learning rate it is evaluated only.
-    Raises UsageError for a rate or decay that means nothing.
+    inputs, labels draws one random view per example, or is None. Without loss and optimiser it is evaluated only.
     """
 
     model: nn.Module
     loss: Callable[[Outputs, Outputs, Outputs], jax.Array] | None = None
-    learning_rate: float | None = None
-    weight_decay: float = 0.0
+    optimizer: Optimizer | None = None
     augment: Callable[..., tuple[Any, Any]] | None = None
-
-    def __post_init__(self) -> None:
-        if self.learning_rate is not None:
-            check("training.learning_rate", self.learning_rate, number(above=0))
-        check("training.weight_decay", self.weight_decay, number(least=0))
-
-    @property
-    def optimizer(self) -> optax.GradientTransformation:
-        """Adam, or AdamW where weight decay is asked for."""
-        if self.weight_decay:
-            return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
-        return optax.adam(self.learning_rate)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
 from ordinal_blast import seeds
-from ordinal_blast.training import plateau
+from ordinal_blast.errors import UsageError
+from ordinal_blast.training.optimizer import OptimizerState
 from ordinal_blast.training.problem import Outputs, Problem
 from ordinal_blast.types import Batch
+
+_STOCK = zlib.crc32(b"stock")  # what Flax's own layers draw from, apart from the keys of examples
+_STREAMS = ("params", "dropout", "default")  # Linen's layers take the first, NNX's the last, where theirs is missing
 
 
 @flax.struct.dataclass
@@ -24,24 +28,47 @@ class TrainState:
     step: jax.Array
     params: Any
     batch_stats: Any
-    opt_state: Any
-    plateau: plateau.Plateau
+    optimizer: OptimizerState
     key: jax.Array
 
 
-def create(problem: Problem, inputs: Any, seed: int) -> TrainState:
-    """The state before the first step; `inputs` gives the shapes, `[B, ...]`. Raises UsageError for a bad seed."""
+class Metrics(NamedTuple):
+    """Of one step: the loss of the global batch before it, and what multiplied the learning rate (NaN: no update)."""
+
+    loss: jax.Array
+    factor: jax.Array
+
+
+def create(
+    problem: Problem,
+    inputs: Any,
+    seed: int,
+    updates: int,
+    initial: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+) -> TrainState:
+    """The state before the first of so many updates; `inputs` gives the shapes, `[B, ...]`.
+
+    initial: gives the variables to start from, from random ones. Raises UsageError for a bad seed, and for a model that
+    keeps anything but parameters and batch statistics.
+    """
     init_key, key = jax.random.split(seeds.key(seed))
     variables = _initialiser(problem)(init_key, inputs)
+    if others := set(variables) - {"params", "batch_stats"}:
+        raise UsageError(f"the network keeps {', '.join(sorted(others))}: only params and batch_stats are trained")
+    variables = initial(variables) if initial else variables
     params = variables["params"]
     return TrainState(
         step=jnp.int32(0),
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=problem.optimizer.init(params),
-        plateau=plateau.start(),
+        optimizer=problem.optimizer.init(params, updates),
         key=key,
     )
+
+
+def variables(state: TrainState, problem: Problem) -> dict[str, Any]:
+    """What is evaluated, selected and kept; batch statistics are those of training, averaged parameters or not."""
+    return {"params": problem.optimizer.evaluated(state.optimizer, state.params), "batch_stats": state.batch_stats}
 
 
 @functools.lru_cache(maxsize=32)
@@ -61,11 +88,12 @@ def train_step(
     problem: Problem,
     gather: Callable[[Any], Any] = _identity,
     mean: Callable[[Any], Any] = _identity,
-) -> tuple[TrainState, jax.Array]:
-    """One optimiser step; returns the new state and the loss of the global batch before it.
+) -> tuple[TrainState, Metrics]:
+    """The state after one batch.
 
     gather brings outputs, labels and weights of all devices together, so that losses that couple the batch are exact;
-    mean averages gradients over devices. Both are the identity on one device.
+    mean averages gradients over devices. Both are the identity on one device. Flax's own random layers draw from one key
+    a step and device, that of its first example.
     """
     step_key = jax.random.fold_in(state.key, state.step)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, batch.index)
@@ -81,22 +109,16 @@ def train_step(
             train=True,
             keys=model_keys,
             mask=batch.mask,
+            rngs=dict.fromkeys(_STREAMS, jax.random.fold_in(keys[0], _STOCK)),
             mutable=["batch_stats"],
         )
         everything = gather((outputs, labels, batch.weights))
         return problem.loss(*everything), updates.get("batch_stats", {})
 
     (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    updates, opt_state = problem.optimizer.update(mean(gradients), state.opt_state, state.params)
-    # Scaling the update scales the learning rate exactly: Adam divides the gradient's scale out before.
-    updates = jax.tree.map(lambda update: update * state.plateau.scale, updates)
-    new_state = state.replace(
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        batch_stats=batch_stats,
-        opt_state=opt_state,
-    )
-    return new_state, loss
+    params, optimizer, factor = problem.optimizer.update(mean(gradients), state.optimizer, state.params)
+    new_state = state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, optimizer=optimizer)
+    return new_state, Metrics(loss, factor)
 
 
 def eval_step(variables: Any, inputs: Any, problem: Problem) -> Outputs:
