@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast import parts
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import FLAG, check_fields, each, number
+from ordinal_blast.ranges import each, number
+from ordinal_blast.settings import AugmentSettings
 
-_RANGES = {
-    "flip_horizontal": FLAG,
-    "flip_vertical": FLAG,
-    "rotation": number(least=0, most=180),
-    "shift": number(least=0, most=1),
-    "zoom": each(number(above=0), count=2),
-}
+View = Callable[[jax.Array, jax.Array], jax.Array]
+"""view(keys `[B]`, images `[B, H, W, F]`): a random view of each image, of the same shape and dtype."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +25,18 @@ class Affine:
 
     flip_horizontal, flip_vertical: with probability 1/2 each. rotation: up to ± degrees. shift: up to ± this share of
     the side. zoom: (low, high) magnification. Pixels from outside repeat the nearest edge. Raises UsageError for a
-    number that means nothing.
+    zoom that has the higher magnification first.
     """
 
-    flip_horizontal: bool
-    flip_vertical: bool
-    rotation: float
-    shift: float
-    zoom: tuple[float, float]
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    rotation: Annotated[float, number(least=0, most=180)] = 0.0
+    shift: Annotated[float, number(least=0, most=1)] = 0.0
+    zoom: Annotated[tuple[float, float], each(number(above=0), count=2)] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        check_fields(self, _RANGES, "augment.options")
         if self.zoom[0] > self.zoom[1]:
-            raise UsageError(f"augment.options.zoom is {self.zoom!r}: it takes the lower magnification first")
+            raise UsageError(f"options.zoom is {self.zoom!r}: it takes the lower magnification first")
 
     def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
         """Images `[B, H, W, F]` of any dtype, one view for each of the keys `[B]`; dtype kept."""
@@ -106,22 +103,30 @@ class Quarter:
         return jax.vmap(one)(keys, images)
 
 
-@dataclasses.dataclass(frozen=True)
-class OnInputs:
-    """A random view of the inputs; labels stay."""
-
-    view: Callable[[jax.Array, jax.Array], jax.Array]
-
-    def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
-        """Inputs `[B, ...]` and labels, one of the keys `[B]` for each."""
-        return self.view(keys, inputs), labels
+VIEWS: Mapping[str, Callable[..., Any]] = {"affine": Affine, "quarter": Quarter}
+_NONE = "none"
 
 
-VIEWS: Mapping[str, type] = {"affine": Affine, "quarter": Quarter}
+def make(settings: AugmentSettings, where: str) -> View | None:
+    """The view of the section `where`, None for "none"; raises UsageError for a name or options that cannot be.
 
-
-def make(name: str, options: Mapping[str, Any]) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The view called `name` with its options; raises ValueError for an unknown name and TypeError for an option."""
-    if name not in VIEWS:
-        raise ValueError(f"{name} is no view: choose from none, {', '.join(VIEWS)}")
-    return VIEWS[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+    One of your own is a class whose instances are called as `view(keys, images)`, or a function `(keys, images,
+    **options)`. It has to be hashable, so that equal views share one compiled step.
+    """
+    if settings.name == _NONE:
+        if settings.options:
+            raise UsageError(f"{where}.options has no {min(settings.options)}: {where}.name is none")
+        return None
+    part = parts.find(f"{where}.name", settings.name, {**VIEWS, _NONE: None})
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.options.items()}
+    if not inspect.isclass(part):
+        parts.check_options(part, options, f"{where}.options", None, None)
+        return parts.Bound(part, options)
+    parts.check_options(part, options, f"{where}.options")
+    with parts.blamed(f"{where} is {settings.name}"):
+        try:
+            view = part(**options)
+        except UsageError as error:
+            raise UsageError(f"{where}.{error}") from error
+        hash(view)
+    return view

@@ -4,11 +4,11 @@ x: `[B, ...]`; train: batch statistics and dropout on; keys: typed PRNG keys `[B
 without them); mask: bool `[B]`, False on padding rows. Parameters are float32, `dtype` is what the network computes in.
 """
 
-from ordinal_blast.models.grader import Grader, count_parameters
+from ordinal_blast.models.grader import GradingNetwork, count_parameters
 from ordinal_blast.models.lstm import LSTM
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.models.sequence import FrameSequence
 from ordinal_blast.models.unet import UNet
 from ordinal_blast.models.xception import Xception
 
-__all__ = ["LSTM", "MLP", "FrameSequence", "Grader", "UNet", "Xception", "count_parameters"]
+__all__ = ["LSTM", "MLP", "FrameSequence", "GradingNetwork", "UNet", "Xception", "count_parameters"]

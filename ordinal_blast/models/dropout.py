@@ -28,7 +28,7 @@ class Dropout(nn.Module):
     rate: float
 
     def __post_init__(self) -> None:
-        check("model.dropout", self.rate, RATE)
+        check("options.dropout", self.rate, RATE)
         super().__post_init__()
 
     def __call__(self, x: jax.Array, *, train: bool, keys: jax.Array | None = None) -> jax.Array:

@@ -10,29 +10,40 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.objectives.layers import LAYERS
+from ordinal_blast.errors import UsageError
+from ordinal_blast.objectives import Objective
 
 
-class Grader(nn.Module):
-    """Any backbone `[B, ...] -> [B, D]`, then per task a head `[B, D] -> [B, num_outputs]`.
-
-    heads: (task, kind of head, number of raw outputs), one per task.
-    """
+class GradingNetwork(nn.Module):
+    """Any backbone `[B, ...] -> [B, D]`, then per task the layer of its objective, `[B, D] -> [B, num_outputs]`."""
 
     backbone: nn.Module
-    heads: tuple[tuple[str, str, int], ...]
+    heads: tuple[tuple[str, Objective], ...]
 
     @nn.compact
     def __call__(
         self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
     ) -> dict[str, jax.Array]:
-        """Return the raw outputs of each task, float32 `[B, num_outputs]`; keys and mask as the backbone has them."""
-        features = self.backbone(x, train=train, keys=keys, mask=mask).astype(jnp.float32)
-        return {task: LAYERS[kind](outputs, name=f"{task}_head")(features) for task, kind, outputs in self.heads}
+        """Return the raw outputs of each task, float32 `[B, num_outputs]`; keys and mask as the backbone has them.
+
+        Raises UsageError for a backbone whose features are not `[B, D]`.
+        """
+        features = self.backbone(x, train=train, keys=keys, mask=mask)
+        if getattr(features, "ndim", None) != 2 or len(features) != len(x):
+            raise UsageError(
+                f"the network gives {_said(features)} for {len(x)} examples: it has to give features [B, D], such as "
+                "the mean over all positions"
+            )
+        features = features.astype(jnp.float32)
+        return {task: objective.layer(name=f"{task}_head")(features) for task, objective in self.heads}
 
     def features(self, x: jax.Array) -> jax.Array:
         """Return what the heads read, `[B, D]`, without dropout and by the running statistics."""
         return self.backbone(x, train=False)
+
+
+def _said(features: Any) -> str:
+    return f"{list(features.shape)}" if hasattr(features, "shape") else f"a {type(features).__name__}"
 
 
 def count_parameters(variables: Mapping[str, Any]) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,7 @@ class LSTM(nn.Module):
     UsageError for a number that means nothing.
     """
 
+    reads: ClassVar[str] = "sequences"
     units: int = 64
     dropout: float = 0.5
     recurrent_dropout: float = 0.5
@@ -37,7 +40,7 @@ class LSTM(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
-        check_fields(self, _RANGES, "model")
+        check_fields(self, _RANGES, "options")
         super().__post_init__()
 
     @nn.compact

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,11 +11,12 @@ import jax.numpy as jnp
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, RATE, WIDTH
 from ordinal_blast.models.dropout import Dropout
 from ordinal_blast.models.normalization import BatchNorm
-from ordinal_blast.ranges import check_fields, each
+from ordinal_blast.ranges import check_fields, each, one_of
 
 ACTIVATIONS = {"elu": nn.elu, "gelu": nn.gelu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "tanh": nn.tanh}
 _RANGES = {
     "widths": each(WIDTH, empty=True),
+    "activation": one_of(*ACTIVATIONS),
     "dropout": RATE,
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
@@ -25,9 +28,10 @@ class MLP(nn.Module):
 
     The defaults are the network of Shi et al. (2023, CORN) for tabular data: 300-300, LeakyReLU of slope 0.01, 20 %
     dropout. A dense layer has no bias where batch normalisation follows.
-    ValueError for an unknown activation, UsageError for a number that means nothing.
+    UsageError for a number or an activation that means nothing.
     """
 
+    reads: ClassVar[str] = "numbers"
     widths: tuple[int, ...] = (300, 300)
     activation: str = "leaky_relu"
     dropout: float = 0.2
@@ -38,9 +42,7 @@ class MLP(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is unknown: use one of {', '.join(ACTIVATIONS)}")
-        check_fields(self, _RANGES, "model")
+        check_fields(self, _RANGES, "options")
         super().__post_init__()
 
     @nn.compact

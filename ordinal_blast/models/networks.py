@@ -9,16 +9,17 @@ A module of one's own is a Flax class (or a function that gives a module) of one
 - NNX, `__init__(self, ..., *, rngs)` and `__call__(self, x)`, which `train()` and `eval()` put in either mode;
 - Linen with all four arguments of the networks here, which then is one of them: it gets images as they are, uint8.
 
-The first two get images as float32 in [−1, 1]. Their random layers (`nn.Dropout`) draw from one key a step and device:
-exact again after a resume, and another draw on another number of devices. `nn.BatchNorm` of Linen takes the statistics
-of the global batch without its padding rows, whatever the devices; `nnx.BatchNorm` takes those of each device's rows,
-padding included, and its running statistics are averaged over devices.
+The first two get images as float32 in [−1, 1], a uint8 x as x / 127.5 − 1. Their random layers (`nn.Dropout`) draw
+from one key a step and device: the same after a resume, others on another number of devices. `nn.BatchNorm` of Linen
+takes the statistics of the global batch without its padding rows, whatever the devices; `nnx.BatchNorm` takes those of
+each device's rows, padding included, and its running statistics are averaged over devices.
 
 A module says what it reads by a class attribute: `reads = "images"`, "sequences" or "numbers".
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,29 +46,145 @@ NETWORKS: Mapping[str, str] = {
 }
 INPUTS = ("images", "sequences", "numbers")
 _DTYPES = ("auto", "float32", "bfloat16")
-_GIVEN = {"axis_name": AXIS}  # fields that are no options
+_ON = ("train", "training", "is_training")  # how modules of one's own call the flag, and its opposite
+_OFF = "deterministic"
 
 
 def reads(network: NetworkSettings) -> str:
     """What the network says that it reads, "images", "sequences" or "numbers"; "" where it says nothing."""
     said = getattr(parts.find("network", network.name, NETWORKS), "reads", "")
-    check(f"reads of {network.name}", said, one_of("", *INPUTS))
+    check(f"{network.name}.reads", said, one_of("", *INPUTS))
     return said
 
 
 def make(network: NetworkSettings, where: str) -> nn.Module:
-    """The network of a stage `where`; raises UsageError for a name or options that cannot be."""
-    where = f"{where}.network"
+    """The network of the section `where`; raises UsageError for a name or options that cannot be."""
     part = parts.find(f"{where}.name", network.name, NETWORKS)
-    takes = _parameters(part)
+    of_nnx = inspect.isclass(part) and issubclass(part, nnx.Module)
+    constructor = functools.partial(part.__init__, None) if of_nnx else part
+    takes = inspect.signature(constructor).parameters
+    supplied = {name: value for name, value in {"axis_name": AXIS, "rngs": None}.items() if name in takes}
+    if reserved := set(supplied) & set(network.options):
+        raise UsageError(f"{where}.options has no {min(reserved)}: training gives it")
     options = {name: _hashable(value) for name, value in network.options.items()}
     if "dtype" in takes and isinstance(options.get("dtype"), str):
         options["dtype"] = _dtype(f"{where}.options.dtype", options["dtype"])
-    if reserved := [name for name in options if name in _GIVEN]:
-        raise UsageError(f"{where}.options has no {reserved[0]}: training gives it")
-    parts.check_options(part, options, f"{where}.options", **({"rngs": None} if _is_nnx(part) else {}))
-    options |= {name: value for name, value in _GIVEN.items() if name in takes}
+    parts.check_options(constructor, supplied | options, f"{where}.options")
+    options |= {name: value for name, value in supplied.items() if value}
     with parts.blamed(f"{where} is {network.name}"):
-        module = nnx.bridge.ToLinen(part, kwargs=FrozenDict(options)) if _is_nnx(part) else part(**options)
-        hash(module)
+        if of_nnx:
+            module = OfNNX(nnx.bridge.ToLinen(part, kwargs=FrozenDict(options), skip_rng="rngs" not in takes), AXIS)
+        else:
+            module = _constructed(part, options, where)
+            if not isinstance(module, nn.Module):
+                raise TypeError(f"it gives {type(module).__name__}, no Flax module")
+            if not {"train", "keys", "mask"} <= set(inspect.signature(type(module).__call__).parameters):
+                module = OfLinen(module, AXIS)
+        hash(module)  # equal networks share one compiled step
     return module
+
+
+class OfLinen(nn.Module):
+    """A Linen module of one's own, called as the networks here are.
+
+    axis_name: of the devices, over which `nn.BatchNorm` takes its statistics.
+    """
+
+    network: nn.Module
+    axis_name: str | None = None
+
+    def __call__(
+        self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """What the module returns; keys are unused, mask `[B]` leaves padding out of `nn.BatchNorm`."""
+        flags = _flags(type(self.network), train)
+        whole = functools.partial(_normalise, mask=mask, axis_name=self.axis_name)
+        with parts.blamed(type(self.network).__name__), nn.intercept_methods(whole):
+            return self.network(scale_pixels(x, jnp.float32), **flags)
+
+
+class OfNNX(nn.Module):
+    """An NNX module of one's own, called as the networks here are; axis_name: of the devices."""
+
+    network: nnx.bridge.ToLinen
+    axis_name: str | None = None
+
+    def __call__(
+        self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """What the module returns; keys and mask are unused."""
+        kind = self.network.nnx_class
+
+        def call(module: nnx.Module, x: jax.Array) -> jax.Array:
+            module.train() if train else module.eval()
+            return module(x, **_flags(kind, train))
+
+        with parts.blamed(kind.__name__):
+            features = self.network(scale_pixels(x, jnp.float32), nnx_method=call)
+        if train and self.axis_name and not self.is_initializing():
+            running = self.network.variables.get("batch_stats", {})
+            for name, value in jax.lax.pmean(running, self.axis_name).items():
+                self.network.put_variable("batch_stats", name, value)
+        return features
+
+
+def _constructed(part: Callable[..., Any], options: Mapping[str, Any], where: str) -> Any:
+    try:
+        return part(**options)
+    except UsageError as error:  # of a network here, which begins with "options"
+        raise UsageError(f"{where}.{error}") from error
+
+
+def _flags(kind: type, train: bool) -> dict[str, bool]:
+    """The argument that tells a module of this kind whether it trains, as it calls it; none where it takes none."""
+    takes = inspect.signature(kind.__call__).parameters
+    return {name: train for name in _ON if name in takes} | ({_OFF: not train} if _OFF in takes else {})
+
+
+def _normalise(
+    call: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: Mapping[str, Any],
+    context: nn.module.InterceptorContext,
+    *,
+    mask: jax.Array | None,
+    axis_name: str | None,
+) -> Any:
+    """Call a method of a module; batch normalisation in training by the moments of all valid rows of all devices.
+
+    Linen's layer would average the means of devices, which is not the global mean where some hold padding.
+    """
+    norm = context.module
+    if not isinstance(norm, nn.BatchNorm) or context.method_name != "__call__" or norm.is_initializing():
+        return call(*arguments, **options)
+    bound = inspect.signature(nn.BatchNorm.__call__).bind(norm, *arguments, **options).arguments
+    by_running = nn.merge_param("use_running_average", norm.use_running_average, bound.get("use_running_average"))
+    if by_running or bound.get("mask") is not None or not isinstance(norm.axis, int):
+        return call(*arguments, **options)
+    x = bound["x"]
+    rows = None if mask is None or len(x) % len(mask) else jnp.repeat(mask, len(x) // len(mask))
+    batch = dict(zip(("mean", "var"), moments(jnp.moveaxis(x, norm.axis, -1), rows, axis_name), strict=True))
+    running = {name: norm.get_variable("batch_stats", name) for name in batch}
+    for name, value in batch.items():
+        norm.put_variable("batch_stats", name, value)
+    normalised = call(x, use_running_average=True)
+    for name, value in batch.items():
+        moved = norm.momentum * running[name] + (1 - norm.momentum) * value
+        norm.put_variable("batch_stats", name, moved)
+    return normalised
+
+
+def _hashable(value: Any) -> Any:
+    """Lists as tuples and sections as frozen ones, all the way down."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    if isinstance(value, Mapping):
+        return FrozenDict({name: _hashable(item) for name, item in value.items()})
+    return value
+
+
+def _dtype(key: str, name: str) -> Any:
+    check(key, name, one_of(*_DTYPES))
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return getattr(jnp, name)

@@ -32,7 +32,8 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         if train:
-            mean, var = self._moments(x, mask)
+            # Initialisation runs outside pmap, where the axis has no meaning.
+            mean, var = moments(x, mask, None if self.is_initializing() else self.axis_name)
             if not self.is_initializing():
                 running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean
                 running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
@@ -43,26 +44,26 @@ class BatchNorm(nn.Module):
         # Centred first: x γ/σ − μ γ/σ would lose the digits that a mean far from zero takes.
         return ((x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)).astype(self.dtype)
 
-    def _moments(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        """Return the mean and variance `[C]` over every valid row of every device, in float32.
 
-        Two passes: E[x²] − E[x]² would lose all digits of a variance that is small beside the squared mean.
-        """
-        x = x.astype(jnp.float32)
-        axes, positions = tuple(range(x.ndim - 1)), math.prod(x.shape[1:-1])
-        if mask is None:
-            valid, count = None, jnp.float32(x.shape[0] * positions)
-        else:
-            valid = mask.reshape(-1, *(1,) * (x.ndim - 1))
-            count = positions * mask.sum(dtype=jnp.float32)
+def moments(x: jax.Array, mask: jax.Array | None, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+    """The mean and variance `[C]` of `[B, ..., C]` over every valid row of every device, in float32.
 
-        def total(values: jax.Array) -> jax.Array:
-            return self._over_devices(values.sum(axes) if valid is None else jnp.where(valid, values, 0).sum(axes))
+    Two passes: E[x²] − E[x]² would lose all digits of a variance that is small beside the squared mean.
+    """
+    x = x.astype(jnp.float32)
+    axes, positions = tuple(range(x.ndim - 1)), math.prod(x.shape[1:-1])
+    if mask is None:
+        valid, count = None, jnp.float32(x.shape[0] * positions)
+    else:
+        valid = mask.reshape(-1, *(1,) * (x.ndim - 1))
+        count = positions * mask.sum(dtype=jnp.float32)
 
-        count = jnp.maximum(self._over_devices(count), 1)
-        mean = total(x) / count
-        return mean, total(jnp.square(x - mean.reshape((1,) * len(axes) + mean.shape))) / count
+    def over_devices(values: jax.Array) -> jax.Array:
+        return values if axis_name is None else lax.psum(values, axis_name)
 
-    def _over_devices(self, values: jax.Array) -> jax.Array:
-        # Initialisation runs outside pmap, where the axis has no meaning.
-        return values if self.axis_name is None or self.is_initializing() else lax.psum(values, self.axis_name)
+    def total(values: jax.Array) -> jax.Array:
+        return over_devices(values.sum(axes) if valid is None else jnp.where(valid, values, 0).sum(axes))
+
+    count = jnp.maximum(over_devices(count), 1)
+    mean = total(x) / count
+    return mean, total(jnp.square(x - mean.reshape((1,) * len(axes) + mean.shape))) / count

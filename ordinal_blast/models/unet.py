@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,7 @@ class UNet(nn.Module):
     ValueError where H or W is not a multiple of 2^(levels − 1), UsageError for a number that means nothing.
     """
 
+    reads: ClassVar[str] = "images"
     widths: tuple[int, ...] = (32, 64, 128)
     momentum: float = 0.99
     epsilon: float = 1e-3
@@ -30,7 +33,7 @@ class UNet(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
-        check_fields(self, _RANGES, "model")
+        check_fields(self, _RANGES, "options")
         super().__post_init__()
 
     @nn.compact

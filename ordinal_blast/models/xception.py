@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -83,6 +84,7 @@ class Xception(nn.Module):
     ValueError for an unknown form, UsageError for a number that means nothing.
     """
 
+    reads: ClassVar[str] = "images"
     stem: tuple[int, int] = (32, 64)
     entry: tuple[int, ...] = (128, 256, 728)
     middle: int = 8
@@ -96,7 +98,7 @@ class Xception(nn.Module):
 
     def __post_init__(self) -> None:
         resolve(self.depthwise)
-        check_fields(self, _RANGES, "model")
+        check_fields(self, _RANGES, "options")
         super().__post_init__()
 
     @nn.compact

@@ -82,6 +82,19 @@ class Checkpoints:
             raise self._unreadable(told(error)) from error
         return {name: restored[name] for name in like}
 
+    def shapes(self, name: str) -> Any:
+        """The shapes and types of a tree, as it was saved; raises UserError as `restore` does."""
+        self._check_files(name)
+        try:
+            metadata = self._manager.item_metadata(self.epoch)[name]
+            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(metadata))
+        except Exception as error:
+            raise self._unreadable(told(error)) from error
+
+    def digest(self, name: str) -> str:
+        """12 hex digits of the content of a tree."""
+        return digest({file: text for file, text in self._seal["files"].items() if file.startswith(f"{name}/")})
+
     def close(self) -> None:
         """Release Orbax's threads."""
         if "_manager" in vars(self):

@@ -30,6 +30,17 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True)
+class OnInputs:
+    """A random view of the inputs; labels stay."""
+
+    view: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
+        """Inputs `[B, ...]` and labels, one of the keys `[B]` for each."""
+        return self.view(keys, inputs), labels
+
+
+@dataclasses.dataclass(frozen=True)
 class GradingLoss:
     """The mean over tasks of each task's objective: ICM and TE weigh the same (Kragh et al. 2019, section 2.5)."""
 

@@ -92,8 +92,8 @@ def train_step(
     """The state after one batch.
 
     gather brings outputs, labels and weights of all devices together, so that losses that couple the batch are exact;
-    mean averages gradients over devices. Both are the identity on one device. Flax's own random layers draw from one key
-    a step and device, that of its first example.
+    mean averages gradients over devices. Both are the identity on one device. Flax's own random layers draw from one
+    key a step and device, that of its first example.
     """
     step_key = jax.random.fold_in(state.key, state.step)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, batch.index)

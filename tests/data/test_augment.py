@@ -6,14 +6,14 @@ import pytest
 
 from ordinal_blast.data import augment
 from ordinal_blast.errors import UsageError
+from ordinal_blast.settings import AugmentSettings
 
 KEYS = jax.random.split(jax.random.key(0), 40)
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 2), dtype=np.uint8)
 
 
 def still(**changes):
-    options = {"flip_horizontal": False, "flip_vertical": False, "rotation": 0.0, "shift": 0.0, "zoom": (1.0, 1.0)}
-    return augment.make("affine", options | changes)
+    return augment.make(AugmentSettings("affine", changes), "cnn.augment")
 
 
 def test_affine_without_motion_is_the_identity():
@@ -53,8 +53,10 @@ def test_quarter_gives_each_of_the_eight_views_of_the_square():
 
 
 def test_an_unknown_view_is_refused():
-    with pytest.raises(ValueError, match="choose from none, affine, quarter"):
-        augment.make("cutmix", {})
+    with pytest.raises(
+        UsageError, match=r"^cnn.augment.name is 'quater' \(did you mean quarter\?\): there are affine, none"
+    ):
+        augment.make(AugmentSettings("quater"), "cnn.augment")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_an_unknown_view_is_refused():
     ],
 )
 def test_a_view_that_means_nothing_is_refused(option, value):
-    with pytest.raises(UsageError, match=rf"^augment.options.{option} is .*: it takes "):
+    with pytest.raises(UsageError, match=rf"^cnn.augment.options.{option} is .*: it takes "):
         still(**{option: value})
 
 

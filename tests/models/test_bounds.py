@@ -10,6 +10,7 @@ from ordinal_blast.models.dropout import Dropout
 @pytest.mark.parametrize(
     ("network", "field", "value"),
     [
+        (MLP, "activation", "swish"),
         (MLP, "dropout", 2),
         (MLP, "dropout", 1.0),
         (MLP, "dropout", -0.1),
@@ -37,7 +38,7 @@ from ordinal_blast.models.dropout import Dropout
     ],
 )
 def test_a_number_that_means_nothing_is_refused(network, field, value):
-    with pytest.raises(UsageError, match=rf"^model\.{field} is .*: it takes "):
+    with pytest.raises(UsageError, match=rf"^options\.{field} is .*: it takes "):
         network(**{field: value})
 
 
@@ -47,7 +48,7 @@ def test_a_form_of_convolution_that_does_not_exist_is_refused():
 
 
 def test_a_dropout_layer_that_drops_everything_is_refused():
-    with pytest.raises(UsageError, match=r"model.dropout is 1: it takes a number of at least 0 and below 1"):
+    with pytest.raises(UsageError, match=r"options.dropout is 1: it takes a number of at least 0 and below 1"):
         Dropout(1)
 
 

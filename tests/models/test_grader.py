@@ -3,22 +3,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ordinal_blast.models import LSTM, MLP, Grader, Xception, count_parameters
+from ordinal_blast.models import LSTM, MLP, GradingNetwork, Xception, count_parameters
+from ordinal_blast.objectives import get
 
-HEADS = (("icm", "dense", 3), ("te", "dense", 2))
+HEADS = (("icm", get("cross_entropy", num_classes=3)), ("te", get("cross_entropy", num_classes=2)))
 X = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("backbone", "inputs", "head"), [(Xception(), (224, 224, 3), 6147), (LSTM(), (30, 2048), 195)])
 def test_a_head_of_three_outputs_has_the_published_size(backbone, inputs, head):
-    model = Grader(backbone, (("icm", "dense", 3), ("te", "dense", 3)))
+    model = GradingNetwork(backbone, (("icm", HEADS[0][1]), ("te", HEADS[0][1])))
     params = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, *inputs)), train=False))["params"]
     sizes = [count_parameters({"params": params[name]})[0] for name in ("icm_head", "te_head")]
     assert sizes == [head, head]
 
 
 def test_every_task_reads_the_same_features():
-    model = Grader(MLP(widths=(5,), dtype=jnp.bfloat16), HEADS)
+    model = GradingNetwork(MLP(widths=(5,), dtype=jnp.bfloat16), HEADS)
     hash(model)
     variables = model.init(jax.random.key(0), X, train=False)
     outputs = model.apply(variables, X, train=False)
@@ -34,7 +35,7 @@ def test_every_task_reads_the_same_features():
 def test_four_devices_train_as_one_with_padding_and_dropout():
     mask = np.array([1, 1, 1, 1, 1, 0, 0, 0], bool)
     keys = jax.random.split(jax.random.key(1), 8)
-    model = Grader(MLP(widths=(5, 4), dropout=0.5, axis_name="batch"), HEADS)
+    model = GradingNetwork(MLP(widths=(5, 4), dropout=0.5, axis_name="batch"), HEADS)
     variables = model.init(jax.random.key(0), X, train=True, keys=keys, mask=mask)
 
     def forward(model):

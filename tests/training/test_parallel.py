@@ -8,15 +8,16 @@ import textwrap
 import flax.linen as nn
 import jax
 import numpy as np
+import optax
 import pytest
 
 from ordinal_blast import objectives
-from ordinal_blast.models.grader import Grader
+from ordinal_blast.models.grader import GradingNetwork
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.training import parallel, step
-from ordinal_blast.training.parallel import AXIS
+from ordinal_blast.training.optimizer import Optimizer
 from ordinal_blast.training.problem import GradingLoss, Problem
-from ordinal_blast.types import Batch
+from ordinal_blast.types import AXIS, Batch
 
 STEPS, SIZE, K = 20, 22, 4  # 22 examples on 4 devices: two rows of padding
 
@@ -24,8 +25,8 @@ STEPS, SIZE, K = 20, 22, 4  # 22 examples on 4 devices: two rows of padding
 def problem(name, model=None):
     objective = objectives.get(name, num_classes=K)
     backbone = MLP(widths=(16, 8), dropout=0.3, batch_norm=True, axis_name=AXIS)
-    grader = model or Grader(backbone, (("grade", objective.family.layer, objective.num_outputs),))
-    return Problem(model=grader, loss=GradingLoss((("grade", objective),)), learning_rate=1e-2)
+    grader = model or GradingNetwork(backbone, (("grade", objective),))
+    return Problem(model=grader, loss=GradingLoss((("grade", objective),)), optimizer=Optimizer(optax.adam, 1e-2))
 
 
 def batches(seed=0):
@@ -42,12 +43,12 @@ def batches(seed=0):
 
 def train(made, devices, name, block=1):
     task = problem(name)
-    state = step.create(task, made[0].inputs, seed=7)
+    state = step.create(task, made[0].inputs, seed=7, updates=STEPS)
     run = parallel.train_steps(task, tuple(jax.devices()[:devices]))
     losses = []
     for start in range(0, STEPS, block):
-        state, values = run(state, parallel.stack(made[start : start + block], devices))
-        losses.append(np.asarray(values))
+        state, metrics = run(state, parallel.stack(made[start : start + block], devices))
+        losses.append(np.asarray(metrics.loss))
     return state, np.concatenate(losses)
 
 
@@ -74,7 +75,7 @@ def test_many_steps_in_one_dispatch_are_the_same_steps():
 def test_predictions_do_not_depend_on_devices_or_batch_size():
     task = problem("cross_entropy")
     x = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
-    state = step.create(task, x, seed=0)
+    state = step.create(task, x, seed=0, updates=STEPS)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     direct = step.eval_step(variables, x, task)["grade"]
     for devices, size in ((1, 5), (4, 8), (4, 100)):
@@ -91,11 +92,11 @@ class _Sum(nn.Module):
 def test_padding_rows_change_neither_loss_nor_gradient():
     task = problem("cross_entropy", _Sum())
     made = batches(2)[0]
-    state = step.create(task, made.inputs, seed=0)
+    state = step.create(task, made.inputs, seed=0, updates=STEPS)
     plain_state, plain = step.train_step(state, made, task)
     padded = jax.tree.map(lambda x: x[0, 0], parallel.stack([parallel._pad(made, 3)], 1))
-    padded_state, loss = step.train_step(state, padded, task)
-    np.testing.assert_allclose(loss, plain, rtol=1e-6)
+    padded_state, metrics = step.train_step(state, padded, task)
+    np.testing.assert_allclose(metrics.loss, plain.loss, rtol=1e-6)
     for a, b in zip(jax.tree.leaves(plain_state.params), jax.tree.leaves(padded_state.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
@@ -105,7 +106,7 @@ def test_a_replicated_state_lies_where_a_step_leaves_it(devices):
     """Otherwise the second step would compile again."""
     made, task = batches(), problem("oll")
     chosen = tuple(jax.devices()[:devices])
-    before = parallel.replicate(step.create(task, made[0].inputs, seed=7), chosen)
+    before = parallel.replicate(step.create(task, made[0].inputs, seed=7, updates=STEPS), chosen)
     after, _ = parallel.train_steps(task, chosen)(before, parallel.stack([made[0]], devices))
     same = jax.tree.map(lambda a, b: a.sharding.is_equivalent_to(b.sharding, a.ndim), before, after)
     assert all(jax.tree.leaves(same))

@@ -4,13 +4,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ordinal_blast.training import plateau
+from ordinal_blast.training import schedules
+from ordinal_blast.training.schedules import OnPlateau
 
 
 def scales(losses, patience):
-    state, seen = plateau.start(), []
+    state, rule, seen = schedules.start(), OnPlateau(0.5, patience), []
     for loss in losses:
-        state = plateau.update(state, jnp.float32(loss), factor=0.5, patience=patience)
+        state = rule.update(state, jnp.float32(loss))
         seen.append(float(state.scale))
     return seen
 
