@@ -125,12 +125,8 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
 )
 def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, changes, why):
     with pytest.raises(UsageError, match=why):
-        runner.run(
-            plans.single(settings.load("configs/demo.py", overrides | changes)),
-            tmp_path / "run",
-            "the command",
-            session.begin(1),
-        )
+        plan = plans.single(settings.override(settings.load("configs/demo.py", overrides), changes))
+        runner.run(plan, tmp_path / "run", "the command", session.begin(1))
     assert not (tmp_path / "run" / "stages").exists()
 
 
