@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ordinal_blast.data import catalog, store
+from ordinal_blast.data import catalog, encoding, store
 from ordinal_blast.data.store import Dataset
 from ordinal_blast.settings import DataSettings
 from ordinal_blast.storage import digest
@@ -49,4 +49,5 @@ def open(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
     chosen = catalog.graded(dataset, tasks)
     everything = catalog.divide(dataset, data.split)
     splits = catalog.labelled(dataset, everything, chosen)
+    dataset = encoding.learnt(dataset, splits["train"])
     return Material(dataset, chosen, splits, everything, tuple(catalog.absent_grades(dataset, splits, chosen)))

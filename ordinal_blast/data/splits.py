@@ -6,10 +6,52 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import SEED, SHARES, check
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.ranges import SEED, SHARES, check, number
 
 NAMES = ("train", "val", "test")
+_ALSO = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
+
+
+def named(text: str) -> str:
+    """The split that a folder or an entry means, in any letters: train, val or test; else empty."""
+    text = text.strip().lower()
+    return text if text in NAMES else _ALSO.get(text, "")
+
+
+def by_column(texts: Sequence[str], places: Sequence[str], column: str) -> dict[str, np.ndarray]:
+    """The rows of each split that a column names, train first; raises UserError for the first entry that names none."""
+    found = [named(text) for text in texts]
+    for place, text, split in zip(places, texts, found, strict=True):
+        if not split:
+            raise UserError(f"{place}, {column}: {text[:60]!r} is none of train, val and test")
+    return {split: np.flatnonzero(np.asarray(found) == split) for split in NAMES if split in found}
+
+
+def with_validation(
+    rows: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    share: float,
+    seed: Sequence[int],
+    *,
+    stratified: bool,
+) -> Mapping[str, np.ndarray]:
+    """Splits that come as train and test, with a random share of train as val; others are left as they are.
+
+    rows: of each split; labels `[N]` and groups `[N]` (None: every row is its own) of all rows. Grades are alike in
+    both parts if stratified, and no group is divided.
+    """
+    if set(rows) != {"train", "test"}:
+        return rows
+    check("data.options.val_share", share, number(above=0, below=1))
+    train = rows["train"]
+    strata = labels[train] if stratified else np.zeros(len(train), int)
+    if groups is None:
+        kept, chosen = split_off(strata, share, seed)
+    else:
+        kept, chosen = split_off_groups(groups[train], strata, share, seed)
+    return {"train": train[kept], "val": train[chosen], "test": rows["test"]}
 
 
 def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mapping[str, np.ndarray]:

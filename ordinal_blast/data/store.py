@@ -78,6 +78,11 @@ def _check_name(name: str) -> None:
         raise UsageError(f"a dataset is named {name!r}: use letters, digits, dots, hyphens and underscores")
 
 
+def plain_name(text: str) -> str:
+    """A name of a dataset from that of a file or folder: what a name cannot have becomes an underscore."""
+    return re.sub(r"[^\w.-]+|^\W", "_", text)[:99] or "data"
+
+
 def pixels(*shape: int) -> tfds.features.Tensor:
     """A uint8 tensor stored as plain bytes: fifty times faster to write than TFDS's default list of integers."""
     return tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)

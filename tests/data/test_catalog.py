@@ -125,18 +125,18 @@ def test_content_and_options_change_the_identity_of_a_dataset(tmp_path):
         ({"val_stratified": 1}, "data.options.val_stratified is 1: it takes True or False"),
         ({"grades": (0, 1)}, r"data.options.grades is .0, 1.: it takes values, each a text"),
         ({"grades": "low"}, "data.options.grades is 'low': it takes values"),
-        ({"grades": ()}, "task grade has 0 grades: name two or more"),
         ({"grades": ("low",)}, "task grade has 1 grades: name two or more"),
         ({"grades": ("low", "low")}, "task grade has two grades named low"),
         ({"grades": ("low", "")}, "task grade has the grade ''"),
-        ({"task": ""}, "a task is named ''"),
         ({"task": "../x"}, "a task is named '../x'"),
-        ({"train": ""}, "name the train file"),
+        (
+            {"train": "", "test": ""},
+            "b has 4 tables .test_0.csv, test_1.csv, .*: name one by data.options.train, or its",
+        ),
         ({"colour": 1}, "data.options has no colour: it takes "),
         ({"name": "../../x"}, r"a dataset is named '../../x'"),
         ({"name": "/tmp/x"}, "a dataset is named '/tmp/x'"),
         ({"name": ".."}, r"a dataset is named '..'"),
-        ({"name": ""}, "a dataset is named ''"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, change, message):

@@ -224,7 +224,7 @@ def broken(tmp_path, kind):
         return
     path.write_text("".join(f"{line}\n" for line in lines))
     if kind == "bytes":
-        path.write_bytes(b"\xff\xfe\x00\n")
+        path.write_bytes(b"v1,y,v2\n\xff,0,1\n")
 
 
 @pytest.mark.parametrize(
@@ -237,13 +237,16 @@ def broken(tmp_path, kind):
         ("text", r"a.csv, line 3, v2: 'much' is no finite number"),
         ("underscore", r"a.csv, line 3, v2: '1_0' is no finite number"),
         ("long name", r"a.csv has 0 columns named y: it has v1, n{57}\.\.\., v2$"),
-        ("nan", r"a.csv, line 3, v1: 'nan' is no finite number"),
+        ("nan", r"a.csv, line 3, v1: 'nan' means that it is missing: correct that line, or say median or"),
         ("label", r"a.csv, line 4: the label 3 is not one of the 3 grades 0 ... 2 of grade"),
         ("half", r"a.csv, line 4: the label 1.5 is not one of the 3 grades"),
         ("no label", r"a.csv has 0 columns named y: it has v1, z, v2"),
         ("two labels", r"a.csv has 2 columns named y"),
         ("layout", r"b.csv has other columns than .*a.csv"),
-        ("bytes", r"cannot read .*a.csv: .*UTF-8"),
+        (
+            "bytes",
+            r"cannot read .*a.csv: it is no text in UTF-8; say its encoding by data.options.encoding, such as latin-1",
+        ),
         ("large", r"a.csv, line 3, v1: '1e39' is no finite number"),
         ("field", r"cannot read .*a.csv: field larger than field limit"),
         ("quoted", r"a.csv, line 4, v1: '1 5' is no finite number"),

@@ -1,85 +1,100 @@
-"""Tables of numbers in CSV files: one row an example, one column its grade, the others its features."""
+"""Tables in files: one row an example, one column its grade, the others numbers or categories."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from ordinal_blast import ranges
-from ordinal_blast.data import splits
-from ordinal_blast.data.store import Source, SourceMissingError
-from ordinal_blast.errors import UsageError, UserError, reason
+from ordinal_blast.data import encoding as encodings
+from ordinal_blast.data import entries, labels, sheets, splits
+from ordinal_blast.data.encoding import Column
+from ordinal_blast.data.sheets import Sheet, shown
+from ordinal_blast.data.store import Source, SourceMissingError, plain_name
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import file_digest
-from ordinal_blast.types import NO_ID, Task
+from ordinal_blast.types import NO_ID
 
 _INDEX = r"(Unnamed: \d+)?"  # how a row's number is headed that was written along, as the first column
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def source(
     root: Path,
     *,
-    name: str,
-    task: str,
-    grades: tuple[str, ...],
-    train: str,
-    val: str,
-    test: str,
-    label: str,
-    lowest: int,
-    holdout: int,
-    val_share: float,
-    val_stratified: bool,
-    val_seed: int,
-    licence: str,
-    citation: str,
+    name: str = "",
+    task: str = "",
+    grades: tuple[str, ...] = (),
+    train: str = "",
+    val: str = "",
+    test: str = "",
+    label: str = "",
+    lowest: labels.Lowest = None,
+    split: str = "",
     group: str = "",
     drop: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
+    missing: entries.Missing = "refuse",
+    na: tuple[str, ...] = sheets.MISSING,
+    separator: sheets.Separator = "",
+    encoding: sheets.Encoding = "",
+    decimal: sheets.Decimal = "",
+    holdout: int = 0,
+    val_share: float = 0.2,
+    val_stratified: bool = True,
+    val_seed: int = 0,
+    licence: str = "",
+    citation: str = "",
 ) -> Source:
-    """The files `root/TRAIN`, `root/VAL` and `root/TEST`: float32 features `[D]` and grades of one task.
+    """The files `root/TRAIN`, `root/VAL` and `root/TEST`, or one for all: numbers float32 `[D]` and grades of one task.
 
-    Comma-separated text in UTF-8 (or with semicolons or tabs). `{holdout}` in a file name stands for the number of the
-    hold-out. label: the column of the grade by its name in the header line, or "" for files without a header, where it
-    is the last column (and columns are named "column 1" and so on). Labels are numbers `lowest` ... `lowest + K-1` or
-    names of grades; an empty one is missing. group: the column of the patient, or "" where every row is a group of its
-    own. drop: columns that are left out; so is a first column without a name. Where val is "", `val_share` of the
-    training file is split off (see `splits.split_off`), drawn from (val_seed, holdout), alike for every grade if
-    val_stratified, and never dividing a group; where val and test are "", the dataset comes unsplit. Raises
-    SourceMissingError for an absent file, UsageError for options that do not fit, and UserError for a file that has no
-    rows, a ragged row, an entry that is no number, a label that is none of the K grades, no such column, or other
-    columns than the training file.
+    CSV or TSV, Parquet or Excel; what `separator`, `encoding` and `decimal` leave empty is settled by content (see
+    `sheets`). train: the file, by default the only table in `root` (which may be a table itself). `{holdout}` in a file
+    name stands for the number of the hold-out. name: by default that of the file. task: by default that of the column.
+
+    label: the column of the grade by its name in the header line, or "" for files without a header, where it is the
+    last column (and columns are named "column 1" and so on). grades, lowest: see `labels.read`. group: the column of
+    the patient, or "" where every row is a group of its own. split: a column of train, val and test. drop: columns that
+    are left out; so is a first column without a name. categorical: columns of categories; those of texts alone are
+    without being named. na: what an entry that is missing has; missing: what is done with it (see `encoding`).
+
+    Where there is a test set and no validation set, `val_share` of the training rows is split off (see
+    `splits.with_validation`), drawn from (val_seed, holdout). Raises SourceMissingError for an absent file, UsageError
+    for options that do not fit, and UserError for a file that has no rows, a ragged row, an entry that is no number, a
+    label that is no grade, no such column, or other columns than the training file.
     """
-    graded = Task(task, grades)
-    if not train or (val and not test):
-        raise UsageError("data.options: name the train file, and a test file where there is a val file")
+    if val and not test:
+        raise UsageError("data.options: name a test file where there is a val file")
+    if split and test:
+        raise UsageError("data.options: give one train file where split names a column")
     ranges.check("data.options.holdout", holdout, ranges.whole(0))
     ranges.check("data.options.val_seed", val_seed, ranges.SEED)
-    divided = bool(test and not val)
-    if divided:
+    if test and not val:
         ranges.check("data.options.val_share", val_share, ranges.number(above=0, below=1))
+    if root.is_file():
+        root, train = root.parent, train or root.name
+    train = train or _only(root)
     given = {"train": train, "val": val, "test": test} if test else {"rows": train}
-    names = {split: file.replace("{holdout}", str(holdout)) for split, file in given.items() if file}
+    names = {part: file.replace("{holdout}", str(holdout)) for part, file in given.items() if file}
+    name = name or plain_name(Path(train.replace("{holdout}", "")).stem)
+    reading = {"separator": separator, "encoding": encoding}
     options = {
         "format": "table",
         "grades": list(grades),
         "task": task,
         "label": label,
         "lowest": lowest,
-        "group": group,
-        "drop": list(drop),
-        "val": [val_share, val_stratified, val_seed, holdout] if divided else None,
+        "columns": [split, group, list(drop), list(categorical)],
+        "reading": [missing, list(na), separator, encoding, decimal],
+        "val": [val_share, val_stratified, val_seed, holdout],
     }
     known = options | {"files": names}
-    paths = {split: root / file for split, file in names.items()}
+    paths = {part: root / file for part, file in names.items()}
     for path in paths.values():
         if not path.exists():
             raise SourceMissingError(
@@ -87,31 +102,45 @@ def source(
                 known,
                 f"{path.absolute()} does not exist: name the folder of its table with --config.data.root=FOLDER",
             )
-    tables = {split: _read(path, label, group, drop) for split, path in paths.items()}
-    first = next(iter(tables))
-    columns = tables[first].columns
-    for split, table in tables.items():
-        if table.columns != columns:
-            raise UserError(f"{paths[split]} has other columns than {paths[first]}: give files of one layout")
-    labels = _labels(tables, graded, lowest)
-    rows = {split: (split, np.arange(len(found))) for split, found in labels.items()}
-    if divided:
-        strata, seed = labels["train"] if val_stratified else np.zeros_like(labels["train"]), (val_seed, holdout)
-        if group:
-            chosen = splits.split_off_groups(np.asarray(tables["train"].groups), strata, val_share, seed)
-        else:
-            chosen = splits.split_off(strata, val_share, seed)
-        rows = {"train": ("train", chosen[0]), "val": ("train", chosen[1]), "test": rows["test"]}
-    how = f"{val_share:.0%} of the training file{', stratified' if val_stratified else ''}"
-    validation = f"validation {how if divided else 'file'}" if test else "unsplit"
-    left = f"; left out: {', '.join(tables[first].left)}" if tables[first].left else ""
+    files = {part: sheets.read(path, headed=bool(label), **reading) for part, path in paths.items()}
+    table = _together(files, [column for column in (label, split, group, *drop, *categorical) if column])
+    marks = {decimal or sheets.decimal_mark(zip(*file.rows, strict=True), file.path) for file in files.values()}
+    mark = "," if "," in marks else "."
+    text_of = {column: table.column(column) for column in (label, split, group) if column}
+    graded, grade, notes = labels.read(
+        task or label or "grade",
+        text_of.get(label) or table.at(-1),
+        table.places,
+        grades,
+        lowest=lowest,
+        missing=na,
+        decimal=mark,
+    )
+    kept, left = _kept(table, label, split, group, drop)
+    values, columns = entries.of_sheet(table, kept, categorical, missing=missing, na=na, decimal=mark)
+    ids = [f"{part}-{row:05d}" for part, file in files.items() for row in range(len(file.rows))]
+    groups = _groups(table, group, text_of[group], na) if group else None
+    official = _official(files, table, split, text_of.get(split, ()))
+    rows = splits.with_validation(
+        official,
+        grade,
+        None if groups is None else np.asarray(groups),
+        val_share,
+        (val_seed, holdout),
+        stratified=val_stratified,
+    )
+    how = f"{val_share:.0%} of the training rows{', stratified' if val_stratified else ''}"
+    validation = "unsplit" if len(rows) == 1 else f"validation {how if rows is not official else 'as given'}"
+    kinds = sum(bool(column.texts) for column in columns)
+    summary = f"{name}: {len(columns) - kinds} numbers" + (f" and {kinds} categories" if kinds else "")
     return Source(
         name=name,
         tasks=(graded,),
-        summary=f"{name}: {len(columns)} numbers, {len(grades)} ordered grades; {validation}{left}",
+        summary=f"{summary}, {graded.num_classes} ordered grades; {validation}"
+        + (f"; left out: {', '.join(left)}" if left else ""),
         licence=licence,
         citation=citation,
-        identity=options | {"files": {split: file_digest(path) for split, path in paths.items()}},
+        identity=options | {"files": {part: file_digest(path) for part, path in paths.items()}},
         known=known,
         features={
             "id": tfds.features.Text(),
@@ -119,151 +148,114 @@ def source(
             "numbers": tfds.features.Tensor(
                 shape=(len(columns),), dtype=np.float32, encoding=tfds.features.Encoding.BYTES
             ),
-            f"label/{task}": np.int32,
+            f"label/{graded.name}": np.int32,
         },
         splits={
-            split: partial(_records, tables[file], labels[file], file, rows, task)
-            for split, (file, rows) in rows.items()
+            part: partial(_records, ids, groups or ids, values, grade, graded.name, chosen)
+            for part, chosen in rows.items()
         },
-        extras={"columns": list(columns)},
+        extras={
+            "columns": [column.name for column in columns],
+            "table": {
+                "columns": encodings.described(columns),
+                "missing": missing,
+                "na": list(na),
+                "decimal": decimal,
+                "reading": {"headed": bool(label), **reading},
+            },
+        },
+        notes=(
+            *(note for file in files.values() for note in file.notes),
+            *(("its numbers are read with a decimal comma",) if mark == "," != decimal else ()),
+            *notes,
+            *_lacking(table, columns, values, grade),
+        ),
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Table:
-    """A file: names of its D features and of the columns left out; per row its place, features, label and group."""
+def rows(path: Path, extras: Mapping[str, Any]) -> Rows:
+    """The rows of a file by the columns of a data set, whatever others there are, as its training rows taught.
 
-    columns: tuple[str, ...]
-    left: tuple[str, ...]
+    extras: of the data set. Raises UserError as `source` does.
+    """
+    table, columns = extras["table"], encodings.columns(extras)
+    sheet = sheets.read(path, **table["reading"])
+    mark = table["decimal"] or sheets.decimal_mark(map(sheet.column, (one.name for one in columns)), path)
+    values, notes = entries.of_columns(sheet, columns, missing=table["missing"], na=table["na"], decimal=mark)
+    return Rows(sheet.places, encodings.numbers(values, columns), notes)
+
+
+class Rows(NamedTuple):
+    """Rows of a table as networks read them: the place of each in its file, numbers float32 `[N, D]`, notes of each."""
+
     places: tuple[str, ...]
-    features: np.ndarray
-    labels: tuple[str, ...]
-    groups: tuple[str, ...]
+    numbers: np.ndarray
+    notes: tuple[tuple[str, ...], ...]
 
 
-def _records(table: _Table, labels: np.ndarray, file: str, rows: np.ndarray, task: str) -> Iterator[Mapping[str, Any]]:
-    for row in rows.tolist():
-        name = f"{file}-{row:05d}"
-        group = table.groups[row] if table.groups else name
-        yield {"id": name, "group": group, "numbers": table.features[row], f"label/{task}": int(labels[row])}
+def _only(root: Path) -> str:
+    """The name of the only table in a folder; raises UsageError where there is none, or more."""
+    paths = root.iterdir() if root.is_dir() else ()
+    there = sorted(path.name for path in paths if path.suffix.lower() in sheets.SUFFIXES)
+    if len(there) != 1:
+        has = f"{len(there)} tables ({shown(', '.join(there))})" if there else "no table"
+        raise UsageError(f"{root.absolute()} has {has}: name one by data.options.train, or its folder by data.root")
+    return there[0]
 
 
-def _read(path: Path, label: str, group: str, drop: tuple[str, ...]) -> _Table:
-    header, lines = _headed(path, bool(label))
-    _check_named(path, header, (*([label] if label else []), *([group] if group else []), *drop))
+def _together(files: Mapping[str, Sheet], named: Sequence[str]) -> Sheet:
+    """The rows of all files; raises UserError where one lacks a named column, or has others than the first."""
+    first, *_ = files.values()
+    for file in files.values():
+        for name in named:
+            file.column(name)
+        if file.columns != first.columns:
+            raise UserError(f"{file.path} has other columns than {first.path}: give files of one layout")
+    places = tuple(place for file in files.values() for place in file.places)
+    return Sheet(first.path, first.columns, places, [row for file in files.values() for row in file.rows])
+
+
+def _official(files: Mapping[str, Sheet], table: Sheet, split: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """The rows of each split, as the files or the column say."""
+    if not split:
+        ends = np.cumsum([0, *(len(file.rows) for file in files.values())])
+        return {part: np.arange(ends[k], ends[k + 1]) for k, part in enumerate(files)}
+    return splits.by_column(texts, table.places, split)
+
+
+def _kept(table: Sheet, label: str, split: str, group: str, drop: Sequence[str]) -> tuple[list[int], list[str]]:
+    """The places of the columns that networks read, and the names of those that are left out."""
+    header = table.columns
     at = header.index(label) if label else len(header) - 1
-    grouped = header.index(group) if group else None
-    index = bool(label) and at != 0 and grouped != 0 and re.fullmatch(_INDEX, header[0]) is not None
+    others = [header.index(name) for name in (split, group) if name]
+    index = bool(label) and 0 not in (at, *others) and re.fullmatch(_INDEX, header[0]) is not None
     left = [i for i, column in enumerate(header) if column in drop or (index and i == 0)]
-    kept = [i for i in range(len(header)) if i not in (at, grouped, *left)]
-    if at in left or grouped in (at, *left) or not kept:
-        raise UserError(f"{path} has no numbers, or one column is grade, group or left out at once: see data.options")
-    for number, line in lines:
-        if grouped is not None and line[grouped].strip() in NO_ID:
-            found = line[grouped].strip()
-            raise UserError(f"{path}, line {number}, {group}: {found!r} is no group: name one, or one for it alone")
-    return _Table(
-        columns=tuple(header[i] for i in kept),
-        left=tuple(header[i] or "the unnamed first column" for i in left),
-        places=tuple(f"{path}, line {number}" for number, _ in lines),
-        features=np.asarray([_numbers(path, number, line, header, kept) for number, line in lines], np.float32),
-        labels=tuple(line[at].strip() for _, line in lines),
-        groups=() if grouped is None else tuple(line[grouped].strip() for _, line in lines),
-    )
-
-
-def rows(path: Path, columns: Sequence[str], headed: bool) -> tuple[list[str], np.ndarray]:
-    """Place of each row in the file, and float32 features `[N, D]`: these columns by name, whatever others there are.
-
-    Raises UserError as `source` does. headed: whether there is a header line; without one see `source`.
-    """
-    header, lines = _headed(path, headed)
-    _check_named(path, header, columns)
-    kept = [header.index(column) for column in columns]
-    values = [_numbers(path, number, line, header, kept) for number, line in lines]
-    return [f"{path}, line {number}" for number, _ in lines], np.asarray(values, np.float32)
-
-
-def _headed(path: Path, headed: bool) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Names of the columns, and the numbered lines below them, all of one length."""
-    lines = _lines(path)
-    header = [" ".join(text.split()) for text in lines.pop(0)[1]] if headed and lines else []
-    if not lines:
-        raise UserError(f"{path} has no rows: give one line an example")
-    header = header or [f"column {number}" for number in range(1, len(lines[0][1]) + 1)]
-    for number, line in lines:
-        if len(line) != len(header):
-            raise UserError(f"{path}, line {number}: {len(line)} entries instead of {len(header)}: correct that line")
-    return header, lines
-
-
-def _check_named(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    for column in columns:
-        if header.count(column) != 1:
-            has = ", ".join(_shown(name) or "one without a name" for name in header[:12])
-            has += ", ..." if len(header) > 12 else ""
-            raise UserError(f"{path} has {header.count(column)} columns named {column}: it has {has}")
-
-
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The lines that are not empty with their numbers; raises UserError for what is no text of a table."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise UserError(f"cannot read {path}: it is no regular file; give comma-separated text in UTF-8")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            delimiter = max(",;\t", key=stream.readline().count)
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=delimiter)
-            return [(reader.line_num, line) for line in reader if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {path}: {reason(error)}; give comma-separated text in UTF-8") from error
-
-
-def _labels(tables: Mapping[str, _Table], task: Task, lowest: int) -> dict[str, np.ndarray]:
-    """The labels of each table, int `[N]` in 0 ... K-1 or -1: all of them numbers from `lowest` on, or all names.
-
-    Raises UserError for the first that is neither, and UsageError where both readings are possible and differ.
-    """
-    found = [(place, text) for table in tables.values() for place, text in zip(table.places, table.labels, strict=True)]
-    texts = {text for _, text in found if text}
-    numbers = {text: k for text in texts if (k := _number(text) - lowest) in range(task.num_classes)}
-    names = {text: task.grades.index(text) for text in texts if text in task.grades}
-    if numbers.keys() == names.keys() == texts and numbers != names:
-        text = next(text for text in sorted(texts) if names[text] != numbers[text])
-        raise UsageError(
-            f"the label {text} is a grade of {task.name} by its name and another as a number from lowest {lowest} on: "
-            "name data.options.grades otherwise, or set lowest so that both agree or no label is a number from it on"
+    kept = [i for i in range(len(header)) if i not in (at, *others, *left)]
+    if len({at, *others, *left}) < 1 + len(others) + len(left) or not kept:
+        raise UserError(
+            f"{table.path} has no numbers, or one column is grade, group, split or left out at once: see data.options"
         )
-    reading = names if len(names) > len(numbers) else numbers
-    for place, text in found:
-        if text and text not in reading:
-            raise UserError(
-                f"{place}: the label {_shown(text)} is not one of the {task.num_classes} grades "
-                f"{lowest} ... {lowest + task.num_classes - 1} of {task.name}, nor are all labels among its names "
-                f"{_shown(', '.join(task.grades))}: correct it, or data.options.grades"
-            )
-    reading = {text: int(k) for text, k in reading.items()} | {"": -1}
-    return {split: np.asarray([reading[text] for text in table.labels]) for split, table in tables.items()}
+    return kept, [header[i] or "the unnamed first column" for i in left]
 
 
-def _numbers(path: Path, number: int, line: list[str], header: list[str], kept: list[int]) -> list[float]:
-    """The features of a line; raises UserError for an entry that is no finite number of 32 bits."""
-    values = [_number(line[i]) for i in kept]
-    for i, value in zip(kept, values, strict=True):
-        if not abs(value) <= _LARGEST:
-            text = _shown(line[i])
-            raise UserError(f"{path}, line {number}, {header[i]}: {text!r} is no finite number: correct that line")
-    return values
+def _groups(table: Sheet, group: str, texts: Sequence[str], na: Sequence[str]) -> list[str]:
+    for place, text in zip(table.places, texts, strict=True):
+        if text in NO_ID or text in na:
+            raise UserError(f"{place}, {group}: {text!r} is no group: name one, or one for it alone")
+    return list(texts)
 
 
-def _number(text: str) -> float:
-    try:
-        return math.nan if "_" in text else float(text)  # Python reads 1_0 as ten, tables do not
-    except ValueError:
-        return math.nan
+def _lacking(table: Sheet, columns: Sequence[Column], values: np.ndarray, grade: np.ndarray) -> Iterator[str]:
+    """A sentence for each row that lacks its grade or an entry."""
+    absent = np.isnan(values)
+    for row in np.flatnonzero(absent.any(axis=1) | (grade < 0)):
+        names = [shown(columns[k].name) for k in np.flatnonzero(absent[row])]
+        names += ["the grade"] if grade[row] < 0 else []
+        yield f"{table.places[row]}: {', '.join(names)} {'are' if len(names) > 1 else 'is'} missing"
 
 
-def _shown(text: str) -> str:
-    """A text of a file on one line and not too long."""
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _records(
+    ids: Sequence[str], groups: Sequence[str], values: np.ndarray, grade: np.ndarray, task: str, chosen: np.ndarray
+) -> Iterator[Mapping[str, Any]]:
+    for row in chosen.tolist():
+        yield {"id": ids[row], "group": groups[row], "numbers": values[row], f"label/{task}": int(grade[row])}
