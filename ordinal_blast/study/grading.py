@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ordinal_blast import parts, record, settings
-from ordinal_blast.data import images
+from ordinal_blast.data import images, sheets
 from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UsageError, UserError, reason, told
 from ordinal_blast.record import Record
@@ -152,8 +152,8 @@ def _reader(chain: Sequence[Stage], finished: Record, chosen: Settings) -> _Read
     reads = next(stage.reads[0] for stage in chain if stage.name == first.name)
     if reads == "images" and first.dtype == "uint8":
         return _Reader(images.SUFFIXES, lambda path: _image(path, first.inputs))
-    if reads == "numbers" and chosen.data.source == "table":
-        return _Reader((".csv", ".tsv", ".parquet"), lambda path: _table(path, finished))
+    if reads == "numbers" and "table" in finished.dataset["extras"]:
+        return _Reader(sheets.SUFFIXES, lambda path: _table(path, finished))
     raise UsageError(
         f"{finished.cell} was trained on {reads} ({first.dtype}) of the source {chosen.data.source}, which come in no "
         "file that grade reads: 8-bit images and rows of tables do"
@@ -166,8 +166,8 @@ def _image(path: Path, shape: tuple[int, ...]) -> Values:
 
 
 def _table(path: Path, finished: Record) -> Values:
-    places, numbers = table.rows(path, finished.dataset["extras"])
-    return {"names": places, "notes": (), "numbers": numbers}
+    rows = table.rows(path, finished.dataset["extras"])
+    return {"names": rows.places, "notes": (), "row_notes": dict(enumerate(rows.notes)), "numbers": rows.numbers}
 
 
 @contextlib.contextmanager

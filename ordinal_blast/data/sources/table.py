@@ -129,8 +129,9 @@ def source(
         (val_seed, holdout),
         stratified=val_stratified,
     )
-    how = f"{val_share:.0%} of the training rows{', stratified' if val_stratified else ''}"
-    validation = "unsplit" if len(rows) == 1 else f"validation {how if rows is not official else 'as given'}"
+    how = f"{val_share:.0%} of the training {'file' if test else 'rows'}{', stratified' if val_stratified else ''}"
+    how = how if rows is not official else "file" if val else "as named"
+    validation = f"validation {how}" if len(rows) > 1 else "unsplit"
     kinds = sum(bool(column.texts) for column in columns)
     summary = f"{name}: {len(columns) - kinds} numbers" + (f" and {kinds} categories" if kinds else "")
     return Source(
