@@ -22,6 +22,11 @@ from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_j
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax raises is told here, without its traceback
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether training in `folder` has kept anything yet."""
+    return (folder / "checkpoints").exists()
+
+
 class Checkpoints:
     """The checkpoint of one run under `directory`, one at a time.
 

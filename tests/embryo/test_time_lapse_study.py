@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from ordinal_blast import record, settings
+from ordinal_blast import record, report, settings
 from ordinal_blast.data import material
 from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.report import sections
 from ordinal_blast.errors import UsageError
+from ordinal_blast.report.pictures import Studio
 from ordinal_blast.study import grading, runner, session
 from ordinal_blast.study import plan as plans
 
@@ -96,6 +98,27 @@ def test_a_page_is_shown_the_middle_focal_plane(root):
     assert examples.frames.dtype == np.uint8
 
 
+def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
+    study = report.load(root)
+    for cell in study.cells:
+        for stage in study.stages:
+            split = cell.tested(stage)
+            split.columns["fetal_heartbeat"] = np.arange(len(split.ids)) % 3 - 1
+    outcome, cropper = sections(study, Studio("chain", study))
+    assert (outcome.title, cropper.title) == ("Outcome: fetal heartbeat", "Cropper")
+    assert [part.title for part in outcome.blocks] == ["RNN", "CNN"]
+    dice = read(root, "a-s0").stages["cropper"]["dice_val"]
+    assert cropper.blocks[0].text == f"Dice coefficient of its masks on the validation set: {dice:.3f}."
+
+
+def test_a_report_without_an_outcome_has_no_section_of_it(root):
+    study = report.load(root)
+    for cell in study.cells:
+        for stage in study.stages:
+            del cell.tested(stage).columns["fetal_heartbeat"]
+    assert [section.title for section in sections(study, Studio("chain", study))] == ["Cropper"]
+
+
 def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
     test = read(root, "a-s0").models["rnn"].splits["test"]
     names, probs = test.ids[:6], test.tasks["icm"].probs[:6]
@@ -124,8 +147,8 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, changes, why):
+    plan = plans.single(settings.override(settings.load("configs/demo.py", overrides), changes))
     with pytest.raises(UsageError, match=why):
-        plan = plans.single(settings.override(settings.load("configs/demo.py", overrides), changes))
         runner.run(plan, tmp_path / "run", "the command", session.begin(1))
     assert not (tmp_path / "run" / "stages").exists()
 

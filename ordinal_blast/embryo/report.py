@@ -1,0 +1,36 @@
+"""What a report says of embryos beside their grades: how scores rank the outcome, and how well the cropper crops."""
+
+from __future__ import annotations
+
+from ordinal_blast.report.blocks import Section, Text
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.comparison import ranking_blocks
+from ordinal_blast.report.formats import number
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import binary
+
+
+def sections(study: Study, studio: Studio) -> list[Section]:
+    """The sections of a study; none where nothing is known of an outcome, or no cropper was trained."""
+    return [*_outcome(study, studio), *_cropper(study, studio)]
+
+
+def _outcome(study: Study, studio: Studio) -> list[Section]:
+    """ROC of fetal heartbeat by the sum of the scores of all tasks, for each stage that grades, with DeLong's test."""
+    blocks = [
+        block
+        for stage in reversed(study.stages)
+        if (groups := [group for group in study.groups() if group.stage == stage])
+        and (ranking := binary(groups, "fetal_heartbeat", "fetal heartbeat"))
+        for block in ranking_blocks(study, [ranking], f"outcome-{stage}", studio, stage.upper())
+    ]
+    return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
+
+
+def _cropper(study: Study, studio: Studio) -> list[Section]:
+    """Dice of the masks of the validation set, mean over cells."""
+    dice = [facts["dice_val"] for cell in study.cells for facts in cell.record.stages.values() if "dice_val" in facts]
+    if not dice:
+        return []
+    text = Text(f"Dice coefficient of its masks on the validation set: {number(sum(dice) / len(dice))}.")
+    return [Section(studio.anchor("cropper"), "Cropper", [text])]
