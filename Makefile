@@ -11,6 +11,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
 
 lint: $(READY)
@@ -23,10 +24,10 @@ format: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --allow-existing --python $(PYTHON) .venv && \
-		uv pip install --python $(BIN)/python -c constraints.txt -e ".[test,bayes]"; \
+		uv pip install --python $(BIN)/python -c constraints.txt -e ".[all,test]"; \
 	else \
 		$(PYTHON) -m venv .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,bayes]"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,test]"; \
 	fi
 	@touch $@
 

@@ -7,7 +7,6 @@ import errno
 import math
 import numbers
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,11 +52,18 @@ def number(
     stated = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
 
     def holds(value: Any) -> bool:
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
-            return False
-        return above < value < below and least <= value <= most
+        return _is_finite(value) and above < value < below and least <= value <= most
 
     return Range(f"a number {stated}".rstrip(), holds)
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _is_whole(value: Any) -> bool:

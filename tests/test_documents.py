@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ordinal_blast import cli, objectives
-from ordinal_blast.objectives.__main__ import page
+from ordinal_blast.objectives.__main__ import exports, page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,3 +55,7 @@ def test_links_and_pictures_of_the_documents_exist():
 
 def test_the_page_of_objectives_is_up_to_date():
     assert (ROOT / "docs/objectives.md").read_text() == page()
+
+
+def test_the_exports_of_the_objectives_are_up_to_date():
+    assert (ROOT / "ordinal_blast/objectives/__init__.py").read_text() == exports()

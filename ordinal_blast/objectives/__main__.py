@@ -1,14 +1,53 @@
-"""Prints the page that helps to choose an objective: `python -m ordinal_blast.objectives > docs/objectives.md`."""
+"""Writes what is made of the losses: `python -m ordinal_blast.objectives`, in a checkout.
+
+The exports of the package (`__init__.py`) and the page that helps to choose an objective (`docs/objectives.md`).
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from ordinal_blast.objectives import references
+from ordinal_blast.objectives.loss import is_objective
+from ordinal_blast.objectives.references import Entry
 from ordinal_blast.objectives.registry import table
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+_NO_LOSSES = ("__main__", "layers")  # layers needs Flax
+_EXPORTS = '''\
+"""What is optimised: ordinal losses as pure functions of raw outputs, and the decisions that belong to them.
+
+    objective = objectives.get("ordinal_cross_entropy", num_classes=3, power=1.0)
+    objective.loss(outputs, labels, weights)      # scalar
+    objective.predict(outputs)                    # grades
+    objectives.ordinal_cross_entropy(logits, labels, power=1.0)      # [B], for any training loop
+
+Every loss of this package is a function here under the name that `names()` lists. Written by
+`python -m ordinal_blast.objectives`, which finds them.
+"""
+
+{imports}
+
+__all__ = [
+{names}
+]
+'''
+_CONTRACT = {
+    "bound": ["Objective"],
+    "families": ["Family"],
+    "loss": ["BatchLoss", "Loss", "objective"],
+    "registry": ["get", "names", "table"],
+}
 
 _PAGE = """# Objectives
 
-Made by `python -m ordinal_blast.objectives > docs/objectives.md`; do not edit by hand.
+Made by `python -m ordinal_blast.objectives`; do not edit by hand.
 
 **Choosing.** A result belongs to a loss and a decision together. Ask what the decision is to be good at, and whether
 probabilities matter.
@@ -53,6 +92,10 @@ worth, and for `thresholded_regression` its cut points for that rule. A regressi
 its output.
 
 {rows}
+
+## References
+
+{works}
 """
 
 _COLUMNS = (
@@ -71,16 +114,45 @@ _COLUMNS = (
 )
 
 
+def exports() -> str:
+    """The text of `__init__.py`: the contract, and every decorated function of any file of the package."""
+    public = dict(_CONTRACT)
+    for info in pkgutil.iter_modules([str(_HERE)]):
+        if info.name not in _NO_LOSSES:
+            module = importlib.import_module(f"{__package__}.{info.name}")
+            losses = [k for k, f in vars(module).items() if is_objective(f) and f.__module__ == module.__name__]
+            public[info.name] = public.get(info.name, []) + losses
+    imports = [_import(file, sorted(names)) for file, names in sorted(public.items()) if names]
+    names = sorted((name for names in public.values() for name in names), key=lambda name: (name.islower(), name))
+    return _EXPORTS.format(imports="\n".join(imports), names="\n".join(f'    "{name}",' for name in names))
+
+
+def _import(file: str, names: Iterable[str]) -> str:
+    line = f"from {__package__}.{file} import {', '.join(names)}"
+    return (
+        line
+        if len(line) <= 120
+        else "\n".join([f"from {__package__}.{file} import (", *(f"    {n}," for n in names), ")"])
+    )
+
+
 def page() -> str:
     """The page as Markdown."""
-    lines = [_COLUMNS, tuple("---" for _ in _COLUMNS), *(_line(row) for row in table())]
-    return _PAGE.format(rows="\n".join("| " + " | ".join(line) + " |" for line in lines))
+    works = references.entries()
+    cited = {key for row in table() for key in row["cites"]}
+    lines = [_COLUMNS, tuple("---" for _ in _COLUMNS), *(_line(row, works) for row in table())]
+    rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cited |= {key for key, work in works.items() if f"[{work.label}]" in rows}
+    return _PAGE.format(rows=rows, works="\n".join(_work(works[key]) for key in sorted(cited)))
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
+def _line(row: dict[str, Any], works: Mapping[str, Entry]) -> tuple[str, ...]:
     options = ", ".join(f"`{name}={value!r}`" for name, value in row["options"].items())
     among = f" ({row['truths']} truths)" if row["truths"] else ""
     same = f"By default the same loss as `{row['same_as']}`, up to a factor. " if row["same_as"] else ""
+    note = (same + row["note"]).strip()
+    for work in works.values():
+        note = note.replace(work.label, _cited(work))
     cells = (
         f"`{row['name']}`",
         row["loss"],
@@ -92,10 +164,19 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         _word(row["batch_coupled"]),
         _word(row["soft_labels"]),
         options,
-        row["citation"],
-        (same + row["note"]).strip(),
+        "; ".join(_cited(works[key]) for key in row["cites"]),
+        note,
     )
     return tuple(cell.replace("|", "\\|") for cell in cells)
+
+
+def _cited(work: Entry) -> str:
+    return f"[{work.label}](#{work.key})"
+
+
+def _work(work: Entry) -> str:
+    title = f"[{work.title}](<{work.link}>)" if work.link else work.title
+    return f'- <a id="{work.key}"></a>{work.label}. {title}.'
 
 
 def _word(value: bool) -> str:
@@ -103,4 +184,6 @@ def _word(value: bool) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    (_HERE / "__init__.py").write_text(exports())
+    importlib.reload(sys.modules[__package__])  # with the losses that are new
+    (_ROOT / "docs/objectives.md").write_text(page())

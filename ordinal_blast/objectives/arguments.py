@@ -47,10 +47,10 @@ def check_distributions(name: str, labels: jax.Array) -> None:
 
 def check_result(name: str, value: Any, shape: tuple[int, ...]) -> None:
     """ValueError unless a loss returned floating-point numbers of a shape: another one would be broadcast silently."""
-    found = f"{value.dtype} {list(value.shape)}" if isinstance(value, (jax.Array, np.ndarray)) else repr(value)
+    got = f"{value.dtype} {list(value.shape)}" if isinstance(value, (jax.Array, np.ndarray)) else repr(value)
     if getattr(value, "shape", None) != shape or not jnp.issubdtype(value.dtype, jnp.floating):
         wanted = f"the loss of each example, floating-point [B] = {list(shape)}" if shape else "a floating-point scalar"
-        raise ValueError(f"{name} must return {wanted}, and returned {found}")
+        raise ValueError(f"{name} must return {wanted}, and returned {got}")
 
 
 def valid(labels: jax.Array, num_classes: int | None) -> jax.Array:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_softmax, one_hot
-from ordinal_blast.objectives.objective import objective
 
 
-@objective(soft_labels=True, estimates="distribution", proper=True, citation="Good 1952")
+@objective(soft_labels=True, estimates="distribution", proper=True, cites=("good1952",))
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Cross-entropy, -log p_y. logits `[B, K]` -> `[B]`."""
     return -jnp.sum(one_hot(labels, logits.shape[1], logits.dtype) * log_softmax(logits), axis=-1)

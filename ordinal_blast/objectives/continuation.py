@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from ordinal_blast.objectives.decomposition import all_asked, binary_cross_entropies, distribution, exceedance, weigh
 from ordinal_blast.objectives.families import Family
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import negative_log_likelihood, one_hot
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import ThresholdWeights
 
 
@@ -56,7 +56,7 @@ def _steps(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return above * jax.nn.softplus(-logits) + stops * jax.nn.softplus(logits)
 
 
-@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, citation="Shi, Cao & Raschka 2023")
+@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, cites=("shi2023",))
 def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """Conditional ordinal regression (CORN), sum_{k <= y} BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
@@ -71,8 +71,9 @@ def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWe
     batch_coupled=True,
     estimates="distribution",
     proper=True,
-    citation="Shi, Cao & Raschka 2023 (the authors' code)",
-    note="Proper as batches grow: in a small one the number of questions depends on its labels.",
+    cites=("shi2023",),
+    note="Divided as in the authors' code. Proper as batches grow: in a small one the number of questions depends on "
+    "its labels.",
 )
 def corn_per_question(logits: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
     """CORN over the number of binary questions asked in the batch, not of examples. logits `[B, K-1]` -> scalar.
@@ -86,7 +87,7 @@ def corn_per_question(logits: jax.Array, labels: jax.Array, weights: jax.Array) 
     return jnp.sum(weights * jnp.sum(_steps(logits, labels), axis=-1)) / jnp.where(asked > 0, asked, 1)
 
 
-@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, citation="Jenkinson et al. 2021")
+@objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, cites=("jenkinson2021",))
 def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
     """CONDOR cross-entropy, sum_k BCE(P(y > k), [y > k]), P(y > k) = prod_{j <= k} s(t_j). `[B, K-1]` -> `[B]`."""
     num_classes = logits.shape[1] + 1
@@ -100,7 +101,7 @@ def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: Threshold
     soft_labels=True,
     estimates="distribution",
     proper=True,
-    citation="Liu et al. 2020",
+    cites=("liu2020",),
     note="The likelihood of `corn` with signs changed, decided by the mode.",
 )
 def stick_breaking(logits: jax.Array, labels: jax.Array) -> jax.Array:

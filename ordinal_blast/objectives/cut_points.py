@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-CRITERIA = {"absolute": np.abs, "squared": np.square, "zero_one": lambda apart: apart != 0}
+CRITERIA: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "absolute": np.abs,
+    "squared": np.square,
+    "zero_one": lambda apart: apart != 0,
+}
 
 
 def fit(

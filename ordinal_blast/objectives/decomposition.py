@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.families import Cumulative
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import one_hot
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
 
 
@@ -66,7 +66,7 @@ def _decomposed(logits: jax.Array, labels: jax.Array, threshold_weights: tuple[f
     soft_labels=True,
     estimates=distribution,
     proper=all_asked,
-    citation="Frank & Hall 2001; Cheng et al. 2008; Niu et al. 2016",
+    cites=("frank2001", "cheng2008", "niu2016"),
 )
 def binary_decomposition(
     logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
@@ -80,7 +80,7 @@ def binary_decomposition(
     soft_labels=True,
     estimates=distribution,
     proper=all_asked,
-    citation="Cao, Mirjalili & Raschka 2020",
+    cites=("cao2020",),
     note="The loss of `binary_decomposition`, for one slope.",
 )
 def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
@@ -104,7 +104,7 @@ def _code_distances(logits: jax.Array, labels: jax.Array) -> jax.Array:
     soft_labels=True,
     estimates=distribution,
     proper=all_asked,
-    citation="Barbero-Gomez et al. 2023",
+    cites=("barbero2023",),
     same_as="ordinal_encoding_mse",
     note="K - 1 times that loss; they decide alike unless logits cross.",
 )
@@ -113,7 +113,7 @@ def ecoc_distance(logits: jax.Array, labels: jax.Array, *, threshold_weights: Th
     return jnp.sum(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
 
 
-@objective(Cumulative, soft_labels=True, estimates=distribution, proper=all_asked, citation="Cheng et al. 2008")
+@objective(Cumulative, soft_labels=True, estimates=distribution, proper=all_asked, cites=("cheng2008",))
 def ordinal_encoding_mse(
     logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
 ) -> jax.Array:
@@ -130,7 +130,8 @@ def _focal(gamma: float, threshold_weights: tuple[float, ...] | None) -> str:
     Cumulative,
     estimates=_focal,
     proper=lambda gamma, threshold_weights: not gamma and all_asked(threshold_weights),
-    citation="after Lin et al. 2017",
+    cites=("lin2017",),
+    note="The focal loss of that paper, for each threshold.",
 )
 def ordinal_focal(
     logits: jax.Array,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot
-from ordinal_blast.objectives.objective import objective
-from ordinal_blast.objectives.options import Charges, LessThanOne, NotNegative
+from ordinal_blast.objectives.options import Charges, LessThanOne, Matrix, NotNegative
 
 
 def distances(num_classes: int, power: float, dtype: jnp.dtype) -> jax.Array:
@@ -17,9 +17,7 @@ def distances(num_classes: int, power: float, dtype: jnp.dtype) -> jax.Array:
     return jnp.where(apart > 0, apart**power, 0)
 
 
-def _charged(
-    logits: jax.Array, labels: jax.Array, power: float, margin: float, distance_matrix: tuple | None
-) -> jax.Array:
+def _charged(logits: jax.Array, labels: jax.Array, power: float, margin: float, distance_matrix: Matrix) -> jax.Array:
     num_classes = logits.shape[1]
     charge = distances(num_classes, power, logits.dtype)
     if distance_matrix is not None:
@@ -31,13 +29,14 @@ def _charged(
     return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ charge) * logs, axis=-1)
 
 
-def _estimates(power: float, margin: float = 0.0, distance_matrix: tuple | None = None) -> str:
+def _estimates(power: float, margin: float = 0.0, distance_matrix: Matrix = None) -> str:
     """What has the least expected charge: the native decision, as p_c of the optimum falls with the charge of c."""
     plain = not margin and distance_matrix is None
-    return {0: "distribution", 1: "median", 2: "rounded mean"}.get(power, "") if plain else ""
+    known = {0.0: "distribution", 1.0: "median", 2.0: "rounded mean"}
+    return known.get(power, "") if plain else ""
 
 
-def _proper(power: float, margin: float = 0.0, distance_matrix: tuple | None = None) -> bool:
+def _proper(power: float, margin: float = 0.0, distance_matrix: Matrix = None) -> bool:
     """Equal charges alone leave the truth as the optimum."""
     return _estimates(power, margin, distance_matrix) == "distribution"
 
@@ -46,9 +45,9 @@ def _proper(power: float, margin: float = 0.0, distance_matrix: tuple | None = N
     soft_labels=True,
     estimates=_estimates,
     proper=_proper,
-    citation="Kragh et al. 2019",
-    note="The loss of a later paper with the same name and abbreviation (OCE; Dvora, Haba & Singer 2026, arXiv "
-    "2606.25769), cross-entropy with its terms weighted by a cost matrix, is another one.",
+    cites=("kragh2019",),
+    note="The loss of a later paper with the same name and abbreviation (OCE; Dvora, Haba & Singer 2026), "
+    "cross-entropy with its terms weighted by a cost matrix, is another one.",
 )
 def ordinal_cross_entropy(
     logits: jax.Array,
@@ -72,7 +71,7 @@ def ordinal_cross_entropy(
     soft_labels=True,
     estimates=_estimates,
     proper=_proper,
-    citation="Castagnos, Mihelich & Dognin 2022",
+    cites=("castagnos2022",),
     note="`ordinal_cross_entropy` with another default.",
 )
 def oll(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 1.5) -> jax.Array:
@@ -84,8 +83,8 @@ def oll(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 1.5) -> ja
     soft_labels=True,
     estimates=_estimates,
     proper=_proper,
-    citation="Polat et al. 2022, 2025 (margin)",
-    note="`ordinal_cross_entropy` with another default.",
+    cites=("polat2022", "polat2025"),
+    note="`ordinal_cross_entropy` with another default; the margin came in 2025.",
 )
 def cdw_ce(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 5.0, margin: LessThanOne = 0.0) -> jax.Array:
     """Class distance weighted cross-entropy, `ordinal_cross_entropy` with a high power. logits `[B, K]` -> `[B]`."""

@@ -92,7 +92,7 @@ class Family:
         """This family with stored fitted values."""
         if unknown := set(fitted) - set(self.fitted_fields):
             raise ValueError(f"{type(self).__name__} fits {list(self.fitted_fields)}, not {sorted(unknown)}")
-        bound = {k: tuple(map(float, v)) if np.ndim(v) else float(v) for k, v in fitted.items()}
+        bound: dict[str, Any] = {k: tuple(map(float, v)) if np.ndim(v) else float(v) for k, v in fitted.items()}
         if not all(np.isfinite(v).all() for v in bound.values()):
             raise ValueError(f"{type(self).__name__}: fitted values must be finite, got {bound}")
         return dataclasses.replace(self, **bound)
@@ -116,7 +116,7 @@ class Cumulative(Family):
     differences of the repaired cumulative ones; a grade left without mass keeps that of a gap of 1e-6 in the logits.
 
     decode: "count", or "nearest" for the grade whose code word [y > k] is nearest to s(t) (error-correcting output
-    codes, Barbero-Gomez et al. 2023).
+    codes, Barbero-Gómez et al. 2023).
     """
 
     decode: Literal["count", "nearest"] = "count"
@@ -206,12 +206,12 @@ class CutRegression(Regression):
 
     def __post_init__(self) -> None:
         for name in self.fitted_fields[1:]:
-            found = getattr(self, name)
-            if found is not None and (len(found) != self.num_classes - 1 or not all(np.diff((-np.inf, *found)) > 0)):
-                raise ValueError(f"{name}: {self.num_classes - 1} increasing numbers are needed, got {found}")
+            cuts = getattr(self, name)
+            if cuts is not None and (len(cuts) != self.num_classes - 1 or not all(np.diff((-np.inf, *cuts)) > 0)):
+                raise ValueError(f"{name}: {self.num_classes - 1} increasing numbers are needed, got {cuts}")
 
-    @property
-    def decides(self) -> str:
+    @property  # of the options, where other families have one for all
+    def decides(self) -> str:  # type: ignore[override]
         """The rule that minimises the criterion."""
         return {"zero_one": "mode", "absolute": "median", "squared": "mean"}[self.criterion]
 
@@ -266,12 +266,12 @@ class Corrected(Family):
     log_weights: tuple[float, ...]
 
     @property
-    def layer(self) -> str:
+    def layer(self) -> str:  # type: ignore[override]
         """That of the family."""
         return self.of.layer
 
     @property
-    def decides(self) -> str:
+    def decides(self) -> str:  # type: ignore[override]
         """What the family decides."""
         return self.of.decides
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.distance import distances
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot, softmax
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import ClassWeights, Positive, Share
 
 POWERS = {"linear": 1, "quadratic": 2}
@@ -30,7 +30,7 @@ def _disagreement(logits: jax.Array, labels: jax.Array, weights: jax.Array, pena
 @objective(
     batch_coupled=True,
     soft_labels=True,
-    citation="de la Torre et al. 2018; Vargas et al. 2020",
+    cites=("delatorre2018", "vargas2020"),
     note="Of the batch: it needs large ones, and one example teaches nothing.",
 )
 def soft_qwk(
@@ -70,8 +70,8 @@ def _counted(class_weights: tuple[float, ...] | None) -> bool:
     soft_labels=True,
     estimates=lambda class_weights: "distribution" if _counted(class_weights) else "",
     proper=_counted,
-    citation="Brier 1950",
-    note="The name and the weights of the classes' errors are those of dlordinal (Berchez-Moreno et al. 2025), which "
+    cites=("brier1950",),
+    note="The name and the weights of the classes' errors are those of dlordinal (Bérchez-Moreno et al. 2025), which "
     "cites no paper for them.",
 )
 def mce(logits: jax.Array, labels: jax.Array, *, class_weights: ClassWeights = None) -> jax.Array:
@@ -87,8 +87,8 @@ def mce(logits: jax.Array, labels: jax.Array, *, class_weights: ClassWeights = N
     soft_labels=True,
     estimates=lambda balance, class_weights: "distribution" if balance == 0 and _counted(class_weights) else "",
     proper=lambda balance, class_weights: balance == 0 and _counted(class_weights),
-    citation="Brier 1950; de la Torre et al. 2018",
-    note="The mixture is that of dlordinal (Berchez-Moreno et al. 2025), which cites no paper for it.",
+    cites=("brier1950", "delatorre2018"),
+    note="The mixture is that of dlordinal (Bérchez-Moreno et al. 2025), which cites no paper for it.",
 )
 def mce_qwk(
     logits: jax.Array,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 class SharedSlope(nn.Module):
-    """Outputs w x + b_k: one slope, and biases that start at (K-1 ... 1) / (K-1) (Cao et al. 2020)."""
+    """Outputs w x + b_k: one slope, and biases that start at (K-1 ... 1) / (K-1) (Cao, Mirjalili & Raschka 2020)."""
 
     num_outputs: int
 

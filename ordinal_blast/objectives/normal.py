@@ -31,7 +31,7 @@ def log_ratio(x: jax.Array) -> jax.Array:
 
 
 @log_ratio.defjvp
-def _log_ratio_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+def _log_ratio_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     (x,), (tangent,) = primals, tangents
     return log_ratio(x), tangent * (x + math.sqrt(2 / math.pi) / _scaled_erfc(-x / math.sqrt(2)))
 
@@ -44,7 +44,7 @@ def log_cdf(x: jax.Array) -> jax.Array:
 
 
 @log_cdf.defjvp
-def _log_cdf_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+def _log_cdf_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     (x,), (tangent,) = primals, tangents
     lower = 1 / _scaled_erfc(-jnp.minimum(x, 0) / math.sqrt(2))
     high = jnp.maximum(x, 0)

@@ -32,7 +32,7 @@ def log1mexp(x: jax.Array) -> jax.Array:
 
 
 @log1mexp.defjvp
-def _log1mexp_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+def _log1mexp_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     (x,), (tangent,) = primals, tangents
     return log1mexp(x), -tangent / jnp.expm1(-x)
 

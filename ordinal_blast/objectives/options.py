@@ -95,6 +95,8 @@ def check(name: str, thing: Any, given: Mapping[str, Any], num_classes: int | No
     for option, value in given.items():
         if option not in known or isinstance(value, jax.core.Tracer):
             continue
-        allowed = known[option].of(num_classes) if isinstance(known[option], Numbers) else known[option]
+        allowed = known[option]
+        if isinstance(allowed, Numbers):
+            allowed = allowed.of(num_classes)
         if not allowed.holds(value):
             raise ValueError(f"{name}: {option} must be {allowed.words}, got {value!r:.100}")

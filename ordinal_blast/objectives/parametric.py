@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.objectives.families import Family
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_softmax, log_softplus, negative_log_likelihood
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, PerGrade, Positive, Rising, Share
 
 
@@ -101,7 +101,7 @@ _ONE_PARAMETER = 'One parameter can match the mean of the truth and nothing else
     soft_labels=True,
     estimates="mean",
     unimodal=True,
-    citation="da Costa et al. 2008; Beckham & Pal 2017",
+    cites=("dacosta2008", "beckham2017"),
     note=_ONE_PARAMETER,
 )
 def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
@@ -109,15 +109,13 @@ def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int
     return negative_log_likelihood(Binomial(num_classes, tau).log_probs(outputs), labels)
 
 
-@objective(
-    Poisson, soft_labels=True, estimates="mean", unimodal=True, citation="Beckham & Pal 2017", note=_ONE_PARAMETER
-)
+@objective(Poisson, soft_labels=True, estimates="mean", unimodal=True, cites=("beckham2017",), note=_ONE_PARAMETER)
 def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
     """Poisson grade, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`."""
     return negative_log_likelihood(Poisson(num_classes, tau).log_probs(outputs), labels)
 
 
-@objective(Gaussian, soft_labels=True, estimates="mean", unimodal=True, citation="Araujo et al. 2020")
+@objective(Gaussian, soft_labels=True, estimates="mean", unimodal=True, cites=("araujo2020",))
 def gaussian_uncertainty(
     outputs: jax.Array, labels: jax.Array, *, num_classes: int, alpha: Share = 0.95, floor: NotNegative = 0.01
 ) -> jax.Array:
@@ -135,7 +133,7 @@ def gaussian_uncertainty(
     soft_labels=True,
     estimates=lambda means: "mean" if means is None else "",
     unimodal=lambda log_priors: log_priors is None,
-    citation="Rennie & Srebro 2005",
+    cites=("rennie2005",),
     note=_ONE_PARAMETER + " Of one peak without priors only.",
 )
 def ordistic(

@@ -1,33 +1,24 @@
-"""Every objective of this package, found by looking: a decorated function in any of its files is one."""
+"""Every objective of this package by name, and any other by where it stands."""
 
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 
-from ordinal_blast import parts
+from ordinal_blast import objectives, parts
 from ordinal_blast.errors import UserError
+from ordinal_blast.objectives.bound import Objective, bind
 from ordinal_blast.objectives.families import Family
-from ordinal_blast.objectives.objective import Objective, bind, is_objective, objective
-
-_PACKAGE = __name__.rpartition(".")[0]
+from ordinal_blast.objectives.loss import AnyLoss, is_objective, objective
 
 
-@functools.cache
-def functions() -> dict[str, Callable[..., jax.Array]]:
-    """Losses of this package by name, in alphabetical order."""
-    found = {}
-    for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__):
-        if info.name in ("__main__", "layers"):
-            continue
-        module = importlib.import_module(f"{_PACKAGE}.{info.name}")
-        found |= {k: f for k, f in vars(module).items() if is_objective(f) and f.__module__ == module.__name__}
-    return dict(sorted(found.items()))
+def functions() -> dict[str, AnyLoss]:
+    """Losses of this package by name, in alphabetical order: those that `ordinal_blast.objectives` exports."""
+    exported = {name: getattr(objectives, name) for name in sorted(objectives.__all__)}
+    return {name: loss for name, loss in exported.items() if is_objective(loss)}
 
 
 def names() -> tuple[str, ...]:
@@ -51,7 +42,7 @@ def get(name: str, *, num_classes: int, fitted: Mapping[str, Any] | None = None,
 
 
 @functools.cache
-def _plain(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+def _plain(function: Callable[..., jax.Array]) -> AnyLoss:
     """The loss of a function that is not decorated; the same one each time, so that equal objectives stay equal."""
     return objective()(function)
 
@@ -64,10 +55,10 @@ def table() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "loss": (function.__doc__ or "").partition("\n")[0],
-            "family": function.spec.family.__name__,
-            "layer": function.spec.family.layer,
-            "outputs": _width(function.spec.family),
+            "loss": (loss.__doc__ or "").partition("\n")[0],
+            "family": loss.spec.family.__name__,
+            "layer": loss.spec.family.layer,
+            "outputs": _width(loss.spec.family),
             "options": bound.options,
             "decision": bound.decision(),
             "estimates": bound.estimates,
@@ -76,11 +67,11 @@ def table() -> list[dict[str, Any]]:
             "unimodal": bound.unimodal,
             "same_as": bound.spec.same_as,
             "note": bound.spec.note,
-            "soft_labels": function.spec.soft_labels,
-            "batch_coupled": function.spec.batch_coupled,
-            "citation": function.spec.citation,
+            "soft_labels": loss.spec.soft_labels,
+            "batch_coupled": loss.spec.batch_coupled,
+            "cites": loss.spec.cites,
         }
-        for name, function in functions().items()
+        for name, loss in functions().items()
         for bound in [get(name, num_classes=3)]
     ]
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.families import CutRegression, Regression
-from ordinal_blast.objectives.objective import objective
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.options import Positive
 
 Error = Literal["squared", "absolute", "huber"]
@@ -34,7 +34,7 @@ def _estimates(error: str) -> str:
     return {"squared": "mean", "absolute": "median"}.get(error, "")
 
 
-@objective(Regression, soft_labels=True, estimates=_estimates, citation="Kramer et al. 2001")
+@objective(Regression, soft_labels=True, estimates=_estimates, cites=("kramer2001",))
 def regression(outputs: jax.Array, labels: jax.Array, *, error: Error = "squared", delta: Positive = 1.0) -> jax.Array:
     """Regression, (eta - y)^2, |eta - y| (estimates the median) or Huber; decides by rounding. `[B, 1]` -> `[B]`.
 
@@ -47,7 +47,7 @@ def regression(outputs: jax.Array, labels: jax.Array, *, error: Error = "squared
     CutRegression,
     soft_labels=True,
     estimates=_estimates,
-    citation="Kragh et al. 2019",
+    cites=("kragh2019",),
     note="What its output estimates and what its cut points decide differ: `criterion` chooses the median "
     '("absolute"), the mean ("squared") or the mode ("zero_one"), and each rule has cut points of its own.',
 )

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_softmax, log_subset, one_hot
-from ordinal_blast.objectives.objective import objective
-from ordinal_blast.objectives.options import Distributions, LessThanOne, NotNegative, Positive, Share
+from ordinal_blast.objectives.options import Distributions, LessThanOne, Matrix, NotNegative, Positive, Share
 from ordinal_blast.ranges import number
 
 Distance = Literal["absolute", "squared", "log"]
@@ -78,7 +78,7 @@ def triangular_targets(num_classes: int, alpha: float = 0.05) -> np.ndarray:
     """Triangular densities on K equal bins that leave mass alpha in each neighbour, `[K, K]`; at the ends less.
 
     0 < alpha <= 2/9, where a triangle reaches no further than its neighbours.
-    The end rows follow Vargas et al. 2023, who give the last one less than the first.
+    The end rows follow Vargas et al. 2023a, who give the last one less than the first.
     """
     shape = (1 - 2 * alpha) * math.sqrt(2 * alpha) * (1 - math.sqrt(2 * alpha))
     ends = [((1 - math.sqrt(1 + 4 * s * shape)) / 2) ** 2 for s in (1.0, (1 - 1 / num_classes) ** 2)]
@@ -125,7 +125,7 @@ def _estimates(blend: float) -> str:
     return "distribution" if _only_label(blend) else ""
 
 
-def _identity(targets: tuple | None, blend: float) -> bool:
+def _identity(targets: Matrix, blend: float) -> bool:
     return blend == 0 or targets is None or np.array_equal(targets, np.eye(len(targets)))
 
 
@@ -133,7 +133,7 @@ def _identity(targets: tuple | None, blend: float) -> bool:
     soft_labels=True,
     estimates=lambda epsilon: "mode" if epsilon else "distribution",
     proper=lambda epsilon: not epsilon,
-    citation="Szegedy et al. 2016",
+    cites=("szegedy2016",),
 )
 def label_smoothing(logits: jax.Array, labels: jax.Array, *, epsilon: LessThanOne = 0.1) -> jax.Array:
     """Label smoothing, -(1 - epsilon) log p_y - epsilon / K sum_c log p_c. logits `[B, K]` -> `[B]`."""
@@ -145,7 +145,7 @@ def label_smoothing(logits: jax.Array, labels: jax.Array, *, epsilon: LessThanOn
     soft_labels=True,
     estimates=lambda targets, blend: "distribution" if _identity(targets, blend) else "",
     proper=_identity,
-    citation="Geng 2016",
+    cites=("geng2016",),
     same_as="cross_entropy",
 )
 def custom_soft_labels(
@@ -160,7 +160,7 @@ def custom_soft_labels(
     return _soft_cross_entropy(logits, labels, rows, blend)
 
 
-@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Diaz & Marathe 2019")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, cites=("diaz2019",))
 def sord(
     logits: jax.Array, labels: jax.Array, *, alpha: Positive = 1.0, distance: Distance = "absolute", blend: Share = 1.0
 ) -> jax.Array:
@@ -172,7 +172,7 @@ def sord(
     soft_labels=True,
     estimates=_estimates,
     proper=_only_label,
-    citation="Liu et al. 2020; Vargas et al. 2023",
+    cites=("liu2020", "vargas2023b"),
     same_as="sord",
 )
 def exponential_soft_labels(
@@ -186,7 +186,7 @@ def exponential_soft_labels(
     soft_labels=True,
     estimates=_estimates,
     proper=_only_label,
-    citation="after Liu et al. 2020",
+    cites=("liu2020",),
     note='Liu\'s chances of success are `chances="liu"`; their most probable grade is not the label for K >= 10.',
 )
 def binomial_soft_labels(
@@ -200,7 +200,7 @@ def binomial_soft_labels(
     soft_labels=True,
     estimates=_estimates,
     proper=_only_label,
-    citation="after Liu et al. 2020",
+    cites=("liu2020",),
     note="Liu's mean is y + 1 (`offset=1`), which ties the label with the next grade.",
 )
 def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: Offset = 0.5, blend: Share = 1.0) -> jax.Array:
@@ -208,7 +208,7 @@ def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: Offset 
     return _soft_cross_entropy(logits, labels, poisson_targets(logits.shape[1], offset), blend)
 
 
-@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Vargas et al. 2023")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, cites=("vargas2023a",))
 def triangular_soft_labels(
     logits: jax.Array, labels: jax.Array, *, alpha: Triangle = 0.05, blend: Share = 1.0
 ) -> jax.Array:
@@ -216,13 +216,13 @@ def triangular_soft_labels(
     return _soft_cross_entropy(logits, labels, triangular_targets(logits.shape[1], alpha), blend)
 
 
-@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Vargas et al. 2022")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, cites=("vargas2022",))
 def beta_soft_labels(logits: jax.Array, labels: jax.Array, *, blend: Share = 1.0) -> jax.Array:
     """Beta soft labels, a beta density around the label's bin. logits `[B, K]` -> `[B]`; see `beta_targets`."""
     return _soft_cross_entropy(logits, labels, beta_targets(logits.shape[1]), blend)
 
 
-@objective(soft_labels=True, estimates=_estimates, proper=_only_label, citation="Haas & Huellermeier 2023")
+@objective(soft_labels=True, estimates=_estimates, proper=_only_label, cites=("haas2023",))
 def geometric_soft_labels(
     logits: jax.Array, labels: jax.Array, *, alpha: LessThanHalf = 0.1, blend: Share = 1.0
 ) -> jax.Array:
@@ -231,7 +231,7 @@ def geometric_soft_labels(
 
 
 @objective(
-    citation="Nachmani et al. 2025",
+    cites=("nachmani2025",),
     note="The variant of dlordinal, of distance |c - y|; the paper's own distance counts the training examples of the "
     "grades between.",
 )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ordinal_blast.objectives import normal
 from ordinal_blast.objectives.decomposition import all_asked, weigh
 from ordinal_blast.objectives.families import Family
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import (
     gaps,
     log1mexp,
@@ -18,7 +19,6 @@ from ordinal_blast.objectives.numerics import (
     negative_log_likelihood,
     one_hot,
 )
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
 
 
@@ -83,7 +83,7 @@ class Thresholds(Family):
     soft_labels=True,
     estimates="distribution",
     proper=True,
-    citation="McCullagh 1980; Vargas et al. 2020",
+    cites=("mccullagh1980", "vargas2020"),
 )
 def cumulative_link(outputs: jax.Array, labels: jax.Array, *, link: Link = "logit") -> jax.Array:
     """Cumulative link model, -log(F(theta_y - eta) - F(theta_{y-1} - eta)). theta - eta `[B, K-1]` -> `[B]`."""
@@ -121,7 +121,7 @@ def _likelihood(penalty: str, power: float, threshold_weights: tuple[float, ...]
 def _estimates(penalty: str, power: float, threshold_weights: tuple[float, ...] | None) -> str:
     if _likelihood(penalty, power, threshold_weights):
         return "distribution"
-    return {1: "median", 2: "rounded mean"}.get(power, "") if all_asked(threshold_weights) else ""
+    return {1.0: "median", 2.0: "rounded mean"}.get(power, "") if all_asked(threshold_weights) else ""
 
 
 @objective(
@@ -129,7 +129,7 @@ def _estimates(penalty: str, power: float, threshold_weights: tuple[float, ...] 
     soft_labels=True,
     estimates=_estimates,
     proper=_likelihood,
-    citation="Rennie & Srebro 2005; Pedregosa et al. 2017",
+    cites=("rennie2005", "pedregosa2017"),
     note="By default the loss of `coral`, of cut points kept in order. Other penalties have no probabilities of their "
     "own and are read as if logistic.",
 )
@@ -154,7 +154,7 @@ def all_threshold(
     soft_labels=True,
     estimates=lambda threshold_weights: "mode" if all_asked(threshold_weights) else "",
     truths="unimodal",
-    citation="Rennie & Srebro 2005; Pedregosa et al. 2017",
+    cites=("rennie2005", "pedregosa2017"),
     note="Its outputs estimate log p_k / p_{k+1}; read as cumulative logits, as they are, their median is that mode.",
 )
 def immediate_threshold(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import one_hot, softmax
-from ordinal_blast.objectives.objective import objective
 
 
 def _cumulative_differences(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -21,7 +21,7 @@ def _cumulative_differences(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(has_top, (1 - below_truth) - above, below - below_truth)
 
 
-@objective(soft_labels=True, estimates="distribution", proper=True, citation="Epstein 1969; Hou, Yu & Samaras 2016")
+@objective(soft_labels=True, estimates="distribution", proper=True, cites=("epstein1969", "hou2016"))
 def squared_emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared earth mover's distance, the ranked probability score, sum_k (C_k - [k >= y])^2. `[B, K]` -> `[B]`.
 
@@ -30,7 +30,7 @@ def squared_emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.sum(_cumulative_differences(logits, labels) ** 2, axis=-1)
 
 
-@objective(soft_labels=True, estimates="median", citation="Hou, Yu & Samaras 2016")
+@objective(soft_labels=True, estimates="median", cites=("hou2016",))
 def emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Earth mover's distance, sum_k |C_k - [k >= y]| = sum_c p_c |c - y|. logits `[B, K]` -> `[B]`.
 
@@ -39,7 +39,7 @@ def emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.sum(jnp.abs(_cumulative_differences(logits, labels)), axis=-1)
 
 
-@objective(soft_labels=True, native="mean", estimates="mean", citation="Beckham & Pal 2016")
+@objective(soft_labels=True, native="mean", estimates="mean", cites=("beckham2016",))
 def expected_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared error of the expected grade, (sum_c c p_c - y)^2. logits `[B, K]` -> `[B]`. Only the mean is learnt."""
     grades = jnp.arange(logits.shape[1], dtype=logits.dtype)

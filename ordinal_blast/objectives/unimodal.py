@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.families import Family
+from ordinal_blast.objectives.loss import objective
 from ordinal_blast.objectives.numerics import log_softmax, negative_log_likelihood, softmax
-from ordinal_blast.objectives.objective import objective
 from ordinal_blast.objectives.options import NotNegative, Share
 
 
@@ -103,7 +103,7 @@ class TwoSlopes(Family):
     soft_labels=True,
     estimates="distribution",
     proper=True,
-    citation="Agresti 2010",
+    cites=("agresti2010",),
     note="With free outputs a softmax in other coordinates; the ordinal model is `adjacent_category_shared`.",
 )
 def adjacent_category(outputs: jax.Array, labels: jax.Array) -> jax.Array:
@@ -116,7 +116,7 @@ def adjacent_category(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     soft_labels=True,
     estimates="distribution",
     proper=True,
-    citation="Agresti 2010",
+    cites=("agresti2010",),
     note="The loss of `adjacent_category`, for one slope.",
 )
 def adjacent_category_shared(outputs: jax.Array, labels: jax.Array) -> jax.Array:
@@ -131,7 +131,7 @@ def adjacent_category_shared(outputs: jax.Array, labels: jax.Array) -> jax.Array
     proper=True,
     truths="log-concave",
     unimodal=True,
-    citation="Yamasaki 2022",
+    cites=("yamasaki2022",),
 )
 def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Ordered adjacent-category logits, -log p_y of a unimodal family. outputs `[B, K-1]` -> `[B]`.
@@ -148,7 +148,7 @@ def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     proper=True,
     truths="unimodal",
     unimodal=True,
-    citation="Yamasaki 2022",
+    cites=("yamasaki2022",),
 )
 def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: Literal["square", "absolute"] = "square") -> jax.Array:
     """V-shaped stereotype logits, -log p_y, log p_k = -g_k^2 (or -|g_k|), g ordered. outputs `[B, K]` -> `[B]`."""
@@ -162,7 +162,7 @@ def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: Literal["square", "ab
     proper=True,
     truths="unimodal",
     unimodal=True,
-    citation="Dey, Merugu & Kaveri 2023",
+    cites=("dey2023",),
 )
 def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Unimodal family of a conformal predictor (COPOC), -log p_y, log p_k = -|r_k|, r ordered. `[B, K]` -> `[B]`."""
@@ -176,7 +176,7 @@ def copoc(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     proper=True,
     truths="unimodal",
     unimodal=True,
-    citation="Cardoso et al. 2025",
+    cites=("cardoso2025",),
 )
 def unimodal_net(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """UnimodalNet, -log p_y, p = softmax(min(cumsum v, reverse cumsum v)), v = softplus(z). `[B, K]` -> `[B]`."""
@@ -193,7 +193,7 @@ def _climbs_away(logits: jax.Array, labels: jax.Array, margin: float) -> jax.Arr
 @objective(
     estimates=lambda strength: "" if strength else "distribution",
     proper=lambda strength: not strength,
-    citation="Albuquerque, Cruz & Cardoso 2021",
+    cites=("albuquerque2021",),
 )
 def co2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 0.01, margin: Share = 0.05) -> jax.Array:
     """CO2, -log p_y + strength sum_k relu(margin +- (p_{k+1} - p_k)): probabilities should fall away from the label.
@@ -203,7 +203,7 @@ def co2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 0.01, m
     return negative_log_likelihood(log_softmax(logits), labels) + strength * _climbs_away(logits, labels, margin)
 
 
-@objective(citation="Albuquerque, Cruz & Cardoso 2021")
+@objective(cites=("albuquerque2021",))
 def ho2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 1.0, margin: Share = 0.05) -> jax.Array:
     """HO2, entropy of p + strength sum_k relu(margin +- (p_{k+1} - p_k)): as `co2`, entropy for cross-entropy.
 

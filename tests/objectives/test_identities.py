@@ -161,7 +161,7 @@ def own_loss(logits, labels, *, scale=2.0):
     return scale * objectives.cross_entropy(logits, labels)
 
 
-@objectives.objective(objectives.families.Cumulative, citation="here")
+@objectives.objective(objectives.families.Cumulative, cites=("here",))
 def own_thresholds(logits, labels):
     """A user's own loss with another family."""
     return objectives.binary_decomposition(logits, labels)

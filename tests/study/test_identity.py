@@ -44,7 +44,7 @@ def edited(copied, name, **changes):
     "name",
     [
         "objectives/continuation.py",
-        "objectives/heads.py",
+        "objectives/families.py",
         "objectives/numerics.py",
         "models/mlp.py",
         "data/splits.py",

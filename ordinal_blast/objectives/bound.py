@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -15,117 +14,11 @@ import numpy as np
 from ordinal_blast import parts
 from ordinal_blast.errors import needs, told
 from ordinal_blast.objectives import arguments, numerics, options
-from ordinal_blast.objectives.families import Corrected, Family, Softmax
+from ordinal_blast.objectives.families import Corrected, Family
+from ordinal_blast.objectives.loss import RULES, AnyLoss, Spec, fact, option_defaults
 
 if TYPE_CHECKING:
     import flax.linen as nn
-
-RULES = ("native", "mode", "median", "mean")
-ESTIMATES = ("distribution", "mode", "median", "mean", "rounded mean", "")
-T = TypeVar("T")
-Fact = T | Callable[..., T]  # what is true of a loss: always, or as a function of its options
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """What is true of a loss for any K: the family of its outputs and the facts of its row in `objectives.table()`."""
-
-    family: type[Family]
-    native: str  # the rule of predict(rule="native"); "native" leaves it to the family
-    soft_labels: bool
-    batch_coupled: bool
-    citation: str
-    estimates: Fact[str]
-    proper: Fact[bool]
-    truths: str
-    unimodal: Fact[bool]
-    same_as: str
-    note: str
-
-
-def objective(
-    family: type[Family] = Softmax,
-    *,
-    native: str = "native",
-    soft_labels: bool = False,
-    batch_coupled: bool = False,
-    citation: str = "",
-    estimates: Fact[str] = "",
-    proper: Fact[bool] = False,
-    truths: str = "",
-    unimodal: Fact[bool] = False,
-    same_as: str = "",
-    note: str = "",
-) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
-    """Makes a loss of a function `(outputs [B, width], labels [B], *, options) -> [B]`.
-
-    The function then checks shapes, computes in float32 or wider, and gives NaN where a label is outside 0 ... K-1; it
-    also takes `num_classes`, for families whose width does not tell K. Its keyword-only parameters are its options.
-
-    family: what gives the outputs their meaning. native: the decision that belongs to the loss.
-    soft_labels: labels may be distributions `[B, K]`. batch_coupled: the function takes `weights [B]` third and returns
-    a scalar.
-
-    estimates: what the optimum over all outputs tells of the truth: "distribution" (all of it), "mean" (its
-    expected grade is the truth's), or what its native decision is, "mode", "median" or "rounded mean"; "" where theory
-    gives no clean answer. proper: whether the loss is strictly proper, so that its probabilities are those of the
-    truth. truths: where these two hold for some truths only, which. unimodal: whether all outputs mean one peak. Each
-    of the three facts is a value, or a function of options, by their names. same_as: an objective that it equals by
-    default, up to a factor. note: what else a reader must know before choosing it.
-    """
-    if native not in RULES or not (callable(estimates) or estimates in ESTIMATES):
-        raise ValueError(
-            f"native must be one of {RULES} and estimates one of {ESTIMATES}: got {native!r}, {estimates!r}"
-        )
-    spec = Spec(
-        family, native, soft_labels, batch_coupled, citation, estimates, proper, truths, unimodal, same_as, note
-    )
-
-    def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-        asks_for_classes = "num_classes" in inspect.signature(function).parameters
-
-        def prepare(
-            outputs: Any, labels: Any, num_classes: int | None, given: dict[str, Any]
-        ) -> tuple[jax.Array, jax.Array, int | None, dict[str, Any]]:
-            outputs, labels, num_classes = arguments.arrays(
-                function.__name__, spec.family, spec.soft_labels, outputs, labels, num_classes
-            )
-            options.check(function.__name__, function, given, num_classes)
-            if asks_for_classes and num_classes is None:
-                raise ValueError(
-                    f"{function.__name__} needs num_classes: its {spec.family.width} outputs do not tell it"
-                )
-            return outputs, labels, num_classes, given | ({"num_classes": num_classes} if asks_for_classes else {})
-
-        if batch_coupled:
-
-            @functools.wraps(function)
-            def loss(
-                outputs: Any, labels: Any, weights: Any = None, *, num_classes: int | None = None, **options: Any
-            ) -> jax.Array:
-                outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
-                weights = arguments.weights_of(weights, outputs)
-                shown, known = arguments.masked(outputs, labels, weights)
-                arguments.check_distributions(function.__name__, known)
-                value = function(shown, known, weights, **options)
-                arguments.check_result(function.__name__, value, ())
-                valid = jnp.all(arguments.valid(labels, num_classes) | (weights == 0)) & jnp.all(weights >= 0)
-                return jnp.where(valid, value, jnp.nan)
-
-        else:
-
-            @functools.wraps(function)
-            def loss(outputs: Any, labels: Any, *, num_classes: int | None = None, **options: Any) -> jax.Array:
-                outputs, labels, num_classes, options = prepare(outputs, labels, num_classes, options)
-                arguments.check_distributions(function.__name__, labels)
-                value = function(outputs, labels, **options)
-                arguments.check_result(function.__name__, value, (len(outputs),))
-                return jnp.where(arguments.valid(labels, num_classes), value, jnp.nan)
-
-        loss.spec = spec
-        return loss
-
-    return decorate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +31,7 @@ class Objective:
     """
 
     name: str
-    function: Callable[..., jax.Array]
+    function: AnyLoss
     family: Family
     bound: tuple[tuple[str, Any], ...] = ()
 
@@ -165,17 +58,17 @@ class Objective:
     @property
     def estimates(self) -> str:
         """What the optimum tells of the truth, with these options; see `objective`."""
-        return _fact(self.spec.estimates, self.options)
+        return fact(self.spec.estimates, self.options)
 
     @property
     def proper(self) -> bool:
         """Whether the loss is strictly proper with these options, for any truth."""
-        return bool(_fact(self.spec.proper, self.options)) and not self.spec.truths
+        return bool(fact(self.spec.proper, self.options)) and not self.spec.truths
 
     @property
     def unimodal(self) -> bool:
         """Whether all outputs mean probabilities of one peak, with these options."""
-        return _fact(self.spec.unimodal, self.options)
+        return fact(self.spec.unimodal, self.options)
 
     @property
     def fitted(self) -> dict[str, Any]:
@@ -288,62 +181,43 @@ class Objective:
 
 
 def bind(
-    name: str, function: Callable[..., jax.Array], num_classes: int, given: Mapping[str, Any], fitted: Mapping | None
+    name: str, loss: AnyLoss, num_classes: int, chosen: Mapping[str, Any], fitted: Mapping[str, Any] | None
 ) -> Objective:
     """Objective of a decorated loss: options checked by name and value, what it returns in a trial trace."""
     if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
         raise ValueError(f"{name}: num_classes must be an integer of at least 2, got {num_classes!r}")
-    kind = function.spec.family
+    kind = loss.spec.family
     defaults = {
         f.name: f.default for f in dataclasses.fields(kind) if f.name not in {"num_classes", *kind.fitted_fields}
     }
     of_family = set(defaults)
-    defaults |= option_defaults(function)
-    if unknown := sorted(set(given) - set(defaults)):
+    defaults |= option_defaults(loss)
+    if unknown := sorted(set(chosen) - set(defaults)):
         raise ValueError(f"{name} has no option {', '.join(unknown)}; it has {sorted(defaults) or 'none'}")
-    bound = {key: _freeze(value) for key, value in (defaults | dict(given)).items()}
+    bound = {key: _freeze(value) for key, value in (defaults | dict(chosen)).items()}
     if missing := [key for key, value in bound.items() if value is inspect.Parameter.empty]:
         raise ValueError(f"{name} needs its option {', '.join(missing)}, which has no default")
-    for thing in (kind, function):
+    for thing in (kind, loss):
         options.check(name, thing, bound, num_classes)
     family = kind(num_classes, **{key: bound[key] for key in of_family})
-    made = Objective(name, function, family.rebind(fitted or {}), tuple(sorted(bound.items())))
-    _try(made)
-    return made
+    objective = Objective(name, loss, family.rebind(fitted or {}), tuple(sorted(bound.items())))
+    _try(objective)
+    return objective
 
 
-def _try(made: Objective) -> None:
+def _try(objective: Objective) -> None:
     """Trace the loss on a batch of a size that neither width nor K has: a wrong loss fails here, not in training."""
-    count = made.num_classes + made.num_outputs
-    outputs = jax.ShapeDtypeStruct((count, made.num_outputs), jnp.float32)
+    count = objective.num_classes + objective.num_outputs
+    outputs = jax.ShapeDtypeStruct((count, objective.num_outputs), jnp.float32)
     labels = jax.ShapeDtypeStruct((count,), jnp.int32)
     try:
-        jax.eval_shape(made.loss, outputs, labels)
+        jax.eval_shape(objective.loss, outputs, labels)
     except ValueError:
         raise
     except Exception as error:  # of a user's own loss
         raise ValueError(
-            f"{made.name} fails for outputs [B, {made.num_outputs}] and labels [B]: {told(error)}"
+            f"{objective.name} fails for outputs [B, {objective.num_outputs}] and labels [B]: {told(error)}"
         ) from error
-
-
-def is_objective(thing: Any) -> bool:
-    """Whether something is a function that `objective` made a loss of."""
-    return isinstance(getattr(thing, "spec", None), Spec)
-
-
-def _fact(fact: Fact[T], given: Mapping[str, Any]) -> T:
-    """A fact of a loss with these options."""
-    if not callable(fact):
-        return fact
-    return fact(**{name: given[name] for name in inspect.signature(fact).parameters if name in given})
-
-
-@functools.cache
-def option_defaults(function: Callable[..., jax.Array]) -> dict[str, Any]:
-    """Keyword-only parameters of a loss with their defaults, without `num_classes`."""
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
 
 
 def _freeze(value: Any) -> Any:
