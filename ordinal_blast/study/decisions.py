@@ -13,7 +13,7 @@ from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.objectives import Objective
-from ordinal_blast.objectives.objective import RULES
+from ordinal_blast.objectives.loss import RULES
 from ordinal_blast.settings import ObjectiveSettings
 from ordinal_blast.types import Predictions, Task
 
