@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,14 +28,14 @@ def rows(settings: Settings) -> list[dict[str, Any]]:
     part = None  # of the section, whose options come after its name
     for leaf in leaves(settings):
         if leaf.field.name in ("name", "source"):
-            part = next(iter(kinds.named([leaf])), None)
+            part = next(iter(kinds.named([leaf])), None) if leaf.value != "none" else None
         if leaf.field.name == "options" and part:
             listed += _options(leaf.key, leaf.value, kinds.find(*part[1:]))
         else:
             marks = [mark for mark in ("place", "decision") if leaf.is_a(mark)]
             meaning = leaf.field.metadata.get("doc", "")
-            kind = leaf.field.type
-            listed.append(_row(leaf.key, kind, leaf.value, defaults[leaf.key], leaf.takes, meaning, marks))
+            takes = "" if leaf.field.metadata.get("part") else leaf.takes  # a part's name, as the meaning says
+            listed.append(_row(leaf.key, leaf.hint, leaf.value, defaults[leaf.key], takes, meaning, marks))
     return listed
 
 
@@ -45,18 +47,20 @@ def text(settings: Settings) -> str:
         lines += [""] if inside and top != section else []
         section = top
         changed = row["value"] != row["default"]
-        head = f"{'*' if changed else ' '} {row['key']}: {row['type']} = {_shown(row['value'])}"
+        head = (
+            f"{'*' if changed else ' '} {row['key']}: {textwrap.shorten(row['type'], _WIDTH)} = {_shown(row['value'])}"
+        )
         said = (row["meaning"], row["takes"], f"default {_shown(row['default'])}" if changed else "", *row["marks"])
         lines += _beside(head, "; ".join(filter(None, said)))
     return "\n".join(lines)
 
 
 def _row(
-    key: str, kind: Any, value: Any, default: Any, takes: str, meaning: str, marks: list[str] | tuple[str, ...] = ()
+    key: str, hint: Any, value: Any, default: Any, takes: str, meaning: str, marks: list[str] | tuple[str, ...] = ()
 ) -> dict[str, Any]:
     return {
         "key": key,
-        "type": kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind)),
+        "type": _type(hint),
         "value": _stored(value),
         "default": _stored(default),
         "takes": takes,
@@ -67,7 +71,7 @@ def _row(
 
 def _options(key: str, options: Mapping[str, Any], part: Any) -> Iterator[dict[str, Any]]:
     """The options that a part takes by its signature, and those beside them that are stated."""
-    allowed = parts.stated(part)
+    allowed, hints = parts.stated(part), parts.hints(part)
     taken = {p.name: p for p in parts.options_of(part) if p.name not in _ELSEWHERE}
     for name in (*taken, *(option for option in options if option not in taken)):
         parameter = taken.get(name)
@@ -76,9 +80,19 @@ def _options(key: str, options: Mapping[str, Any], part: Any) -> Iterator[dict[s
         if default is inspect.Parameter.empty and not keyword:
             continue  # what the part is called with
         default = None if default is inspect.Parameter.empty else default
-        kind = parameter.annotation if parameter else type(options[name])
+        hint = hints.get(name, parameter.annotation) if parameter else type(options[name])
         takes = allowed[name].words if name in allowed else ""
-        yield _row(f"{key}.{name}", kind, options.get(name, default), default, takes, "")
+        yield _row(f"{key}.{name}", hint, options.get(name, default), default, takes, "")
+
+
+def _type(hint: Any) -> str:
+    """A type as an annotation spells it."""
+    while hasattr(hint, "__metadata__"):  # of Annotated, which `takes` tells
+        hint = hint.__origin__
+    if hint is inspect.Parameter.empty:
+        return "anything"
+    text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)  # without the modules
 
 
 def _stored(value: Any) -> Any:

@@ -162,11 +162,15 @@ def options_of(part: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def stated(part: Callable[..., Any]) -> dict[str, Range]:
     """What the annotations of a part's parameters say of their values; those that say nothing are left out."""
+    return {name: allowed for name, hint in hints(part).items() if (allowed := range_of(hint))}
+
+
+def hints(part: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a part's parameters, as far as they can be evaluated."""
     try:
-        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
+        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
     except Exception:  # hints that only a type checker can read say nothing here
         return {}
-    return {name: allowed for name, hint in hints.items() if (allowed := range_of(hint))}
 
 
 _PLAIN = {bool: ranges.FLAG, int: ranges.WHOLE, float: ranges.number(), str: ranges.TEXT}

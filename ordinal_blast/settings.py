@@ -136,16 +136,16 @@ class TrainingSettings:
     """How long, in what batches, and which epoch is kept."""
 
     batch_size: int = setting(32, "examples of a step, over all devices", whole(1))
-    epochs: int = setting(30, "at most", whole(1))
+    epochs: int = setting(30, "how many at most", whole(1))
     select: str = setting("val_loss", "the epoch that is kept: val_loss, val_qwk, val_mae or val_rmse", _WORD)
     patience: int = setting(0, "stop after so many epochs without a better `select`; 0: never", whole(0))
     ema: float = setting(
         0.0, "decay of the moving average of the weights that is evaluated; 0: none", number(least=0, below=1)
     )
     balance: str = setting("", "a task whose grades every batch has in equal numbers; empty: none", ranges.TEXT)
-    checkpoint_every: int = setting(1, "epochs", whole(1))
+    checkpoint_every: int = setting(1, "epochs from one checkpoint to the next", whole(1))
     steps_per_dispatch: int = setting(1, "steps that one call to the device takes", whole(1))
-    threads: int = setting(2, "that read ahead", whole(0))
+    threads: int = setting(2, "how many read ahead", whole(0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Settings:
     name: str = setting("study", "of the experiment", _WORD)
     seed: int = setting(0, "of initial weights, shuffling, dropout and augmentation", SEED)
     seed_also_sets: tuple[str, ...] = setting((), "dotted settings that take the cell's seed too", _NAMES)
-    devices: int = setting(0, "how many work; 0: all there are", whole(0))
+    devices: int = setting(0, "how many of this machine work; 0: all there are", whole(0))
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
     class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))
     measures: tuple[str, ...] = setting(
@@ -354,16 +354,10 @@ def _check_read(settings: Settings) -> None:
 
 def _unknown(key: str, settings: Settings) -> str:
     known = [leaf.key for leaf in leaves(settings)]
-    last, close = key.rpartition(".")[2], difflib.get_close_matches(key, known, n=3)
-    alike = [name for name in known if name.rpartition(".")[2] == last]
     top = [*(field.name for field in schema.fields(settings)), *settings.chain]
-    near = (
-        [name for name in close if name in alike]
-        or alike[:3]
-        or close
-        or difflib.get_close_matches(key, top, n=1)
-        or settings.chain
-    )
+    close = difflib.get_close_matches(key, known if "." in key else top, n=3)
+    alike = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = [name for name in close if name in alike] or close[:1] or alike[:3] or settings.chain
     return f"there is no setting {key or repr(key)}: did you mean {' or '.join(near)}?"
 
 

@@ -135,7 +135,7 @@ def test_texts_of_the_command_line_are_read_as_the_type_that_stands_there_whethe
 def test_a_file_is_taken_at_its_word():
     with pytest.raises(UsageError, match=r"^mine: mlp.training.epochs is '3': it takes a whole number"):
         settings.resolve({"chain": ("mlp",), "mlp": {"training": {"epochs": "3"}}}, "mine")
-    with pytest.raises(UsageError, match=r"^mine: there is no setting mlp.training.epochs: did you mean grader"):
+    with pytest.raises(UsageError, match=r"^mine: there is no setting mlp: did you mean grader"):
         settings.resolve({"mlp": {"training": {"epochs": 3}}}, "mine")
 
 
@@ -192,7 +192,7 @@ class Needy:
 def test_a_stage_of_ones_own_brings_its_section_with_its_own_defaults(tmp_path):
     (tmp_path / "mine.py").write_text(STAGE)
     with parts.from_folder(tmp_path):
-        base = settings.load("era", {"chain": "first,", "first.stage": "mine.py:Stage", "first.where": "3"})
+        base = settings.load("era", {"chain": "first", "first.stage": "mine.py:Stage", "first.where": "3"})
         section = base.stages["first"]
         assert (section.stage, section.size, section.where, section.training.epochs) == ("mine.py:Stage", 3, "3", 7)
         assert settings.differences(section) == {"stage": "mine.py:Stage", "where": "3"}
@@ -290,7 +290,7 @@ def test_the_manual_has_every_setting_with_what_the_file_changes_and_the_options
         "value": 200,
         "default": 30,
         "takes": "a whole number from 1 on",
-        "meaning": "at most",
+        "meaning": "how many at most",
         "marks": [],
     }
     assert rows["data.root"]["marks"] == ["place"]
@@ -306,7 +306,7 @@ def test_the_manual_has_every_setting_with_what_the_file_changes_and_the_options
     assert {key for key in listed if not key.endswith("options")} <= set(rows)
     printed = manual.text(settings.load("fireman"))
     assert re.search(
-        r"^\* mlp.training.epochs: int = 200 +at most; a whole number from 1 on; default 30$", printed, re.M
+        r"^\* mlp.training.epochs: int = 200 +how many at most; a whole number from 1 on; default 30$", printed, re.M
     )
     assert re.search(r"^  mlp.training.ema: float = 0.0 ", printed, re.M)
     assert max(map(len, printed.splitlines())) <= 120
@@ -381,9 +381,12 @@ FROM_ERA = "from era import get_config as era\n\n\ndef get_config():\n    config
         (FROM_ERA.format("del config.data; config.data = 3"), "data is 3: it takes a section of settings"),
         (FROM_ERA.format("config.mlp.training.epoch = 3"), "there is no setting mlp.training.epoch: did you mean"),
         (FROM_ERA.format("config.cnn = dict(training=dict(epochs=3))"), "there is no setting cnn: did you mean mlp?"),
-        (FROM_ERA.format("config.mlp.training.epochs = 0.5"), "mlp.training.epochs is 0.5: it takes a whole number"),
+        (
+            FROM_ERA.format("config.mlp.training.ema = '0.5'"),
+            "mlp.training.ema is '0.5': it takes a number of at least",
+        ),
         (FROM_ERA.format("config.mlp.stage = 3"), "mlp.stage is 3: it takes a printable text"),
-        (FROM_ERA.format("config.data.root = 3"), "data.root is 3: it takes a path"),
+        (FROM_ERA.format("del config.data.root; config.data.root = 3"), "data.root is 3: it takes a path"),
         (
             FROM_ERA.format("config.data.options.x = len"),
             "data.options.x is <built-in function len>: settings are text",
@@ -396,7 +399,7 @@ FROM_ERA = "from era import get_config as era\n\n\ndef get_config():\n    config
     ],
 )
 def test_a_file_that_makes_no_configuration_is_named_with_its_fault(tmp_path, monkeypatch, text, message):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "configs")
+    monkeypatch.syspath_prepend(ROOT / "configs")
     file = tmp_path / "mine.py"
     file.write_text(text)
     with pytest.raises(UsageError) as refused:

@@ -17,17 +17,19 @@ from ordinal_blast.storage import digest
 _PACKAGE = __name__.partition(".")[0]
 _ROOMS = ("objectives", "models", "data", "training", "embryo")  # others measure, tell and show
 _FILES = ("types", "seeds")
+_OBJECTIVES = f"{_PACKAGE}.objectives.registry:get"  # what any loss is bound by
 _STUDY = ("cell", "decisions", "grader", "recipe")
 
 
 def of_code(chosen: Settings) -> dict[str, str]:
     """The digest of every source file that makes the numbers of a cell (see `source_text.files`)."""
-    return of_parts([f"{_PACKAGE}.study.cell:train", *_places(leaves(chosen))])
+    return of_parts([f"{_PACKAGE}.study.cell:train", _OBJECTIVES, *_places(leaves(chosen))])
 
 
 def of_stage(section: StageSettings, objective: str = "") -> dict[str, str]:
     """The same of a stage alone, with the text of the objective that it is trained for, if any."""
-    return of_parts([*_places(schema.leaves(section)), *([kinds.place("objective", objective)] if objective else [])])
+    trained_for = [_OBJECTIVES, kinds.place("objective", objective)] if objective else []
+    return of_parts([*_places(schema.leaves(section)), *trained_for])
 
 
 def of_parts(places: Iterable[str]) -> dict[str, str]:

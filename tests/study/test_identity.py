@@ -3,19 +3,18 @@
 import importlib.util
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 import ordinal_blast
-from ordinal_blast.study import configuration, identity
+from ordinal_blast import parts, settings
+from ordinal_blast.study import identity
 
 PACKAGE = Path(ordinal_blast.__file__).parent
 
 
-def config(**changes):
-    return configuration.load("configs/era.py", changes)
+def chosen(**changes):
+    return settings.load("configs/era.py", changes)
 
 
 @pytest.fixture
@@ -34,10 +33,10 @@ def copied(tmp_path, monkeypatch):
 
 def edited(copied, name, **changes):
     """The files that differ after `name` was edited."""
-    before = identity.of_code(config(**changes))
+    before = identity.of_code(chosen(**changes))
     with (copied / name).open("a") as stream:
         stream.write("\n# edited\n")
-    return identity.differing(before, identity.of_code(config(**changes)))
+    return identity.differing(before, identity.of_code(chosen(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -45,16 +44,19 @@ def edited(copied, name, **changes):
     [
         "objectives/continuation.py",
         "objectives/families.py",
+        "objectives/registry.py",
         "objectives/numerics.py",
         "models/mlp.py",
+        "models/networks.py",
         "data/splits.py",
         "data/sources/table.py",
         "training/step.py",
-        "training/parallel.py",
+        "training/optimizer.py",
         "study/cell.py",
-        "study/chain.py",
-        "study/problems.py",
+        "study/recipe.py",
+        "study/grader.py",
         "types.py",
+        "seeds.py",
     ],
 )
 def test_a_file_that_makes_numbers_belongs_to_the_cell(copied, name):
@@ -67,28 +69,38 @@ def test_a_file_that_makes_numbers_belongs_to_the_cell(copied, name):
         "report/page.py",
         "report/templates/report.html.j2",
         "cli.py",
+        "manual.py",
+        "settings.py",
         "evaluation/delong.py",
         "study/session.py",
+        "study/runner.py",
+        "study/plan.py",
         "record.py",
+        "objectives/__init__.py",
     ],
 )
-def test_editing_a_report_or_a_page_changes_nothing(copied, name):
+def test_editing_a_report_a_page_or_a_verb_changes_nothing(copied, name):
     assert edited(copied, name) == []
 
 
-def test_a_loss_or_a_source_that_the_cell_does_not_use_changes_nothing(copied):
+def test_a_loss_a_network_or_a_source_that_the_cell_does_not_use_changes_nothing(copied):
     assert edited(copied, "objectives/thresholds.py", **{"objective.name": "corn"}) == []
     assert edited(copied, "data/sources/medmnist.py") == []
+    assert edited(copied, "models/xception.py") == []
     (copied / "objectives" / "mine.py").write_text("x = 1\n")
     assert edited(copied, "objectives/mine.py") == []
 
 
-def test_the_shared_cropper_does_not_depend_on_the_loss(copied):
-    losses = [config(**{"objective.name": name}) for name in ("corn", "cross_entropy")]
-    a, b = (identity.of_code(each, objective=False) for each in losses)
-    assert a == b
-    assert "ordinal_blast/models/unet.py" in a
-    assert identity.of_code(losses[0]) != identity.of_code(losses[1])
+def test_a_stage_has_the_text_of_its_own_parts_and_of_the_objective_that_it_is_trained_for():
+    demo = settings.load("demo")
+    cropper = identity.of_stage(demo.stages["cropper"])
+    assert "ordinal_blast/models/unet.py" in cropper
+    assert "ordinal_blast/models/lstm.py" not in cropper
+    assert not any(name.endswith("distance.py") for name in cropper)
+    cnn = demo.stages["cnn"]
+    trained, other = (identity.of_stage(cnn, name) for name in ("ordinal_cross_entropy", "corn"))
+    assert set(trained) - set(other) == {"ordinal_blast/objectives/distance.py"}
+    assert {"ordinal_blast/models/xception.py", "ordinal_blast/study/grader.py"} <= set(trained)
 
 
 def own(folder, monkeypatch, files):
@@ -109,15 +121,15 @@ def test_an_own_file_counts_with_what_it_imports_of_the_files_beside_it(tmp_path
             "own_other_1.py": "unused = 1\n",
         },
     )
-    settings = config(**{"objective.name": "own_losses_1:loss"})
-    before = identity.of_code(settings)
+    mine = chosen(**{"objective.name": "own_losses_1:loss"})
+    before = identity.of_code(mine)
     assert {name for name in before if not name.startswith("ordinal_blast/")} == {"own_losses_1.py", "own_terms_1.py"}
     (tmp_path / "own_terms_1.py").write_text("scale = 3\n")
     (tmp_path / "own_other_1.py").write_text("unused = 2\n")
-    assert identity.differing(before, identity.of_code(settings)) == ["own_terms_1.py"]
+    assert identity.differing(before, identity.of_code(mine)) == ["own_terms_1.py"]
     moved = shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}_moved")
     monkeypatch.syspath_prepend(str(moved))
-    assert identity.differing(before, identity.of_code(settings)) == ["own_terms_1.py"]
+    assert identity.differing(before, identity.of_code(mine)) == ["own_terms_1.py"]
 
 
 def test_an_own_package_counts_with_its_own_files_that_are_imported(tmp_path, monkeypatch):
@@ -134,7 +146,7 @@ def test_an_own_package_counts_with_its_own_files_that_are_imported(tmp_path, mo
             "beside_package_1.py": "",
         },
     )
-    found = identity.of_code(config(**{"data.source": "own_package_1.deep.losses:loss"}))
+    found = identity.of_code(chosen(**{"data.source": "own_package_1.deep.losses:loss"}))
     assert {name for name in found if not name.startswith("ordinal_blast/")} == {
         "own_package_1/__init__.py",
         "own_package_1/deep/__init__.py",
@@ -144,11 +156,78 @@ def test_an_own_package_counts_with_its_own_files_that_are_imported(tmp_path, mo
     }
 
 
-def test_labels_in_another_order_are_other_data():
-    columns = {"id": np.asarray(["a", "b"]), "label/grade": np.asarray([0, 1]), "frames": object()}
+def test_parts_from_files_count_with_what_they_import_of_their_folder_and_of_each_file_of_one_name(tmp_path):
+    for name, text in {
+        "nets/mine.py": "import jax\nimport terms\n",
+        "nets/terms.py": "scale = 2\n",
+        "nets/beside.py": "",
+        "losses/mine.py": "loss = print\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    mine = chosen(**{"mlp.network": "nets/mine.py:Net", "objective": "losses/mine.py:loss"})
 
-    def of(**changes):
-        return identity.of_data(SimpleNamespace(identity="012345678901", columns=columns | changes))
+    def outside():
+        return {name: text for name, text in identity.of_code(mine).items() if not name.startswith("ordinal_blast/")}
 
-    assert of() == of(frames=object())
-    assert len({of(), of(**{"label/grade": np.asarray([1, 0])}), of(id=np.asarray(["b", "a"]))}) == 3
+    with parts.from_folder(tmp_path):
+        before = outside()
+        assert set(before) == {"mine.py", "terms.py"}
+        (tmp_path / "nets/beside.py").write_text("unused = 1\n")
+        assert outside() == before
+        (tmp_path / "nets/terms.py").write_text("scale = 3\n")
+        assert identity.differing(before, outside()) == ["terms.py"]
+        for folder in ("nets", "losses"):
+            with (tmp_path / folder / "mine.py").open("a") as stream:
+                stream.write("# edited\n")
+            assert "mine.py" in identity.differing(before, outside())
+            before = outside()
+
+
+def test_every_part_from_outside_is_named_by_its_setting():
+    changes = {
+        "objective": "mine.py:loss",
+        "objective.rule": "mine:rule",
+        "data.source": "mine.py:source",
+        "measures": ("mine.py:a", "mine:b"),
+        "mlp.network": "nets/mine.py:Net",
+        "mlp.optimizer": "optax:adam",
+        "mlp.schedule": "ordinal_blast.training.schedules:cosine",
+        "mlp.augment": "mine.py:View",
+    }
+    assert identity.outside(chosen()) == {}
+    assert identity.outside(chosen(**changes)) == {
+        "objective.name": "mine.py:loss",
+        "objective.rule": "mine:rule",
+        "data.source": "mine.py:source",
+        "measures[0]": "mine.py:a",
+        "measures[1]": "mine:b",
+        "mlp.network.name": "nets/mine.py:Net",
+        "mlp.optimizer.name": "optax:adam",
+        "mlp.augment.name": "mine.py:View",
+    }
+
+
+def test_the_version_and_the_commit_of_a_checkout_or_of_a_worktree_of_it_are_known(tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    package = tmp_path / "tree" / "ordinal_blast"
+    monkeypatch.setattr(identity, "__file__", str(package / "study" / "identity.py"))
+    assert identity.version() == {"ordinal-blast": ordinal_blast.__version__}
+    git, worktree = tmp_path / "tree" / ".git", tmp_path / "main" / ".git" / "worktrees" / "tree"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert identity.version() == {"ordinal-blast": ordinal_blast.__version__}  # before the first commit
+    (git / "packed-refs").write_text(f"# pack-refs with: peeled\n{commit} refs/heads/main\n")
+    assert identity.version()["commit"] == commit
+    (git / "refs" / "heads" / "main").write_text(f"{commit[::-1]}\n")
+    assert identity.version()["commit"] == commit[::-1]
+    (git / "HEAD").write_text(f"{commit}\n")
+    assert identity.version()["commit"] == commit
+    shutil.rmtree(git)
+    worktree.mkdir(parents=True)
+    (worktree / "HEAD").write_text("ref: refs/heads/open\n")
+    (worktree / "commondir").write_text("../..\n")
+    (tmp_path / "main" / ".git" / "refs" / "heads").mkdir(parents=True)
+    (tmp_path / "main" / ".git" / "refs" / "heads" / "open").write_text(f"{commit}\n")
+    git.write_text(f"gitdir: {worktree}\n")
+    assert identity.version()["commit"] == commit

@@ -2,14 +2,15 @@
 
 import pytest
 
+from ordinal_blast import settings
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import configuration, grid
+from ordinal_blast.study import plan as plans
 
 
 def plan(tmp_path, text, seeds=1, config="configs/era.py", **changes):
     file = tmp_path / "question.py"
     file.write_text(f'"""A question?"""\ndef variants():\n{text}\n')
-    return grid.ablation(str(file), configuration.load(config, changes), seeds)
+    return plans.ablation(str(file), settings.load(config, changes), seeds)
 
 
 def named(tmp_path, *names):
@@ -82,13 +83,34 @@ def test_seeds_that_would_repeat_others_are_refused(tmp_path, first, count):
 
 def test_the_last_seed_there_is_can_be_used(tmp_path):
     made = plan(tmp_path, "    yield 'a', {}", 2, seed=2**32 - 2)
-    assert [cell.config.seed for cell in made.cells] == [2**32 - 2, 2**32 - 1]
+    assert [cell.settings.seed for cell in made.cells] == [2**32 - 2, 2**32 - 1]
 
 
 def test_a_setting_given_by_hand_that_the_seed_would_overwrite_is_refused():
     changes = {"data.options.holdout": 5}
-    config = configuration.load("configs/era.py", changes)
+    base = settings.load("configs/era.py", changes)
     with pytest.raises(UsageError, match=r"--config.data.options.holdout=5 would be overwritten .*--config.seed=5"):
-        grid.check_changes(changes, config)
-    grid.check_changes(changes, configuration.load("configs/era.py", changes | {"seed": 5}))
-    grid.check_changes(changes, configuration.load("configs/era.py", changes | {"seed_also_sets": ()}))
+        plans.check_changes(changes, base)
+    plans.check_changes(changes, settings.load("configs/era.py", changes | {"seed": 5}))
+    plans.check_changes(changes, settings.load("configs/era.py", changes | {"seed_also_sets": ()}))
+
+
+def test_variants_need_no_file():
+    variants = [("reference", {}), ("small", {"mlp.network": {"options": {"widths": (4,)}}})]
+    made = plans.of_variants("Which width?", iter(variants), settings.load("era"), 2)
+    assert (made.question, made.variants, made.seeds) == ("Which width?", ("reference", "small"), (0, 1))
+    assert made.cells[1].settings.stages["mlp"].network == settings.NetworkSettings(options={"widths": (4,)})
+    assert made.cells[3].settings.data.options["holdout"] == 1
+    with pytest.raises(UsageError, match="variants yields nothing"):
+        plans.of_variants("Which width?", [], settings.load("era"), 2)
+
+
+def test_a_setting_that_seeds_set_is_what_it_may_be_in_every_cell():
+    base = settings.load("retinamnist", {"seed_also_sets": "data.split.seed", "data.split": {"by": "id"}})
+    made = plans.of_variants("", [("a", {})], base, 2)
+    assert [cell.settings.data.split.seed for cell in made.cells] == [0, 1]
+    official = settings.override(base, {"data.split": {}})
+    with pytest.raises(UsageError, match=r"variant a, seed 1: data.split.seed is 1, and nothing reads it"):
+        plans.of_variants("", [("a", {})], official, 2)
+    with pytest.raises(UsageError, match=r"variant a, seed 0: there is no setting data.split.sed: did you mean data"):
+        plans.of_variants("", [("a", {})], settings.override(base, {"seed_also_sets": "data.split.sed"}), 2)
