@@ -12,7 +12,7 @@ from ordinal_blast.schema import Leaf
 _TABLES = {
     "data source": "data.catalog:SOURCES",
     "network": "models.networks:NETWORKS",
-    "objective": "objectives:functions",
+    "objective": "objectives.registry:functions",
     "optimizer": "training.optimizer:OPTIMIZERS",
     "schedule": "training.schedules:SCHEDULES",
     "stage": "settings:STAGES",

@@ -23,7 +23,7 @@ from ordinal_blast.models.grader import GradingNetwork, count_parameters
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
-from ordinal_blast.study import decisions
+from ordinal_blast.study import decisions, identity
 from ordinal_blast.study.recipe import Graded, Stage, Values, View, Work
 from ordinal_blast.training import loop, optimizer, parallel
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
@@ -75,13 +75,14 @@ class Grader(Stage):
         return ("features",)
 
     def depends(self, work: Work) -> Mapping[str, Any]:
-        """The objective, the tasks, the class weights, the seed, and the weights that it starts from."""
+        """The objective and its text, the tasks, the class weights, the seed, and the weights that it starts from."""
         start = self.settings.network.init_from
         return {
             "tasks": [task.name for task in work.material.tasks],
             "objective": [work.goal.objective.name, dict(work.goal.objective.options)],
             "class_weights": work.goal.class_weights,
             "seed": work.goal.seed,
+            "code": identity.of_stage(self.settings, work.goal.objective.name),
             **({"init_from": initial.digest(start)} if start else {}),
         }
 

@@ -3,12 +3,13 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import ordinal_blast
 from ordinal_blast import parts, settings
-from ordinal_blast.study import identity
+from ordinal_blast.study import grader, identity, recipe
 
 PACKAGE = Path(ordinal_blast.__file__).parent
 
@@ -101,6 +102,13 @@ def test_a_stage_has_the_text_of_its_own_parts_and_of_the_objective_that_it_is_t
     trained, other = (identity.of_stage(cnn, name) for name in ("ordinal_cross_entropy", "corn"))
     assert set(trained) - set(other) == {"ordinal_blast/objectives/distance.py"}
     assert {"ordinal_blast/models/xception.py", "ordinal_blast/study/grader.py"} <= set(trained)
+
+
+def test_a_shared_grader_is_named_by_the_text_of_its_loss():
+    section = settings.load("demo").stages["cnn"]
+    goal = recipe.Goal(settings.ObjectiveSettings("corn"), "none", 0)
+    work = SimpleNamespace(material=SimpleNamespace(tasks=()), goal=goal)
+    assert grader.Grader("cnn", section).depends(work)["code"] == identity.of_stage(section, "corn")
 
 
 def own(folder, monkeypatch, files):
