@@ -13,7 +13,6 @@ from ordinal_blast import parts, source_text
 from ordinal_blast.data import splits, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
-from ordinal_blast.storage import file_digest
 from ordinal_blast.types import Task
 
 _SOURCES = f"{__package__}.sources"
@@ -53,10 +52,9 @@ def prepare(data: DataSettings) -> Path:
 
 def _text(name: str) -> Mapping[str, str]:
     """The digests of the files that a source of one's own is made of, without those of this package."""
-    path = parts.locate(name)
-    if path is not None:
-        return {path.name: file_digest(path)}
-    return source_text.files(name.rpartition(":")[0], lambda module: not module.startswith("ordinal_blast."))
+    place = parts.locate(name) or name.rpartition(":")[0]
+    with parts.importable():
+        return source_text.files(place, lambda module: not module.startswith("ordinal_blast."))
 
 
 def _plain(value: Any) -> Any:

@@ -13,8 +13,11 @@ What is done to a file is settled here and told in notes, because a model cannot
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,19 +42,39 @@ class Photograph(NamedTuple):
 
 def read(path: Path) -> Photograph:
     """The image in a file; raises UserError in one line for what is no image, damaged, enormous or of unknown range."""
+    with _opened(path) as (opened, warned):
+        pixels, notes = _decode(opened)
+    return Photograph(pixels, (*notes, *dict.fromkeys(reason(each.message) for each in warned)))
+
+
+def size(path: Path) -> tuple[int, int]:
+    """H and W of the image in a file, by its first bytes; raises UserError as `read` does."""
+    with _opened(path) as (opened, _):
+        turned = opened.getexif().get(_ORIENTATION, 1) in range(5, 9)
+        return (opened.width, opened.height) if turned else (opened.height, opened.width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, list[warnings.WarningMessage]]]:
+    """The file opened, not decoded, and the warnings of what is done with it; whatever that raises is a UserError."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for ever
             raise ValueError("it is a folder" if path.is_dir() else "it is no regular file")
         if not path.stat().st_size:
             raise ValueError("it is empty")
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as opened:
-                pixels, notes = _decode(opened)
-        return Photograph(pixels, (*notes, *dict.fromkeys(reason(each.message) for each in told)))
+                yield opened, warned
     except Exception as error:  # whatever a decoder raises, it is the file's fault
-        raise UserError(f"cannot read the image {path}: {_why(error)}") from error
+        raise UserError(f"cannot read the image {printable(path)}: {_why(error)}") from error
+
+
+def printable(name: object) -> str:
+    """A path or name in one line of text: bytes that are no UTF-8 and controls are escaped."""
+    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
@@ -62,13 +85,13 @@ def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
     """
     height, width, channels = shape
     if channels not in (1, 3):
-        raise UserError(f"the run reads images of {channels} channels, and image files have 1 or 3")
+        raise UserError(f"images of {channels} channels are read, and image files have 1 or 3")
     pixels, notes = photograph
     if pixels.shape[-1] != channels:
         if channels == 3:
-            notes += ("grey, and the run learned from colours",)
+            notes += ("grey, and read as colours",)
         elif np.ptp(pixels, axis=-1).any():
-            notes += ("its colours are graded as grey",)
+            notes += ("its colours are read as grey",)
         pixels = _pixels(_picture(pixels).convert("L" if channels == 1 else "RGB"))
     if pixels.shape[:2] == (height, width):
         return Photograph(pixels, notes)
@@ -76,7 +99,7 @@ def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
     scale = min(there[0] / height, there[1] / width)
     tall, wide = max(1, round(scale * height)), max(1, round(scale * width))
     if (tall, wide) != there:
-        notes += (f"its middle {wide} x {tall} of {there[1]} x {there[0]} pixels are graded",)
+        notes += (f"its middle {wide} x {tall} of {there[1]} x {there[0]} pixels are read",)
         top, left = (there[0] - tall) // 2, (there[1] - wide) // 2
         pixels = pixels[top : top + tall, left : left + wide]
     if scale < 1:
@@ -89,10 +112,10 @@ def _decode(opened: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
     frames = getattr(opened, "n_frames", 1)
     notes: list[str] = []
     if frames > 1 and opened.format == "MPO":
-        notes.append(f"the first of its {frames} pictures is graded")
+        notes.append(f"the first of its {frames} pictures is read")
         opened.seek(0)
     elif frames > 1:
-        raise ValueError(f"it has {frames} frames: save the one to grade as a file of its own")
+        raise ValueError(f"it has {frames} frames: save the one that counts as a file of its own")
     tags: Any = getattr(opened, "tag_v2", {})
     deep = opened.format in ("PNG", "TIFF") and ";16" in _raw_mode(opened)  # 16 bits of a BMP are of the whole pixel
     if opened.getexif().get(_ORIENTATION, 1) in range(2, 9):

@@ -171,11 +171,11 @@ def test_files_of_several_frames_are_refused_but_for_a_phones_first_picture(save
     frames = [Image.fromarray(RAMP), Image.fromarray(RAMP[::-1].copy())]
     for name in ("a.tif", "a.gif", "a.webp", "a.png"):
         path = saved(frames[0], name, save_all=True, append_images=frames[1:])
-        with pytest.raises(UserError, match="it has 2 frames: save the one to grade"):
+        with pytest.raises(UserError, match="it has 2 frames: save the one that counts"):
             images.read(path)
     frames = [frame.convert("RGB") for frame in frames]
     found = images.read(saved(frames[0], "phone.jpg", format="MPO", save_all=True, append_images=frames[1:]))
-    assert found.notes == ("the first of its 2 pictures is graded",)
+    assert found.notes == ("the first of its 2 pictures is read",)
     assert np.abs(found.pixels[..., 0].astype(int) - RAMP).max() < 25
 
 
@@ -258,7 +258,7 @@ def test_other_shapes_are_cut_to_the_training_proportions_and_resized():
     wide[:, 10:50] = 200  # the middle of the proportions 1 : 2
     fitted = images.fit(images.Photograph(wide, ()), (10, 20, 3))
     np.testing.assert_array_equal(fitted.pixels, np.full((10, 20, 3), 200))
-    assert fitted.notes == ("its middle 40 x 20 of 60 x 20 pixels are graded",)
+    assert fitted.notes == ("its middle 40 x 20 of 60 x 20 pixels are read",)
     same = images.fit(images.Photograph(wide, ()), (40, 120, 3))
     assert same.pixels.shape == (40, 120, 3)
     assert same.notes == ("enlarged to 120 x 40 pixels",)
@@ -269,11 +269,11 @@ def test_other_shapes_are_cut_to_the_training_proportions_and_resized():
 def test_grey_and_colour_become_each_other():
     grey = images.Photograph(RAMP[..., None], ())
     np.testing.assert_array_equal(images.fit(grey, (16, 16, 3)).pixels, np.repeat(RAMP[..., None], 3, axis=-1))
-    assert images.fit(grey, (16, 16, 3)).notes == ("grey, and the run learned from colours",)
+    assert images.fit(grey, (16, 16, 3)).notes == ("grey, and read as colours",)
     back = images.fit(images.Photograph(images.fit(grey, (16, 16, 3)).pixels, ()), (16, 16, 1))
     np.testing.assert_array_equal(back.pixels, grey.pixels)
     assert back.notes == ()  # grey in all but its channels
     red = images.Photograph(np.full((4, 4, 3), (200, 0, 0), np.uint8), ())
-    assert images.fit(red, (4, 4, 1)).notes == ("its colours are graded as grey",)
+    assert images.fit(red, (4, 4, 1)).notes == ("its colours are read as grey",)
     with pytest.raises(UserError, match="images of 2 channels"):
         images.fit(grey, (16, 16, 2))
