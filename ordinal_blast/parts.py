@@ -137,7 +137,7 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
         signature = inspect.signature(part)
     except (TypeError, ValueError):  # some callables of C have none
         return
-    takes = [parameter.name for parameter in options_of(part)]
+    takes = [parameter.name for parameter in options_of(part)][len(positional) :]
     open_ended = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
     for option in options:
         if option not in takes and not open_ended:

@@ -54,7 +54,7 @@ def test_one_folder_a_grade_is_a_dataset_whose_order_is_told_by_numbers(graded):
     )
     facts = inspection.facts(material.open(settings(graded)))
     assert sum(facts["examples"].values()) == 12
-    with pytest.raises(UsageError, match="data.split.by is official, but eyes comes unsplit: use group"):
+    with pytest.raises(UsageError, match=r"data.split.by is official, but eyes comes unsplit: use group"):
         material.open(settings(graded, SplitSettings()))
 
 
@@ -317,7 +317,7 @@ def test_names_that_are_no_text_are_read_and_told_in_one_line(graded):
         ({"sheet": "none.csv"}, "none.csv does not exist: name the sheet"),
         ({"name": "../eyes"}, "a dataset is named '../eyes'"),
         ({"val_seed": -1}, "val_seed is -1"),
-        ({"colour": 1}, "data.options has no colour: it takes"),
+        ({"colour": 1}, "data.options has no colour: it takes name, size"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(graded, change, message):

@@ -81,7 +81,7 @@ def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
     Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "still.png")
     icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
     assert (icm["model"], te["task"]) == ("cnn", "te")
-    assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are graded"
+    assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are read"
     assert any(note.startswith("one focal plane, which stands in for all") for note in icm["notes"])
 
 
