@@ -9,13 +9,13 @@ forked after JAX has run in it may hang.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import jax
 import numpy as np
 
-from ordinal_blast import objectives, schema
+from ordinal_blast import schema
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.data.splits import split_off_groups
 from ordinal_blast.errors import UsageError
@@ -23,10 +23,18 @@ from ordinal_blast.models import networks
 from ordinal_blast.models.grader import GradingNetwork
 from ordinal_blast.objectives import Objective
 from ordinal_blast.ranges import check, number
-from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
+from ordinal_blast.settings import (
+    NetworkSettings,
+    ObjectiveSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    TrainingSettings,
+)
+from ordinal_blast.study import decisions
 from ordinal_blast.training import loop, optimizer, parallel
 from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.training.selection import Line
+from ordinal_blast.types import Predictions, Task
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -50,9 +58,10 @@ _SMALL = {"widths": (64, 64), "activation": "relu", "dropout": 0.1, "batch_norm"
 class OrdinalClassifier(ClassifierMixin, BaseEstimator):
     """Grades rows of numbers with a network that learns an ordinal objective.
 
-    The order of grades is that of `classes_`: `classes` where it is given, worst first; else the categories of an
-    ordered pandas Categorical; else sorted, as scikit-learn does, which for names is the order of the alphabet.
-    Scorers of scikit-learn that read probabilities take columns to be sorted: for these, give grades as numbers.
+    The order of grades, worst first, is `classes` where it is given; else the categories of an ordered pandas
+    Categorical; else sorted, as scikit-learn does, which for names is the order of the alphabet. Where scikit-learn
+    itself replaces names by numbers (`cross_val_predict` of probabilities, voting, stacking) that order is lost: give
+    grades as numbers there.
 
     objective, objective_options: a name of `objectives.names()`, or a loss of your own as "file.py:loss".
     rule: the decision. "mode", the most probable grade, is what scikit-learn expects of a classifier; "median" suits
@@ -72,7 +81,8 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
     Rows that are alike, grade included, are trained on as one with the sum of their weights, so that a weight of 2 is
     that row twice; rows of the same numbers are all trained on, or all kept apart.
 
-    Fitted: classes_, n_features_in_, feature_names_in_, n_iter_ (epochs), best_epoch_, history_ (a mapping an epoch).
+    Fitted: grades_ (worst first), classes_ (the same, sorted), n_features_in_, feature_names_in_, n_iter_ (epochs),
+    best_epoch_, history_ (a mapping an epoch).
     """
 
     def __init__(
@@ -130,9 +140,10 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         weights = _weights(sample_weight, X)
         X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
-        self.classes_ = np.unique(y) if order is None else np.asarray(order)
+        self.grades_ = np.unique(y) if order is None else np.asarray(order)
+        self.classes_ = np.unique(self.grades_)
         weights = weights * compute_sample_weight(self.class_weight, y)
-        X, labels, weights = _merged(X, _places(y, self.classes_), weights)
+        X, labels, weights = _merged(X, _places(y, self.grades_), weights)
         scale = StandardScaler(with_mean=self.standardize, with_std=self.standardize)
         self.scaler_ = scale.fit(X, sample_weight=weights)
         numbers = self.scaler_.transform(X).astype(np.float32)
@@ -152,28 +163,29 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         self.variables_ = jax.device_get(fitted.variables)
         self.history_, self.n_iter_, self.best_epoch_ = list(fitted.history), len(fitted.history), fitted.best_epoch
         outputs = self._outputs(numbers[train])[: len(train)]
-        self.decision_ = self._bound().fit(outputs, labels[train], weights[train]).fitted
+        self.decision_ = self._objective().fit(outputs, labels[train], weights[train]).fitted
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The decided grade of each row, `[N]` of `classes_`."""
-        places = self._said(X, lambda bound, outputs: bound.predict(outputs, rule=self.rule))
-        return self.classes_[places]
+        """The decided grade of each row, `[N]`."""
+        places = self._graded(X).grades
+        return self.grades_[places]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each grade, float64 `[N, K]`, in the order of `classes_`."""
-        probs = np.exp(self._said(X, Objective.log_probs), dtype=np.float64)
+        probs = self._graded(X).probs[:, np.argsort(self.grades_)]
         return probs / probs.sum(axis=1, keepdims=True)
 
     def ranking_score(self, X: Any) -> np.ndarray:
         """One number a row that rises with its expected grade, `[N]`: for ROC curves of "grade > k"."""
-        return self._said(X, Objective.score)
+        return self._graded(X).scores
 
-    def _said(self, X: Any, what: Callable[[Objective, jax.Array], jax.Array]) -> np.ndarray:
+    def _graded(self, X: Any) -> Predictions:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         outputs = self._outputs(self.scaler_.transform(X).astype(np.float32))
-        return np.asarray(what(self._bound(self.decision_), outputs))[: len(X)]
+        graded = decisions.decide(self._objective({_TASK: self.decision_}), self.rule, outputs)
+        return Predictions(*(array[: len(X)] for array in graded))
 
     def _outputs(self, numbers: np.ndarray) -> np.ndarray:
         """Raw outputs of the rows, and of copies of the last one that fill the last call."""
@@ -187,9 +199,10 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
             _devices(),
         )[_TASK]
 
-    def _bound(self, fitted: Mapping[str, Any] | None = None) -> Objective:
-        options = self.objective_options or {}
-        return objectives.get(self.objective, num_classes=len(self.classes_), fitted=fitted, **options)
+    def _objective(self, fitted: Mapping[str, Mapping[str, Any]] | None = None) -> Objective:
+        stated = {"name": self.objective, "options": self.objective_options or {}, "rule": self.rule}
+        task = Task(_TASK, tuple(map(str, range(len(self.grades_)))))
+        return decisions.bind(_section("objective", ObjectiveSettings(), **stated), (task,), fitted)[_TASK]
 
     def _problem(self) -> Problem:
         options = {**(_SMALL if self.network == "mlp" else {}), **(self.network_options or {})}
@@ -208,7 +221,7 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
             self._training(),
             type(self).__name__,
         )
-        bound = ((_TASK, self._bound()),)
+        bound = ((_TASK, self._objective()),)
         return Problem(GradingNetwork(networks.make(network, "network"), bound), GradingLoss(bound), moves)
 
     def _training(self) -> TrainingSettings:
