@@ -32,6 +32,7 @@ from ordinal_blast.settings import (
 )
 from ordinal_blast.study import decisions
 from ordinal_blast.training import loop, optimizer, parallel
+from ordinal_blast.training.optimizer import Optimizer
 from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.training.selection import Line
 from ordinal_blast.types import Predictions, Task
@@ -148,9 +149,10 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         self.scaler_ = scale.fit(X, sample_weight=weights)
         numbers = self.scaler_.transform(X).astype(np.float32)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        objective = self._objective()
         train, val = _divided(X, labels, self.validation_fraction, seed)
         fitted = loop.fit(
-            self._problem(),
+            Problem(self._network(objective), GradingLoss(((_TASK, objective),)), self._optimizer()),
             _examples(numbers, labels, weights, train),
             _examples(numbers, labels, weights, val),
             self._training(),
@@ -163,7 +165,7 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         self.variables_ = jax.device_get(fitted.variables)
         self.history_, self.n_iter_, self.best_epoch_ = list(fitted.history), len(fitted.history), fitted.best_epoch
         outputs = self._outputs(numbers[train])[: len(train)]
-        self.decision_ = self._objective().fit(outputs, labels[train], weights[train]).fitted
+        self.decision_ = objective.fit(outputs, labels[train], weights[train]).fitted
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -191,7 +193,7 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         """Raw outputs of the rows, and of copies of the last one that fill the last call."""
         last = len(numbers) - 1
         return parallel.predict(
-            self._problem(),
+            Problem(self._network(self._objective())),
             self.variables_,
             lambda rows: numbers[np.minimum(rows, last)],
             (last // _ROWS + 1) * _ROWS,
@@ -204,25 +206,25 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         task = Task(_TASK, tuple(map(str, range(len(self.grades_)))))
         return decisions.bind(_section("objective", ObjectiveSettings(), **stated), (task,), fitted)[_TASK]
 
-    def _problem(self) -> Problem:
+    def _network(self, objective: Objective) -> GradingNetwork:
         options = {**(_SMALL if self.network == "mlp" else {}), **(self.network_options or {})}
         network = _section("network", NetworkSettings(), name=self.network, options=options)
         if networks.reads(network) not in ("", "numbers"):
             raise UsageError(f"network {self.network} reads {networks.reads(network)}: name one that reads numbers")
-        moves = optimizer.make(
-            _section(
-                "optimizer",
-                OptimizerSettings(),
-                name=self.optimizer,
-                learning_rate=self.learning_rate,
-                options=self.optimizer_options or {},
-            ),
+        return GradingNetwork(networks.make(network, "network"), ((_TASK, objective),))
+
+    def _optimizer(self) -> Optimizer:
+        stated = {
+            "name": self.optimizer,
+            "learning_rate": self.learning_rate,
+            "options": self.optimizer_options or {},
+        }
+        return optimizer.make(
+            _section("optimizer", OptimizerSettings(), **stated),
             _section("schedule", ScheduleSettings(), name=self.schedule, options=self.schedule_options or {}),
             self._training(),
             type(self).__name__,
         )
-        bound = ((_TASK, self._objective()),)
-        return Problem(GradingNetwork(networks.make(network, "network"), bound), GradingLoss(bound), moves)
 
     def _training(self) -> TrainingSettings:
         return _section(

@@ -1,0 +1,234 @@
+"""OrdinalClassifier: scikit-learn's own checks, the order of grades, decisions, parts of one's own."""
+
+import importlib
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from ordinal_blast.errors import UsageError
+from ordinal_blast.sklearn import OrdinalClassifier
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+NAMES = np.array(["poor", "fair", "good", "best"])  # by the alphabet: best, fair, good, poor
+
+NETWORK = """
+import flax.linen as nn
+
+class Net(nn.Module):
+    width: int = 8
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.relu(nn.Dense(self.width)(x))
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.8)(x)
+        return nn.Dropout(0.1, deterministic=not train)(x)
+"""
+LOSS = """
+import jax
+import jax.numpy as jnp
+
+def distance(logits, labels, *, power: float = 1.0):
+    return jnp.sum(jax.nn.softmax(logits) * jnp.abs(jnp.arange(4)[None, :] - labels[:, None]) ** power, axis=-1)
+"""
+
+
+@pytest.fixture(scope="module")
+def table():
+    """120 rows of three numbers, and four grades that a line through them orders."""
+    rows = np.random.default_rng(0).normal(size=(120, 3))
+    return rows, np.digitize(rows @ [1.0, -0.5, 0.0], [-0.8, 0.0, 0.8])
+
+
+def small(objective="corn", **parameters):
+    return OrdinalClassifier(
+        objective, **{"epochs": 15, "batch_size": 27, "learning_rate": 0.01, "random_state": 0, **parameters}
+    )
+
+
+@parametrize_with_checks([OrdinalClassifier()])
+def test_scikit_learn_finds_nothing_wrong(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("objective", ["corn", "cross_entropy", "cumulative_link", "mce_qwk", "thresholded_regression"])
+def test_every_family_of_outputs_learns_the_order(table, objective):
+    rows, grades = table
+    fitted = small(objective, epochs=40, patience=0).fit(rows, grades)
+    assert np.mean(np.abs(fitted.predict(rows) - grades)) < 0.3
+    assert np.corrcoef(fitted.ranking_score(rows), rows @ [1.0, -0.5, 0.0])[0, 1] > 0.9
+    np.testing.assert_allclose(fitted.predict_proba(rows).sum(axis=1), 1, rtol=1e-12)
+
+
+def test_names_in_a_stated_order_are_graded_as_numbers_are(table):
+    rows, grades = table
+    by_number = small().fit(rows, grades)
+    for fitted in (
+        small().fit(rows, pd.Series(pd.Categorical(NAMES[grades], categories=NAMES, ordered=True))),
+        small(classes=NAMES.tolist()).fit(rows, NAMES[grades]),
+    ):
+        assert fitted.grades_.tolist() == NAMES.tolist()
+        assert fitted.classes_.tolist() == ["best", "fair", "good", "poor"]
+        np.testing.assert_array_equal(fitted.predict(rows), NAMES[by_number.predict(rows)])
+        np.testing.assert_array_equal(fitted.predict_proba(rows), by_number.predict_proba(rows)[:, [3, 1, 2, 0]])
+        np.testing.assert_array_equal(fitted.ranking_score(rows), by_number.ranking_score(rows))
+
+
+def test_scorers_of_probabilities_read_names_in_a_stated_order_rightly(table):
+    rows, grades = table
+    named = pd.Series(pd.Categorical(NAMES[grades], categories=NAMES, ordered=True))
+    scores = [cross_val_score(small(), rows, y, cv=2, scoring="neg_log_loss") for y in (grades, named)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_names_whose_order_nothing_states_are_sorted(table):
+    rows, grades = table
+    for named in (NAMES[grades], pd.Series(pd.Categorical(NAMES[grades], categories=NAMES))):
+        assert small(epochs=1).fit(rows, named).grades_.tolist() == sorted(NAMES)
+
+
+def test_a_stated_grade_without_a_row_keeps_its_place(table):
+    rows, grades = table
+    fitted = small(classes=range(5)).fit(rows, grades)
+    assert fitted.predict_proba(rows).shape == (120, 5)
+    assert set(fitted.predict(rows)) <= {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"classes": ["a", "b"]}, r"y has 0, which is not in classes \['a', 'b'\]"),
+        ({"classes": [0, 1, 2, 3, 3]}, r"classes has a grade twice: \[0, 1, 2, 3, 3\]"),
+    ],
+)
+def test_grades_that_do_not_fit_are_refused(table, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit(*table)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"objective": "korn"}, "objective is 'korn' .did you mean corn"),
+        ({"objective_options": {"power": 2.0}}, "corn has no option power"),
+        ({"rule": "mod"}, "rule is 'mod' .did you mean mode"),
+        ({"network": "xception"}, "network xception reads images: name one that reads numbers"),
+        ({"network_options": {"width": 3}}, "network.options has no width"),
+        ({"optimizer": "adm"}, "optimizer.name is 'adm'"),
+        ({"schedule": "cosin"}, "schedule.name is 'cosin' .did you mean cosine"),
+        ({"epochs": 0}, "training.epochs is 0: it takes a whole number from 1 on"),
+        ({"learning_rate": -1.0}, "optimizer.learning_rate is -1.0: it takes a number above 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0: it takes a number of at least 0 and below 1"),
+    ],
+)
+def test_parameters_that_cannot_be_are_told_before_training(table, parameters, message):
+    with pytest.raises(UsageError, match=message):
+        small(**parameters).fit(*table)
+
+
+def test_another_rule_needs_no_second_fit(table):
+    rows, grades = table
+    fitted = small(epochs=3).fit(rows, grades)
+    probs = fitted.predict_proba(rows)
+    expected = {
+        "mode": probs.argmax(axis=1),
+        "median": (probs.cumsum(axis=1) < 0.5).sum(axis=1),
+        "mean": np.rint(probs @ np.arange(4)).astype(int),
+    }
+    assert any((expected["mode"] != expected[rule]).any() for rule in ("median", "mean"))
+    for rule, decided in expected.items():
+        np.testing.assert_array_equal(fitted.set_params(rule=rule).predict(rows), decided, err_msg=rule)
+
+
+def test_balanced_classes_are_weights_of_rows(table):
+    rows, grades = table
+    weights = (len(grades) / (4 * np.bincount(grades)))[grades]
+    by_class = small(class_weight="balanced").fit(rows, grades).predict_proba(rows)
+    np.testing.assert_array_equal(by_class, small().fit(rows, grades, sample_weight=weights).predict_proba(rows))
+    assert (by_class != small().fit(rows, grades).predict_proba(rows)).any()
+
+
+def test_rows_of_the_same_numbers_are_never_divided():
+    """Twenty numbers with both grades each: taken apart, a row kept back would teach the opposite of itself."""
+    numbers = np.repeat(np.arange(20.0), 2)[:, None]
+    grades = np.tile([0, 1], 20)
+    fitted = small(epochs=60, patience=0, validation_fraction=0.25).fit(numbers, grades)
+    np.testing.assert_allclose(fitted.predict_proba(numbers), 0.5, atol=0.1)
+
+
+def test_the_seed_decides(table):
+    rows, grades = table
+    first, again, other = (small(random_state=seed).fit(rows, grades).predict_proba(rows) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_training_stops_when_the_validation_loss_has_not_fallen(table, capsys):
+    rows, grades = table
+    fitted = small(epochs=200, patience=3, learning_rate=0.05, verbose=True).fit(rows, grades)
+    assert fitted.n_iter_ == len(fitted.history_) == fitted.best_epoch_ + 3 < 200
+    losses = [line["val_loss"] for line in fitted.history_]
+    assert fitted.best_epoch_ == 1 + int(np.argmin(losses))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == fitted.n_iter_
+    assert lines[1] == (
+        f"epoch 2 of 200: training loss {fitted.history_[1]['train_loss']:.4f}, validation loss {losses[1]:.4f}"
+    )
+
+
+def test_without_a_validation_share_the_training_rows_choose_the_epoch(table):
+    rows, grades = table
+    fitted = small("cross_entropy", validation_fraction=0, epochs=5).fit(rows, grades)
+    loss = log_loss(grades, fitted.predict_proba(rows))
+    assert fitted.history_[fitted.best_epoch_ - 1]["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_fitted_decision_survives_pickling(table):
+    rows, grades = table
+    fitted = small("thresholded_regression", rule="native").fit(rows, grades)
+    assert len(fitted.decision_) > 0
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict(rows), fitted.predict(rows))
+
+
+def test_it_takes_its_place_in_pipelines_and_searches(table):
+    rows, grades = table
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), small(epochs=2)),
+        {"ordinalclassifier__learning_rate": np.array([1e-6, 0.05])},
+        scoring="neg_mean_absolute_error",
+        cv=2,
+        error_score="raise",
+    ).fit(pd.DataFrame(rows, columns=["a", "b", "c"]), grades)
+    assert search.best_params_ == {"ordinalclassifier__learning_rate": 0.05}
+
+
+def test_a_network_and_a_loss_of_ones_own_are_named_by_their_files(table, tmp_path, monkeypatch):
+    rows, grades = table
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_net.py").write_text(NETWORK)
+    (tmp_path / "my_losses.py").write_text(LOSS)
+    own = small("my_losses.py:distance", network="my_net.py:Net", network_options={"width": 16}, epochs=40, patience=0)
+    fitted = own.fit(rows, grades)
+    assert fitted.variables_["params"]["grade_head"]["kernel"].shape == (16, 4)
+    assert fitted.score(rows, grades) > 0.7
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
+    assert clone(fitted).get_params() == fitted.get_params()
+
+
+def test_without_scikit_learn_one_line_says_which_extra_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "ordinal_blast.sklearn")
+    with pytest.raises(ImportError, match=r"^ordinal_blast.sklearn needs scikit-learn 1.6 .*\[sklearn\]'$"):
+        importlib.import_module("ordinal_blast.sklearn")
