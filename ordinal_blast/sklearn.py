@@ -175,8 +175,8 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each grade, float64 `[N, K]`, in the order of `classes_`."""
-        probs = self._graded(X).probs[:, np.argsort(self.grades_)]
-        return probs / probs.sum(axis=1, keepdims=True)
+        probs = self._graded(X).probs
+        return (probs / probs.sum(axis=1, keepdims=True))[:, np.argsort(self.grades_)]
 
     def ranking_score(self, X: Any) -> np.ndarray:
         """One number a row that rises with its expected grade, `[N]`: for ROC curves of "grade > k"."""
