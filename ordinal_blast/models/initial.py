@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ordinal_blast.errors import UsageError, UserError, needs, told
 from ordinal_blast.storage import file_digest
-from ordinal_blast.training.checkpoints import Checkpoints
+from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
 
 _SAFETENSORS = ".safetensors"
 
@@ -79,9 +79,9 @@ def _read(init_from: str) -> dict[tuple[str, ...], Any]:
 
 
 def _checkpoints(folder: Path) -> Checkpoints:
-    if not (folder / "checkpoints" / "seal.json").is_file():
+    if not (folder / FOLDER / "seal.json").is_file():
         raise UsageError(
             f"init_from is {folder}: it has to be a folder where a model was trained, such as "
             f"runs/demo/cells/NAME, or a {_SAFETENSORS} file"
         )
-    return Checkpoints(folder / "checkpoints")
+    return Checkpoints(folder / FOLDER)

@@ -17,7 +17,7 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Examples, Model, Record, Split, TaskResult
-from ordinal_blast.settings import Settings, differences, resolve, tree
+from ordinal_blast.settings import Settings, differences, leaves, resolve, tree
 from ordinal_blast.storage import digest
 from ordinal_blast.study import decisions, identity, recipe
 from ordinal_blast.study.plan import Cell
@@ -68,13 +68,19 @@ def claim(folder: Path, settings: Settings, identified: Mapping[str, Any], allow
 
 def _differing(before: Mapping[str, Any], settings: Settings, folder: Path) -> list[str]:
     """The settings, with their values, in which a folder was begun otherwise."""
-    theirs, ours = differences(resolve(before, str(folder))), differences(settings)
-    absent = "its default"
+    begun = resolve(before, str(folder))
+    theirs, ours = differences(begun), differences(settings)
     return [
-        f"{key}={theirs.get(key, absent)!r}, now it is {ours.get(key, absent)!r}"
+        f"{key}={_value(begun, theirs, key)}, now it is {_value(settings, ours, key)}"
         for key in sorted({*theirs, *ours})
         if theirs.get(key) != ours.get(key)
     ]
+
+
+def _value(settings: Settings, stated: Mapping[str, Any], key: str) -> str:
+    """A setting as it was stated, or its default; an option that was not is unset."""
+    defaults = {leaf.key: leaf.value for leaf in leaves(settings)}
+    return repr(stated[key]) if key in stated else repr(defaults[key]) if key in defaults else "unset"
 
 
 class _Raw(NamedTuple):

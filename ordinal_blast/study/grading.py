@@ -109,7 +109,7 @@ class _Run(NamedTuple):
                 "decides_by": self.record.objective["decides_by"],
                 "probs": dict(zip(grades[task], said.probs[row].tolist(), strict=True)),
                 "score": float(said.scores[row]),
-                "notes": [*values["notes"], *values.get("row_notes", {}).get(row, ())],
+                "notes": [*values["notes"], *(values["row_notes"][row] if "row_notes" in values else ())],
             }
             for row, name in enumerate(values["names"])
             for task, said in values["graded"].items()

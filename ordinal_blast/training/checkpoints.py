@@ -22,9 +22,12 @@ from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_j
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax raises is told here, without its traceback
 
 
-def has_begun(folder: Path) -> bool:
-    """Whether training in `folder` has kept anything yet."""
-    return (folder / "checkpoints").exists()
+FOLDER = "checkpoints"  # of a run's directory
+
+
+def has_begun(directory: Path) -> bool:
+    """Whether training has begun in the directory of a run."""
+    return (directory / FOLDER).exists()
 
 
 class Checkpoints:

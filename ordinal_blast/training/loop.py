@@ -18,7 +18,7 @@ from ordinal_blast.data.batches import Examples
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import TrainingSettings
 from ordinal_blast.training import parallel, step
-from ordinal_blast.training.checkpoints import Checkpoints
+from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
 from ordinal_blast.training.journal import Journal
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor, check_selection
@@ -121,7 +121,7 @@ def fit(
 
 def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
     """The best variables of a finished run in `directory`; `inputs` `[B, ...]` gives the shapes."""
-    checkpoints = Checkpoints(directory / "checkpoints")
+    checkpoints = Checkpoints(directory / FOLDER)
     if not checkpoints.epoch:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")
     shapes = jax.eval_shape(lambda x: problem.model.init(jax.random.key(0), x, train=False), inputs)

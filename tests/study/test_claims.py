@@ -74,7 +74,7 @@ def plan(folder, overrides, variants=VARIANTS, seeds=1, question="A question?"):
 
 def go(planned, root, progress=None, command="the command"):
     devices = session.begin(1).devices
-    return runner.run(made, root, command, session.Session(devices, progress or session.Progress()))
+    return runner.run(planned, root, command, session.Session(devices, progress or session.Progress()))
 
 
 @pytest.fixture(scope="module")
@@ -277,14 +277,14 @@ def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refus
     assert standing(root)["variants"] == list(VARIANTS)
 
 
-def test_an_option_that_one_of_two_runs_leaves_at_its_default_is_named(tmp_path):
+def test_an_option_that_one_of_two_runs_leaves_unset_is_named(tmp_path):
     identified = {"variant": "a", "data": "d", "code": {}}
     without, with_power = (
         settings.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
     )
     for folder, (first, second), said in (
-        (tmp_path / "a", (without, with_power), "power='its default', now it is 2"),
-        (tmp_path / "b", (with_power, without), "power=2, now it is 'its default'"),
+        (tmp_path / "a", (without, with_power), "power=unset, now it is 2"),
+        (tmp_path / "b", (with_power, without), "power=2, now it is unset"),
     ):
         folder.mkdir()
         cell.claim(folder, first, identified, False)

@@ -58,7 +58,11 @@ def brightness(tmp_path, tiny_overrides):
         },
         "chain": ("brightness", "mlp"),
         "brightness": {"stage": f"{tmp_path / 'brightness.py'}:Brightness"},
-        "mlp": {"network": {"name": "mlp", "options": {"widths": (8,)}}, "training": {"epochs": 30}},
+        "mlp": {
+            "network": {"name": "mlp", "options": {"widths": (8,), "dropout": 0.0, "batch_norm": False}},
+            "optimizer": {"learning_rate": 0.03},
+            "training": {"epochs": 30},
+        },
     }
     return settings.resolve(config, "a test")
 

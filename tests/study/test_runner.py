@@ -37,7 +37,7 @@ def read(root, name):
     return record.read(root / "cells" / name)
 
 
-def tested(root, name):
+def of_test(root, name):
     return read(root, name).models["cnn"].splits["test"].tasks["grade"]
 
 
@@ -51,7 +51,7 @@ def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, t
     first = read(root, "cross_entropy-s0")
     assert list(first.models["cnn"].splits) == ["train", "val", "test"]
     assert first.examples.frames.shape == (2, 16, 16, 3)
-    result = tested(root, "cross_entropy-s0")
+    result = of_test(root, "cross_entropy-s0")
     np.testing.assert_allclose(result.probs.sum(axis=1), 1, rtol=1e-5)
     assert result.measures["accuracy"] == metrics.accuracy(result.labels, result.grades, 3)
     assert len(result.labels) == 30
@@ -64,7 +64,7 @@ def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, t
 
 def test_the_scores_of_a_run_rank_where_the_expected_grades_saturate(study):
     objective = objectives.get("cross_entropy", num_classes=3)
-    result = tested(study / "run", "cross_entropy-s0")
+    result = of_test(study / "run", "cross_entropy-s0")
     np.testing.assert_allclose(result.scores, objective.score(result.outputs), rtol=1e-6)
     confident = decisions.decide(objective, "native", np.float32([[0, 0, g] for g in (19, 20, 21)]))
     assert len(np.unique(confident.scores.astype(result.scores.dtype))) == 3
@@ -74,7 +74,7 @@ def test_a_variant_that_only_decides_otherwise_is_not_trained_again(study):
     root = study / "run"
     assert read(root, "median-s0").models["cnn"].training["shared_with"] == "cross_entropy-s0"
     assert not (root / "cells" / "median-s0" / "checkpoints").exists()
-    trained, decided = tested(root, "cross_entropy-s0"), tested(root, "median-s0")
+    trained, decided = of_test(root, "cross_entropy-s0"), of_test(root, "median-s0")
     np.testing.assert_array_equal(trained.outputs, decided.outputs)
     cumulative = np.cumsum(decided.probs, axis=1)
     np.testing.assert_array_equal(decided.grades, (cumulative < 0.5 - 1e-6).sum(axis=1))
@@ -90,7 +90,7 @@ def test_cut_points_are_stored_with_the_run(study):
 def test_the_same_cell_gives_the_same_numbers(study, tiny_overrides):
     text = '"""Again?"""\ndef variants():\n    yield "cross_entropy", {"objective.name": "cross_entropy"}\n'
     go(plan(study, tiny_overrides, text), study / "again")
-    first, again = (tested(study / name, "cross_entropy-s0") for name in ("run", "again"))
+    first, again = (of_test(study / name, "cross_entropy-s0") for name in ("run", "again"))
     np.testing.assert_array_equal(first.outputs, again.outputs)
     assert first.measures == again.measures
 
@@ -101,6 +101,7 @@ def test_other_settings_in_the_same_folder_are_refused(study, tiny_overrides):
         go(changed, study / "run")
 
 
+@pytest.mark.parametrize("error", [RuntimeError("the lights went out"), SystemExit("the lights went out")])
 def test_a_failed_cell_is_printed_and_the_others_go_on(tmp_path, tiny_overrides, monkeypatch, capsys, error):
     planned = plan(tmp_path, tiny_overrides)
     train = cell.train
@@ -148,7 +149,7 @@ def test_a_decision_and_a_measure_of_ones_own_are_reported_without_training_agai
     worst = read(tmp_path / "run", "worst-s0")
     assert (worst.objective["decides_by"], worst.measures) == ("worst", {"missed": False})
     assert worst.models["cnn"].training["shared_with"] == "mode-s0"
-    result = tested(tmp_path / "run", "worst-s0")
+    result = of_test(tmp_path / "run", "worst-s0")
     assert not result.grades.any()
     assert result.measures["missed"] == (result.labels > 0).sum()
     assert "mine.py" in "".join(worst.identity["code"])

@@ -57,7 +57,7 @@ def read(root, name):
     return record.read(root / "cells" / name)
 
 
-def tested(root, name):
+def of_test(root, name):
     return read(root, name).models["mlp"].splits["test"].tasks["grade"]
 
 
@@ -66,8 +66,8 @@ def test_seed_i_is_holdout_i(study):
     assert [one.settings.data.options["holdout"] for one in plan.cells] == [0, 0, 1, 1]
     for cell in plan.cells:
         expected = np.loadtxt(f"{cell.settings.data.root}/test_ERA_{cell.seed}.csv", delimiter=",")[:, -1] - 1
-        np.testing.assert_array_equal(tested(root, cell.name).labels, expected)
-    assert not np.array_equal(tested(root, "corn-s0").labels, tested(root, "corn-s1").labels)
+        np.testing.assert_array_equal(of_test(root, cell.name).labels, expected)
+    assert not np.array_equal(of_test(root, "corn-s0").labels, of_test(root, "corn-s1").labels)
 
 
 def test_numbers_are_standardised_by_the_training_rows_alone(study, overrides, tmp_path):
@@ -87,7 +87,7 @@ def test_numbers_are_standardised_by_the_training_rows_alone(study, overrides, t
 def test_the_network_learns_and_published_values_are_kept(study):
     _, root = study
     for name in ("cross_entropy-s0", "corn-s0", "cross_entropy-s1", "corn-s1"):
-        assert tested(root, name).measures["mae"] < 0.3
+        assert of_test(root, name).measures["mae"] < 0.3
         assert tuple(read(root, name).published["values"]["corn"]["mae"]) == (0.5, 0.1)
 
 
@@ -114,7 +114,7 @@ def test_rows_are_graded_as_the_run_graded_them(study, tmp_path):
         file = Path(plan.cells[0].settings.data.root) / f"test_ERA_{cell[-1]}.csv"
         without = tmp_path / "rows.csv"
         without.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in file.read_text().splitlines()))
-        grades, probs = tested(root, cell).grades, tested(root, cell).probs
+        grades, probs = of_test(root, cell).grades, of_test(root, cell).probs
         for path in (file, without):  # with the grades in their last column, which nothing reads, and without
             graded = grading.grade(root / "cells" / cell, [path])
             assert [line["input"] for line in graded] == [f"{path}, line {row}" for row in range(1, 21)]
@@ -128,5 +128,5 @@ def test_a_table_that_lacks_a_column_and_an_image_are_refused(study, tmp_path):
     with pytest.raises(UserError, match=r"narrow.csv has 0 columns named column 2: it has column 1"):
         grading.grade(root / "cells" / "corn-s0", [tmp_path / "narrow.csv"])
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
-    with pytest.raises(UserError, match=r"cannot read .*picture.png: .*; give comma-separated text"):
+    with pytest.raises(UserError, match=r"cannot read .*picture.png: it is no text in UTF-8"):
         grading.grade(root / "cells" / "corn-s0", [tmp_path / "picture.png"])
