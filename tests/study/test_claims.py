@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast import record, settings
+from ordinal_blast.data import material, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.study import cell, lock, recipe, runner, session
 from ordinal_blast.study import plan as plans
@@ -172,6 +173,20 @@ def test_the_same_data_in_another_folder_is_the_same(study, home, overrides, tmp
     shutil.copytree(home / "data", tmp_path / "moved")
     moved = overrides | {"data.root": str(tmp_path / "moved"), "data.cache": str(tmp_path / "cache")}
     assert go(plan(tmp_path, moved), root) == []
+
+
+def test_seeds_that_are_holdouts_never_run_on_another_holdout(tmp_path):
+    for holdout in (0, 1):
+        for kind, count in (("train", 60), ("test", 8)):
+            rows = "".join(f"{holdout},{row},0,0,{1 + row % 2}\n" for row in range(count))
+            (tmp_path / f"{kind}_ERA_{holdout}.csv").write_text(rows)
+    chosen = settings.load("configs/era.py", {"data.root": str(tmp_path), "data.cache": str(tmp_path / "cache")})
+    material.open(chosen.data)  # builds hold-out 0
+    gone = settings.override(chosen, {"data.root": str(tmp_path / "gone")})
+    with pytest.raises(store.SourceMissingError, match=r"train_ERA_1.csv does not exist"):
+        go(plans.of_variants("A question?", [("a", {})], gone, 2), tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("result.json"))
+    assert not (tmp_path / "run" / "plan.json").exists()
 
 
 def test_variants_of_other_data_under_the_same_settings_do_not_share_their_training(home, overrides, tmp_path):
