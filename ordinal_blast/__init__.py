@@ -1,3 +1,34 @@
-"""Ordinal losses compared fairly in JAX and Flax: from data to a report, as pure functions."""
+"""Ordinal losses compared fairly in JAX and Flax: from data to a report, as pure functions.
+
+Importing this package imports nothing heavy: what is named here is looked up when it is first used. The losses are in
+`ordinal_blast.objectives` and need JAX and numpy alone; `load` and `Study` need the extra report, `ablate` study too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ordinal_blast.errors import needs
+
+if TYPE_CHECKING:
+    from ordinal_blast.api import ablate
+    from ordinal_blast.report import Study, load
 
 __version__ = "0.1.0"
+__all__ = ["Study", "__version__", "ablate", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ablate":
+        with needs("study,report"):
+            from ordinal_blast.api import ablate
+        return ablate
+    if name in ("Study", "load"):
+        with needs("report"):
+            from ordinal_blast import report
+        return getattr(report, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

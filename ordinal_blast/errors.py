@@ -14,6 +14,10 @@ class UsageError(UserError):
     """The command or its configuration is wrong; the command line exits with 2."""
 
 
+class NotInstalled(UserError, ImportError):
+    """A package that one of our extras brings is not installed."""
+
+
 def reason(error: BaseException) -> str:
     """What an exception says, as one line: the first line of its text, or its type where it says nothing."""
     said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
@@ -35,10 +39,10 @@ def told(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """In this block, a package that is not installed becomes one UserError that says which extra of ours brings it."""
+    """In this block, a package that is not installed becomes NotInstalled, which says which extra of ours brings it."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == __package__:
             raise
-        raise UserError(f"{error.name} is not installed: pip install 'ordinal-blast[{extra}]'") from error
+        raise NotInstalled(f"{error.name} is not installed: pip install 'ordinal-blast[{extra}]'") from error

@@ -3,25 +3,36 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ordinal_blast import cli, objectives
 from ordinal_blast.objectives.__main__ import exports, page
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, document: str = "README.md") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
 
 
 def test_the_losses_in_an_own_loop_run_as_pasted():
     own_loop, _ = blocks("python")
     names: dict = {}
     exec(own_loop, names)
-    assert names["losses"].shape == (2,)
-    assert names["corn"].num_outputs == 2
+    assert names["losses"].shape == (8,)
+    assert float(names["loss"]) == pytest.approx(float(names["losses"].mean()), rel=1e-6)
+    assert names["outputs"].shape == (8, 2)
+
+
+def test_the_document_on_an_own_loop_trains_as_pasted(capsys):
+    (loop,) = blocks("python", "docs/own_loop.md")
+    names: dict = {}
+    exec(loop, names)
+    assert list(names["results"]) == ["cross_entropy", "ordinal_cross_entropy", "coral", "corn"]
+    constant = float(np.abs(np.median(names["labels"][names["train"]]) - names["labels"][names["test"]]).mean())
+    assert all(error < 0.6 * constant for error in names["results"].values()), (names["results"], constant)
+    assert "coral" in capsys.readouterr().out
 
 
 def test_the_ten_line_loss_trains_as_pasted(tmp_path, monkeypatch, capsys):

@@ -175,7 +175,7 @@ def mmae(counts: np.ndarray) -> np.ndarray:
 
 
 def _kappa(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Cohen's weighted kappa 1 - Σ w O / Σ w E with disagreement weights w `[K, K]` and E from the margins (1968)."""
+    """Weighted kappa 1 - Σ w O / Σ w E, disagreement weights w `[K, K]` and E from the margins (Cohen, 1968)."""
     by_chance = counts.sum(axis=-1)[..., :, None] * counts.sum(axis=-2)[..., None, :]
     # Multiplied out, so that O and E stay whole numbers and a constant predictor gives 0 exactly.
     observed = (counts * weights).sum(axis=(-2, -1)) * _total(counts)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from ordinal_blast.errors import needs
 from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.rounding import level, round_off, settled
@@ -332,13 +333,11 @@ def bayesian_signed_rank(
 ) -> BayesianComparison:
     """Posterior probabilities over blocks `[B]` with a region of practical equivalence |a - b| ≤ rope.
 
-    Bayesian signed-rank test with a Dirichlet process prior (Benavoli et al., 2014, 2017). Differences at the edge of
-    the region, but for rounding, lie inside it. ImportError without the package baycomp.
+    Bayesian signed-rank test with a Dirichlet process prior (Benavoli et al., 2014; Benavoli et al., 2017). Differences
+    at the edge of the region, but for rounding, lie inside it. NotInstalled without the package baycomp.
     """
-    try:
+    with needs("bayes"):
         import baycomp
-    except ImportError as error:
-        raise ImportError("bayesian_signed_rank needs baycomp: pip install 'ordinal-blast[bayes]'") from error
     a, b = _as_pair(a, b)
     if as_real(rope, "rope") < 0:
         raise ValueError(f"rope must be 0 or more, found {rope}")

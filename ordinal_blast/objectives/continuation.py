@@ -61,6 +61,7 @@ def corn(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWe
     """Conditional ordinal regression (CORN), sum_{k <= y} BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
     Without weights it is -log p_y: the continuation ratio model, and the likelihood form of CONDOR.
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1).
     """
     return jnp.sum(weigh(_steps(logits, labels), threshold_weights), axis=-1)
 
@@ -89,7 +90,10 @@ def corn_per_question(logits: jax.Array, labels: jax.Array, weights: jax.Array) 
 
 @objective(Conditional, soft_labels=True, estimates=distribution, proper=all_asked, cites=("jenkinson2021",))
 def condor(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
-    """CONDOR cross-entropy, sum_k BCE(P(y > k), [y > k]), P(y > k) = prod_{j <= k} s(t_j). `[B, K-1]` -> `[B]`."""
+    """CONDOR cross-entropy, sum_k BCE(P(y > k), [y > k]), P(y > k) = prod_{j <= k} s(t_j). `[B, K-1]` -> `[B]`.
+
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1).
+    """
     num_classes = logits.shape[1] + 1
     cumulative = Conditional(num_classes).exceedance_logits(logits)
     parts = binary_cross_entropies(cumulative, exceedance(labels, num_classes, logits.dtype))

@@ -71,7 +71,11 @@ def _decomposed(logits: jax.Array, labels: jax.Array, threshold_weights: tuple[f
 def binary_decomposition(
     logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
 ) -> jax.Array:
-    """Ordinal binary decomposition, sum_k BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`."""
+    """Ordinal binary decomposition, sum_k BCE(t_k, [y > k]). logits `[B, K-1]` -> `[B]`.
+
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1). decode: "count" of positive
+    logits decides, or the "nearest" code word.
+    """
     return _decomposed(logits, labels, threshold_weights)
 
 
@@ -87,6 +91,8 @@ def coral(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdW
     """Consistent rank logits (CORAL), sum_k BCE(w x + b_k, [y > k]). logits `[B, K-1]` -> `[B]`.
 
     The binary decomposition of a layer whose thresholds share their slope; biases are in order at the optimum.
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1). decode: "count" of positive
+    logits decides, or the "nearest" code word.
     """
     return _decomposed(logits, labels, threshold_weights)
 
@@ -109,7 +115,11 @@ def _code_distances(logits: jax.Array, labels: jax.Array) -> jax.Array:
     note="K - 1 times that loss; they decide alike unless logits cross.",
 )
 def ecoc_distance(logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None) -> jax.Array:
-    """Squared distance to the label's code word, sum_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
+    """Squared distance to the label's code word, sum_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`.
+
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1). decode: "count" of positive
+    logits decides, or the "nearest" code word.
+    """
     return jnp.sum(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
 
 
@@ -117,7 +127,11 @@ def ecoc_distance(logits: jax.Array, labels: jax.Array, *, threshold_weights: Th
 def ordinal_encoding_mse(
     logits: jax.Array, labels: jax.Array, *, threshold_weights: ThresholdWeights = None
 ) -> jax.Array:
-    """Mean squared error of the ordinal encoding, mean_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`."""
+    """Mean squared error of the ordinal encoding, mean_k (s(t_k) - [y > k])^2. logits `[B, K-1]` -> `[B]`.
+
+    threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1). decode: "count" of positive
+    logits decides, or the "nearest" code word.
+    """
     return jnp.mean(weigh(_code_distances(logits, labels), threshold_weights), axis=-1)
 
 
@@ -140,7 +154,11 @@ def ordinal_focal(
     gamma: NotNegative = 2.0,
     threshold_weights: ThresholdWeights = None,
 ) -> jax.Array:
-    """Ordinal focal loss, sum_k (1 - q_k)^gamma BCE_k, q_k the probability of the right answer. `[B, K-1]` -> `[B]`."""
+    """Ordinal focal loss, sum_k (1 - q_k)^gamma BCE_k, q_k the probability of the right answer. `[B, K-1]` -> `[B]`.
+
+    gamma: 0 for the binary decomposition itself. threshold_weights: `[K-1]`, what the error at each threshold
+    weighs (None: 1). decode: "count" of positive logits decides, or the "nearest" code word.
+    """
     targets = exceedance(labels, logits.shape[1] + 1, logits.dtype)
     right = (2 * targets - 1) * logits
     parts = jnp.exp(-gamma * jax.nn.softplus(right)) * jax.nn.softplus(-right)

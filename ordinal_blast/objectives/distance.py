@@ -75,7 +75,10 @@ def ordinal_cross_entropy(
     note="`ordinal_cross_entropy` with another default.",
 )
 def oll(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 1.5) -> jax.Array:
-    """Ordinal log-loss (OLL), `ordinal_cross_entropy` with the power its authors prefer. logits `[B, K]` -> `[B]`."""
+    """Ordinal log-loss (OLL), `ordinal_cross_entropy` with the power its authors prefer. logits `[B, K]` -> `[B]`.
+
+    power: of the distance.
+    """
     return _charged(logits, labels, power, 0.0, None)
 
 
@@ -87,5 +90,8 @@ def oll(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 1.5) -> ja
     note="`ordinal_cross_entropy` with another default; the margin came in 2025.",
 )
 def cdw_ce(logits: jax.Array, labels: jax.Array, *, power: NotNegative = 5.0, margin: LessThanOne = 0.0) -> jax.Array:
-    """Class distance weighted cross-entropy, `ordinal_cross_entropy` with a high power. logits `[B, K]` -> `[B]`."""
+    """Class distance weighted cross-entropy, `ordinal_cross_entropy` with a high power. logits `[B, K]` -> `[B]`.
+
+    power, margin: as in `ordinal_cross_entropy`.
+    """
     return _charged(logits, labels, power, margin, None)

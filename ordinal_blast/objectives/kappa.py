@@ -44,9 +44,9 @@ def soft_qwk(
 ) -> jax.Array:
     """Soft weighted kappa, 1 - kappa = sum_ij d_ij O_ij / sum_ij d_ij E_ij, of the batch. logits `[B, K]` -> scalar.
 
-    O is the confusion matrix with probabilities for decisions, E what its margins give by chance, d_ij = (i - j)^2 or
-    |i - j|. Range [0, 2]; log(epsilon + the ratio) with `logarithm`. A batch of one grade has no chance-corrected
-    agreement: the ratio is then 1 whatever the prediction, and 0 for an empty batch.
+    O is the confusion matrix with probabilities for decisions, E what its margins give by chance. penalty: d_ij =
+    (i - j)^2 ("quadratic") or |i - j| ("linear"). Range [0, 2]; log(epsilon + the ratio) with `logarithm`. A batch of
+    one grade has no chance-corrected agreement: the ratio is then 1 whatever the prediction, and 0 for an empty batch.
     """
     ratio = _disagreement(logits, labels, weights, penalty)
     return jnp.where(jnp.any(weights > 0), jnp.log(ratio + epsilon), 0) if logarithm else ratio
@@ -77,7 +77,8 @@ def _counted(class_weights: tuple[float, ...] | None) -> bool:
 def mce(logits: jax.Array, labels: jax.Array, *, class_weights: ClassWeights = None) -> jax.Array:
     """Mean class error, the Brier score over K, mean_c w_c (p_c - [c = y])^2. logits `[B, K]` -> `[B]`.
 
-    w_c weighs the error of p_c, whatever the label: the loss stays proper, unlike under weights of examples by grade.
+    class_weights: w_c weighs the error of p_c (None: 1), whatever the label: the loss stays proper, unlike under
+    weights of examples by grade.
     """
     return _squared_errors(logits, labels, class_weights)
 
@@ -99,7 +100,10 @@ def mce_qwk(
     penalty: Literal["linear", "quadratic"] = "quadratic",
     class_weights: ClassWeights = None,
 ) -> jax.Array:
-    """Kappa and mean class error mixed, balance (1 - kappa) + (1 - balance) MCE, of the batch. `[B, K]` -> scalar."""
+    """Kappa and mean class error mixed, balance (1 - kappa) + (1 - balance) MCE, of the batch. `[B, K]` -> scalar.
+
+    balance: the share of kappa. penalty: as in `soft_qwk`. class_weights: as in `mce`.
+    """
     total = jnp.sum(weights)
     errors = jnp.sum(weights * _squared_errors(logits, labels, class_weights)) / jnp.where(total > 0, total, 1)
     return balance * _disagreement(logits, labels, weights, penalty) + (1 - balance) * errors

@@ -105,13 +105,19 @@ _ONE_PARAMETER = 'One parameter can match the mean of the truth and nothing else
     note=_ONE_PARAMETER,
 )
 def binomial_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
-    """Binomial grade, -log Binomial(y; K-1, s(eta)), sharpened by 1 / tau. outputs `[B, 1]` -> `[B]`."""
+    """Binomial grade, -log Binomial(y; K-1, s(eta)), sharpened by 1 / tau. outputs `[B, 1]` -> `[B]`.
+
+    num_classes: K, which the outputs do not tell. tau: below 1 sharper, above 1 flatter.
+    """
     return negative_log_likelihood(Binomial(num_classes, tau).log_probs(outputs), labels)
 
 
 @objective(Poisson, soft_labels=True, estimates="mean", unimodal=True, cites=("beckham2017",), note=_ONE_PARAMETER)
 def poisson_unimodal(outputs: jax.Array, labels: jax.Array, *, num_classes: int, tau: Positive = 1.0) -> jax.Array:
-    """Poisson grade, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`."""
+    """Poisson grade, -log p_y, p_k ~ (lambda^k / k!)^(1/tau), lambda = softplus(eta), k < K. `[B, 1]` -> `[B]`.
+
+    num_classes: K, which the outputs do not tell. tau: below 1 sharper, above 1 flatter.
+    """
     return negative_log_likelihood(Poisson(num_classes, tau).log_probs(outputs), labels)
 
 
@@ -122,6 +128,7 @@ def gaussian_uncertainty(
     """Gaussian grade with its uncertainty, -log p_y + (1 - alpha) sigma^2. mean and deviation `[B, 2]` -> `[B]`.
 
     alpha: 1 does not charge for uncertainty. floor: the least deviation, in grades.
+    num_classes: K, which the outputs do not tell.
     """
     family = Gaussian(num_classes, floor)
     spread = family.deviation(outputs)[:, 0]
@@ -144,5 +151,9 @@ def ordistic(
     means: Rising = None,
     log_priors: PerGrade = None,
 ) -> jax.Array:
-    """Ordistic, -log p_y, p = softmax_k(mu_k eta + pi_k - mu_k^2 / 2). outputs `[B, 1]` -> `[B]`."""
+    """Ordistic, -log p_y, p = softmax_k(mu_k eta + pi_k - mu_k^2 / 2). outputs `[B, 1]` -> `[B]`.
+
+    num_classes: K, which the outputs do not tell. means: mu, K increasing numbers (None: one apart around 0).
+    log_priors: pi, K numbers (None: 0).
+    """
     return negative_log_likelihood(Ordistic(num_classes, means, log_priors).log_probs(outputs), labels)

@@ -38,7 +38,7 @@ def _estimates(error: str) -> str:
 def regression(outputs: jax.Array, labels: jax.Array, *, error: Error = "squared", delta: Positive = 1.0) -> jax.Array:
     """Regression, (eta - y)^2, |eta - y| (estimates the median) or Huber; decides by rounding. `[B, 1]` -> `[B]`.
 
-    delta: where Huber turns linear, in grades.
+    error: "squared", "absolute" or "huber". delta: where Huber turns linear, in grades.
     """
     return _expected_errors(outputs, labels, error, delta)
 
@@ -54,5 +54,9 @@ def regression(outputs: jax.Array, labels: jax.Array, *, error: Error = "squared
 def thresholded_regression(
     outputs: jax.Array, labels: jax.Array, *, error: Error = "squared", delta: Positive = 1.0
 ) -> jax.Array:
-    """Regression decided by cut points fitted on training predictions, losses as in `regression`. `[B, 1]` -> `[B]`."""
+    """Regression decided by cut points fitted on training predictions, losses as in `regression`. `[B, 1]` -> `[B]`.
+
+    error, delta: as in `regression`. criterion: the error that the native decision's cut points minimise,
+    "absolute", "squared" or "zero_one".
+    """
     return _expected_errors(outputs, labels, error, delta)

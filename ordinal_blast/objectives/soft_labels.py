@@ -136,7 +136,10 @@ def _identity(targets: Matrix, blend: float) -> bool:
     cites=("szegedy2016",),
 )
 def label_smoothing(logits: jax.Array, labels: jax.Array, *, epsilon: LessThanOne = 0.1) -> jax.Array:
-    """Label smoothing, -(1 - epsilon) log p_y - epsilon / K sum_c log p_c. logits `[B, K]` -> `[B]`."""
+    """Label smoothing, -(1 - epsilon) log p_y - epsilon / K sum_c log p_c. logits `[B, K]` -> `[B]`.
+
+    epsilon: the share that all grades have alike.
+    """
     num_classes = logits.shape[1]
     return _soft_cross_entropy(logits, labels, np.full((num_classes, num_classes), 1 / num_classes), epsilon)
 
@@ -155,7 +158,10 @@ def custom_soft_labels(
     targets: Distributions = None,
     blend: Share = 1.0,
 ) -> jax.Array:
-    """Soft-label cross-entropy, -sum_c T_yc log p_c, T given by `targets` `[K, K]` (None: identity). -> `[B]`."""
+    """Soft-label cross-entropy, -sum_c T_yc log p_c, T given by `targets` `[K, K]` (None: identity). -> `[B]`.
+
+    targets: row y is T_y, a distribution over grades. blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     rows = np.eye(logits.shape[1]) if targets is None else np.asarray(targets, np.float64)
     return _soft_cross_entropy(logits, labels, rows, blend)
 
@@ -164,7 +170,11 @@ def custom_soft_labels(
 def sord(
     logits: jax.Array, labels: jax.Array, *, alpha: Positive = 1.0, distance: Distance = "absolute", blend: Share = 1.0
 ) -> jax.Array:
-    """Soft ordinal vectors (SORD), T = softmax_c(-alpha phi(c, y)). logits `[B, K]` -> `[B]`; see `sord_targets`."""
+    """Soft ordinal vectors (SORD), T = softmax_c(-alpha phi(c, y)). logits `[B, K]` -> `[B]`; see `sord_targets`.
+
+    alpha: how steeply targets fall. distance: phi, "absolute", "squared" or "log". blend: what the targets weigh, 0
+    (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, sord_targets(logits.shape[1], alpha, distance), blend)
 
 
@@ -178,7 +188,10 @@ def sord(
 def exponential_soft_labels(
     logits: jax.Array, labels: jax.Array, *, power: Positive = 1.0, tau: Positive = 1.0, blend: Share = 1.0
 ) -> jax.Array:
-    """Exponential soft labels, T = softmax_c(-|c - y|^power / tau). logits `[B, K]` -> `[B]`."""
+    """Exponential soft labels, T = softmax_c(-|c - y|^power / tau). logits `[B, K]` -> `[B]`.
+
+    power, tau: how targets fall with distance. blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, exponential_targets(logits.shape[1], power, tau), blend)
 
 
@@ -192,7 +205,10 @@ def exponential_soft_labels(
 def binomial_soft_labels(
     logits: jax.Array, labels: jax.Array, *, chances: Chances = "centred", blend: Share = 1.0
 ) -> jax.Array:
-    """Binomial soft labels, T_y = Binomial(K-1, q_y). logits `[B, K]` -> `[B]`; see `binomial_targets`."""
+    """Binomial soft labels, T_y = Binomial(K-1, q_y). logits `[B, K]` -> `[B]`; see `binomial_targets`.
+
+    chances: q_y, "centred" or "liu". blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, binomial_targets(logits.shape[1], chances), blend)
 
 
@@ -204,7 +220,10 @@ def binomial_soft_labels(
     note="Liu's mean is y + 1 (`offset=1`), which ties the label with the next grade.",
 )
 def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: Offset = 0.5, blend: Share = 1.0) -> jax.Array:
-    """Poisson soft labels, T_y = Poisson(y + offset) on 0 ... K-1. logits `[B, K]` -> `[B]`; see `poisson_targets`."""
+    """Poisson soft labels, T_y = Poisson(y + offset) on 0 ... K-1. logits `[B, K]` -> `[B]`; see `poisson_targets`.
+
+    offset: the mean of T_y less y. blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, poisson_targets(logits.shape[1], offset), blend)
 
 
@@ -212,13 +231,19 @@ def poisson_soft_labels(logits: jax.Array, labels: jax.Array, *, offset: Offset 
 def triangular_soft_labels(
     logits: jax.Array, labels: jax.Array, *, alpha: Triangle = 0.05, blend: Share = 1.0
 ) -> jax.Array:
-    """Triangular soft labels, mass alpha in each neighbour. logits `[B, K]` -> `[B]`; see `triangular_targets`."""
+    """Triangular soft labels, mass alpha in each neighbour. logits `[B, K]` -> `[B]`; see `triangular_targets`.
+
+    blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, triangular_targets(logits.shape[1], alpha), blend)
 
 
 @objective(soft_labels=True, estimates=_estimates, proper=_only_label, cites=("vargas2022",))
 def beta_soft_labels(logits: jax.Array, labels: jax.Array, *, blend: Share = 1.0) -> jax.Array:
-    """Beta soft labels, a beta density around the label's bin. logits `[B, K]` -> `[B]`; see `beta_targets`."""
+    """Beta soft labels, a beta density around the label's bin. logits `[B, K]` -> `[B]`; see `beta_targets`.
+
+    blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, beta_targets(logits.shape[1]), blend)
 
 
@@ -226,7 +251,10 @@ def beta_soft_labels(logits: jax.Array, labels: jax.Array, *, blend: Share = 1.0
 def geometric_soft_labels(
     logits: jax.Array, labels: jax.Array, *, alpha: LessThanHalf = 0.1, blend: Share = 1.0
 ) -> jax.Array:
-    """Geometric soft labels, 1 - alpha on the label, then falling as alpha^|c - y|. logits `[B, K]` -> `[B]`."""
+    """Geometric soft labels, 1 - alpha on the label, then falling as alpha^|c - y|. logits `[B, K]` -> `[B]`.
+
+    alpha: the mass beside the label. blend: what the targets weigh, 0 (the label alone) ... 1.
+    """
     return _soft_cross_entropy(logits, labels, geometric_targets(logits.shape[1], alpha), blend)
 
 
@@ -238,7 +266,7 @@ def geometric_soft_labels(
 def slace(logits: jax.Array, labels: jax.Array, *, alpha: NotNegative = 1.0) -> jax.Array:
     """Soft labels accumulating cross-entropy (SLACE), -sum_k T_yk log P(|c - y| <= |k - y|). `[B, K]` -> `[B]`.
 
-    T as in `sord`: a grade is charged only for the probability that lies farther from the label than itself.
+    T as in `sord`, by alpha: a grade is charged only for the probability that lies farther from the label than itself.
     """
     num_classes = logits.shape[1]
     apart = _apart(num_classes)

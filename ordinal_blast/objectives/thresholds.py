@@ -86,7 +86,10 @@ class Thresholds(Family):
     cites=("mccullagh1980", "vargas2020"),
 )
 def cumulative_link(outputs: jax.Array, labels: jax.Array, *, link: Link = "logit") -> jax.Array:
-    """Cumulative link model, -log(F(theta_y - eta) - F(theta_{y-1} - eta)). theta - eta `[B, K-1]` -> `[B]`."""
+    """Cumulative link model, -log(F(theta_y - eta) - F(theta_{y-1} - eta)). theta - eta `[B, K-1]` -> `[B]`.
+
+    link: F, "logit", "probit" or "cloglog" (1 - exp(-exp(x))).
+    """
     return negative_log_likelihood(CumulativeLink(outputs.shape[1] + 1, link).log_probs(outputs), labels)
 
 
@@ -143,8 +146,9 @@ def all_threshold(
 ) -> jax.Array:
     """All-threshold loss, sum_k c_k f(s_k (theta_k - eta)), s_k = 1 where y <= k, else -1. `[B, K-1]` -> `[B]`.
 
-    f: "logistic", "hinge", "smooth_hinge" or "squared_hinge". c_k = ||k+1-y|^power - |k-y|^power|: 1 for the absolute
-    error (power 1), growing with distance for the squared one (power 2).
+    penalty: f, "logistic", "hinge", "smooth_hinge" or "squared_hinge". power: c_k = ||k+1-y|^power - |k-y|^power|, 1
+    for the absolute error (power 1), growing with distance for the squared one (power 2). threshold_weights: `[K-1]`,
+    further weights (None: 1).
     """
     return jnp.sum(weigh(_threshold_loss(outputs, labels, power, penalty), threshold_weights), axis=-1)
 
@@ -164,5 +168,8 @@ def immediate_threshold(
     penalty: Penalty = "logistic",
     threshold_weights: ThresholdWeights = None,
 ) -> jax.Array:
-    """Immediate-threshold loss, f at the two cut points beside the label only (power 0). `[B, K-1]` -> `[B]`."""
+    """Immediate-threshold loss, f at the two cut points beside the label only (power 0). `[B, K-1]` -> `[B]`.
+
+    penalty: f, as in `all_threshold`. threshold_weights: `[K-1]`, what the loss at each threshold weighs (None: 1).
+    """
     return jnp.sum(weigh(_threshold_loss(outputs, labels, 0.0, penalty), threshold_weights), axis=-1)

@@ -151,7 +151,10 @@ def ord_acl(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     cites=("yamasaki2022",),
 )
 def vs_sl(outputs: jax.Array, labels: jax.Array, *, shape: Literal["square", "absolute"] = "square") -> jax.Array:
-    """V-shaped stereotype logits, -log p_y, log p_k = -g_k^2 (or -|g_k|), g ordered. outputs `[B, K]` -> `[B]`."""
+    """V-shaped stereotype logits, -log p_y, log p_k = -g_k^2 (or -|g_k|), g ordered. outputs `[B, K]` -> `[B]`.
+
+    shape: "square" for -g^2, "absolute" for -|g|.
+    """
     return negative_log_likelihood(VShaped(outputs.shape[1], shape).log_probs(outputs), labels)
 
 
@@ -199,6 +202,7 @@ def co2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 0.01, m
     """CO2, -log p_y + strength sum_k relu(margin +- (p_{k+1} - p_k)): probabilities should fall away from the label.
 
     logits `[B, K]` -> `[B]`.
+    strength, margin: of the penalty.
     """
     return negative_log_likelihood(log_softmax(logits), labels) + strength * _climbs_away(logits, labels, margin)
 
@@ -208,6 +212,7 @@ def ho2(logits: jax.Array, labels: jax.Array, *, strength: NotNegative = 1.0, ma
     """HO2, entropy of p + strength sum_k relu(margin +- (p_{k+1} - p_k)): as `co2`, entropy for cross-entropy.
 
     logits `[B, K]` -> `[B]`.
+    strength, margin: of the penalty.
     """
     entropy = -jnp.sum(softmax(logits) * log_softmax(logits), axis=-1)
     return entropy + strength * _climbs_away(logits, labels, margin)
