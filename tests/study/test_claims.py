@@ -177,7 +177,7 @@ def test_the_same_data_in_another_folder_is_the_same(study, home, overrides, tmp
 
 def test_seeds_that_are_holdouts_never_run_on_another_holdout(tmp_path):
     for holdout in (0, 1):
-        for kind, count in (("train", 60), ("test", 8)):
+        for kind, count in (("train", 80), ("test", 8)):
             rows = "".join(f"{holdout},{row},0,0,{1 + row % 2}\n" for row in range(count))
             (tmp_path / f"{kind}_ERA_{holdout}.csv").write_text(rows)
     chosen = settings.load("configs/era.py", {"data.root": str(tmp_path), "data.cache": str(tmp_path / "cache")})
