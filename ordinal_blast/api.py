@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ordinal_blast import settings
-from ordinal_blast.data.sources import arrays
+from ordinal_blast.data import memory
 from ordinal_blast.errors import UserError
 from ordinal_blast.report import Study, load
 from ordinal_blast.settings import Settings
@@ -35,14 +35,13 @@ def ablate(
     config: a configuration file or its name, or what its `get_config()` returns: settings that differ from the
     defaults. variants: an ablation file or its name; names of objectives, the first of which is the reference; or per
     name the settings that it changes, `{"corn": {"objective": "corn"}}`. data: arrays in memory instead of
-    `config.data`, see `data.sources.arrays.save`. workdir: `runs/NAME` unless said otherwise; the same call goes on
+    `config.data`, see `data.memory.save`. workdir: `runs/NAME` unless said otherwise; the same call goes on
     where it stopped. Raises UserError where cells failed, after all others were run; UsageError as the command does.
     """
     chosen = _settings(config)
     root = Path(workdir) if workdir is not None else Path("runs") / chosen.name
     if data is not None:
-        source, options = arrays.save(root / "data", data)
-        chosen = settings.override(chosen, {"data.source": "arrays", "data.root": str(source), "data.options": options})
+        chosen = settings.override(chosen, memory.save(root / "data", data))
     if isinstance(variants, str | Path):
         grid = plan.ablation(str(variants), chosen, seeds)
     else:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ordinal_blast.data.sheets import shown
+from ordinal_blast.data.sheets import MISSING, shown
 from ordinal_blast.data.store import Dataset
 from ordinal_blast.errors import UserError
 
@@ -82,6 +82,22 @@ def learnt(dataset: Dataset, train: np.ndarray) -> Dataset:
         extras={**dataset.extras, "columns": names, "table": {**dataset.extras["table"], "columns": described(found)}},
         notes=(*dataset.notes, *_notes(found, values, dataset.columns["id"])),
     )
+
+
+def table(
+    columns: Sequence[Column],
+    missing: str,
+    *,
+    na: Sequence[str] = MISSING,
+    decimal: str = "",
+    headed: bool = True,
+    separator: str = "",
+    encoding: str = "",
+) -> dict[str, Any]:
+    """What `extras["table"]` of a data set holds, ready for JSON: its columns, and how files of such rows are read."""
+    reading = {"headed": headed, "separator": separator, "encoding": encoding}
+    entries = {"missing": missing, "na": list(na), "decimal": decimal}
+    return {"columns": described(columns), **entries, "reading": reading}
 
 
 def described(table: Sequence[Column]) -> list[dict[str, Any]]:

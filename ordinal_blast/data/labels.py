@@ -9,17 +9,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from ordinal_blast.data.sheets import number, shown
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.ranges import WHOLE, Range
+from ordinal_blast.ranges import TEXT, WHOLE, Range, each
 from ordinal_blast.types import Task
 
 MOST = 100  # grades that are told
+_NAMES = each(TEXT, empty=True)
+_GRADES = Range(
+    "names of grades, worst first, or for several tasks a section of them by task",
+    lambda value: all(map(_NAMES.holds, value.values())) if isinstance(value, Mapping) else _NAMES.holds(value),
+)
+Grades = Annotated[Any, _GRADES]
 Lowest = Annotated[int | None, Range(f"{WHOLE.words}, or None", lambda value: value is None or WHOLE.holds(value))]
+
+
+def stated(grades: Any, tasks: Sequence[str]) -> dict[str, list[str]]:
+    """The grades that an option states for each task: for all alike, or in a section by task.
+
+    Raises UsageError for a section with another task.
+    """
+    if not isinstance(grades, Mapping):
+        return {task: list(grades) for task in tasks or ("",)}
+    if wrong := sorted(grades.keys() - set(tasks or grades)):
+        raise UsageError(f"data.options.grades has {wrong[0]}: the tasks are {', '.join(tasks)}")
+    return {task: list(names) for task, names in grades.items()}
 
 
 def read(
@@ -63,7 +81,7 @@ def ordered(names: Sequence[str]) -> tuple[str, ...]:
 def _told(task: str, texts: Sequence[str], decimal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The grades that texts name, worst first, and a note that says so."""
     values = {text: number(text, decimal) for text in texts}
-    names = sorted({f"{value:g}" if math.isfinite(value) else text for text, value in values.items()})
+    names = sorted({_written(value) if math.isfinite(value) else text for text, value in values.items()})
     listed = shown(", ".join(names[:12]) + (", ..." if len(names) > 12 else ""))
     if len(names) > MOST:
         raise UserError(f"{task} has {len(names)} different labels ({listed}): name a column of grades")
@@ -84,6 +102,10 @@ def _told(task: str, texts: Sequence[str], decimal: str) -> tuple[tuple[str, ...
             f"no label of {task} is {', '.join(map(str, gaps))}: to have that grade, name it in data.options.grades"
         )
     return found, tuple(notes)
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _reading(

@@ -19,11 +19,6 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.ranges import Range
 from ordinal_blast.storage import digest
 
-_NAMES = ranges.each(ranges.TEXT, empty=True)
-_GRADES = Range(
-    "names of grades, worst first, or for several tasks a section of them by task",
-    lambda value: all(map(_NAMES.holds, value.values())) if isinstance(value, Mapping) else _NAMES.holds(value),
-)
 _SIZE = Range(
     "height and width in pixels, or none",
     lambda value: value in ((), []) or ranges.each(ranges.whole(1, 8192), 2).holds(value),
@@ -39,7 +34,7 @@ def source(
     sheet: str = "",
     file: str = "file",
     tasks: tuple[str, ...] = ("grade",),
-    grades: Annotated[Any, _GRADES] = (),
+    grades: labels.Grades = (),
     group: str = "",
     split: str = "",
     bad: listing.Bad = "refuse",
@@ -67,15 +62,15 @@ def source(
     """
     name = name or plain_name(root.absolute().name)
     ranges.check("data.options.val_seed", val_seed, ranges.SEED)
-    stated = dict(grades) if isinstance(grades, Mapping) else dict.fromkeys(tasks, grades)
-    if len(set(tasks)) < max(1, len(tasks)) or not stated.keys() <= set(tasks) or (not sheet and len(tasks) > 1):
-        raise UsageError("data.options.tasks: name each once, one where there is no sheet, and only these in grades")
+    if len(set(tasks)) < max(1, len(tasks)) or (not sheet and len(tasks) > 1):
+        raise UsageError("data.options.tasks: name each once, and one where there is no sheet")
+    stated = labels.stated(grades, tasks)
     if not sheet and (group or split):
         raise UsageError("data.options: group and split name columns, so that sheet has to name a file")
     options = {
         "format": "folder",
         "sheet": [sheet, file, group, split],
-        "grades": [[task, list(stated.get(task, ()))] for task in tasks],
+        "grades": [list(tasks), stated],
         "images": [list(size), channels, bad],
         "val": [val_share, val_stratified, val_seed],
     }

@@ -157,13 +157,7 @@ def source(
         },
         extras={
             "columns": [column.name for column in columns],
-            "table": {
-                "columns": encodings.described(columns),
-                "missing": missing,
-                "na": list(na),
-                "decimal": decimal,
-                "reading": {"headed": bool(label), **reading},
-            },
+            "table": encodings.table(columns, missing, na=na, decimal=decimal, headed=bool(label), **reading),
         },
         notes=(
             *(note for file in files.values() for note in file.notes),
