@@ -20,7 +20,6 @@ SOURCES = {
     "arrays": f"{_SOURCES}.arrays:source",
     "folder": f"{_SOURCES}.folder:source",
     "medmnist": f"{_SOURCES}.medmnist:source",
-    "simulated": "ordinal_blast.embryo.simulated:source",
     "table": f"{_SOURCES}.table:source",
 }
 

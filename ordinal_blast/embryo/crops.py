@@ -33,7 +33,7 @@ def _is_time(value: Any) -> bool:
 
 
 _NUMBERS = each(number())
-_TIME = Range("tA, tMEB, or an hour such as 110", _is_time)
+_TIME = Range("'tA', 'tMEB', or an hour as text, such as '110'", _is_time)
 _SHIFTS = Range("numbers of which one is 0, the CNN's time itself", lambda v: _NUMBERS.holds(v) and 0 in v)
 
 

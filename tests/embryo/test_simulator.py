@@ -250,7 +250,7 @@ def test_nothing_to_simulate_is_refused(change):
         ({"embryos": "6"}, "data.options.embryos is '6'"),
         ({"hours": 92.0}, "data.options.hours is 92.0: it takes values, each a number"),
         ({"planes": ("a",)}, "data.options.planes is"),
-        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+        ({"colour": 1}, "data.options has no colour: it takes embryos, size"),
     ],
 )
 def test_options_of_another_type_are_refused(change, message):
