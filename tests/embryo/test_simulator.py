@@ -18,6 +18,12 @@ N = 4000
 SMALL = Simulation(embryos=6, size=32, hours=(92.0, 118.0), planes=(-45.0, 0.0, 45.0), seed=5)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_anew():
+    """Programs that another module had compiled quickly (see `compile_quickly`) round otherwise."""
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="module")
 def people():
     return population(Simulation(embryos=N, size=32, hours=(118.0,), planes=(0.0,), seed=7, raters=6))
