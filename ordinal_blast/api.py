@@ -26,7 +26,7 @@ def ablate(
     variants: Variants,
     *,
     seeds: int = 1,
-    data: Any = None,
+    data: Mapping[str, Any] | None = None,
     workdir: str | Path | None = None,
     allow_changed_code: bool = False,
 ) -> Study:

@@ -1,0 +1,100 @@
+"""From Python: what the command line does, on arrays in memory, read back as frames."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ordinal_blast
+from ordinal_blast.errors import UsageError, UserError
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A small network for a table: what a notebook would write."""
+    return {
+        "name": "notebook",
+        "devices": 1,
+        "chain": ("mlp",),
+        "data": {"cache": str(tmp_path_factory.mktemp("cache"))},
+        "mlp": {
+            "network": {"name": "mlp", "options": {"widths": (8,), "dropout": 0.0, "batch_norm": False}},
+            "optimizer": {"learning_rate": 0.03},
+            "training": {"epochs": 8, "checkpoint_every": 8},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    return {"x": x, "y": np.digitize(x[:, 0], [-0.5, 0.5])}
+
+
+@pytest.fixture(scope="module")
+def study(config, data, tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    return ordinal_blast.ablate(config, ["cross_entropy", "corn"], seeds=2, data=data, workdir=root / "run")
+
+
+def test_arrays_in_memory_are_ablated_and_read_as_typed_frames(study):
+    scores = study.scores
+    assert len(scores) == 2 * 2 * 3  # variants, seeds, splits
+    assert list(scores["variant"].cat.categories) == ["cross_entropy", "corn"]
+    assert (scores["seed"].dtype, scores["mae"].dtype) == (np.int64, np.float64)
+    assert scores.groupby("split", observed=True)["n"].first().to_dict() == {"train": 160, "val": 20, "test": 20}
+    mae = scores[scores["split"] == "test"].pivot(index="seed", columns="variant", values="mae")
+    difference = study.differences.query("measure == 'mae' and variant == 'corn'").iloc[0]
+    assert difference["mean"] == pytest.approx((mae["corn"] - mae["cross_entropy"]).mean(), abs=1e-12)
+    predictions = study.predictions(variant="corn", seed=1)
+    wrong = (predictions["grade"] - predictions["label"]).abs().mean()
+    assert wrong == pytest.approx(mae.loc[1, "corn"], abs=1e-12)
+
+
+def test_the_same_call_finds_everything_finished_and_load_reads_it(study, config, data, capsys):
+    (root,) = study.folders
+    again = ordinal_blast.ablate(config, ["cross_entropy", "corn"], seeds=2, data=data, workdir=root)
+    assert capsys.readouterr().err.count("finished before") == 4
+    pd.testing.assert_frame_equal(again.scores, study.scores)
+    pd.testing.assert_frame_equal(ordinal_blast.load(root).scores, study.scores)
+
+
+def test_other_data_in_the_same_folder_is_refused(study, config, data):
+    (root,) = study.folders
+    other = {"x": data["x"], "y": data["y"][::-1].copy()}
+    with pytest.raises(UsageError, match="begun with other data"):
+        ordinal_blast.ablate(config, ["cross_entropy", "corn"], seeds=2, data=other, workdir=root)
+    assert len(ordinal_blast.ablate(config, ["cross_entropy", "corn"], seeds=2, data=data, workdir=root).scores) == 12
+
+
+def test_a_report_is_written_where_the_study_is_told_to(study, tmp_path):
+    page = study.report(tmp_path / "report")
+    assert page.read_text().count("<html") == 1
+    assert len(pd.read_csv(tmp_path / "report/rows.csv")) == len(study.scores)
+
+
+def test_variants_are_a_mapping_of_settings_too_and_a_frame_is_a_table(config, data, tmp_path):
+    frame = pd.DataFrame(data["x"], columns=["a", "b", "c"]).assign(grade=data["y"])
+    study = ordinal_blast.ablate(
+        config,
+        {"adam": {}, "sgd": {"mlp.optimizer": {"name": "sgd", "learning_rate": 0.1, "options": {"momentum": 0.9}}}},
+        data={"x": frame},
+        workdir=tmp_path / "run",
+    )
+    assert study.variants == ("adam", "sgd")
+    assert study.cells[0].record.dataset["extras"]["columns"] == ["a", "b", "c"]
+
+
+def test_a_cell_that_fails_is_an_error_that_says_where_after_the_others_ran(config, data, tmp_path):
+    own = tmp_path / "diverging.py"
+    own.write_text("import jax.numpy as jnp\ndef loss(logits, labels):\n    return logits[:, 0] * jnp.inf\n")
+    with pytest.raises(UserError, match=r"1 of 2 cells failed \(inf-s0\): see cells/<cell>/error.txt in"):
+        ordinal_blast.ablate(
+            config,
+            {"inf": {"objective": f"{own}:loss"}, "corn": {"objective": "corn"}},
+            data=data,
+            workdir=tmp_path / "run",
+        )
+    assert ordinal_blast.load(tmp_path / "run").variants == ("corn",)
