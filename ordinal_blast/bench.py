@@ -94,12 +94,15 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([f"device: {', '.join(sorted({row.device for row in rows}))}", *lines])
 
 
-def forward(model: nn.Module, variables: Any, keys: jax.Array) -> tuple[str, Callable, tuple]:
+Work = tuple[str, Callable[..., Any], tuple[Any, ...]]  # its name, what is timed, and what that takes before inputs
+
+
+def forward(model: nn.Module, variables: Any, keys: jax.Array) -> Work:
     """Evaluate by the running statistics."""
     return "forward", lambda variables, x: model.apply(variables, x, train=False), (variables,)
 
 
-def training_step(model: nn.Module, variables: Any, keys: jax.Array) -> tuple[str, Callable, tuple]:
+def training_step(model: nn.Module, variables: Any, keys: jax.Array) -> Work:
     """One Adam step on the mean square of the features; the heads and the loss are negligible beside the network."""
     optimizer = optax.adam(1e-3)
     params, batch_stats = variables["params"], variables.get("batch_stats", {})
@@ -117,7 +120,7 @@ def training_step(model: nn.Module, variables: Any, keys: jax.Array) -> tuple[st
     return "training step", step, (params, batch_stats, optimizer.init(params), keys)
 
 
-def race(variants: Sequence[nn.Module], work: Callable, x: jax.Array, rounds: int) -> Iterator[Row]:
+def race(variants: Sequence[nn.Module], work: Callable[..., Work], x: jax.Array, rounds: int) -> Iterator[Row]:
     """Compile every variant of one network, then time them in turn on inputs `[B, ...]`."""
     keys = jax.random.split(jax.random.key(1), len(x))
     # All variants have one parameter tree, so one initialisation serves them all.

@@ -313,12 +313,13 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
 
 def _splits(path: Path, model: str, rows: list[dict[str, Any]], arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
     splits: dict[str, Split] = {}
+    tasks: dict[str, dict[str, TaskResult]] = {}
     for row in (row for row in rows if row["model"] == model):
         name = row["split"]
         if name not in splits:
             start = f"columns/{model}/{name}/"
             columns = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
-            splits[name] = Split(name, _array(path, arrays, f"ids/{model}/{name}"), columns, {})
+            splits[name] = Split(name, _array(path, arrays, f"ids/{model}/{name}"), columns, tasks.setdefault(name, {}))
             _check_columns(path, model, splits[name])
         task = Task(row["task"], tuple(row["grades"]))
         place = f"{model}/{name}/{task.name}"
@@ -326,7 +327,7 @@ def _splits(path: Path, model: str, rows: list[dict[str, Any]], arrays: Mapping[
         fields = {field: _array(path, arrays, f"{field}/{place}") for field in _ARRAYS}
         result = TaskResult(task, **fields, measures=measures, loss=_number(row["loss"]))
         _check_fit(path, place, splits[name], result)
-        splits[name].tasks[task.name] = result
+        tasks[name][task.name] = result
     return splits
 
 

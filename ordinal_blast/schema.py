@@ -8,13 +8,16 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ordinal_blast import parts
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import Range
 
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+S = TypeVar("S", bound="DataclassInstance")
 
 
 class UnknownSetting(Exception):
@@ -57,10 +60,12 @@ def changed(section: S, path: Sequence[str], value: Any, key: str, *, texts: boo
     field = next((field for field in fields(section) if field.name == path[0]), None)
     if field is None:
         raise UnknownSetting(key)
-    current, rest = getattr(section, field.name), path[1:]
+    current: Any = getattr(section, field.name)
+    rest = path[1:]
+    new: Any
     if isinstance(current, Mapping):
         new = _options(current, rest, value, key, texts)
-    elif dataclasses.is_dataclass(current):
+    elif dataclasses.is_dataclass(current) and not isinstance(current, type):
         new = (
             changed(current, rest, value, key, texts=texts)
             if rest

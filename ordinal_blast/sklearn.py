@@ -10,7 +10,7 @@ forked after JAX has run in it may hang.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -23,6 +23,7 @@ from ordinal_blast.models import networks
 from ordinal_blast.models.grader import GradingNetwork
 from ordinal_blast.objectives import Objective
 from ordinal_blast.ranges import check, number
+from ordinal_blast.schema import S
 from ordinal_blast.settings import (
     NetworkSettings,
     ObjectiveSettings,
@@ -49,7 +50,6 @@ except ImportError as error:
         "ordinal_blast.sklearn needs scikit-learn 1.6 or newer: pip install 'ordinal-blast[sklearn]'"
     ) from error
 
-S = TypeVar("S")
 _TASK = "grade"
 _STEPS = 100  # of one call to the device in training
 _ROWS = 256  # of one call in prediction, always: the numbers of a row do not depend on its company
@@ -244,7 +244,7 @@ def _section(key: str, section: S, /, **stated: Any) -> S:
 
 def _order(y: Any) -> Sequence[Any] | None:
     """The grades of an ordered Categorical of pandas, worst first; None for anything else."""
-    dtype = getattr(y, "dtype", None)
+    dtype: Any = getattr(y, "dtype", None)
     return dtype.categories if getattr(dtype, "ordered", False) else None
 
 

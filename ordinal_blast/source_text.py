@@ -26,7 +26,7 @@ def files(module: str | Path, counts: Callable[[str], bool] = lambda name: True)
         folder = origin.parent
     else:
         spec = importlib.util.find_spec(module)
-        if spec is None or not spec.has_location:
+        if spec is None or spec.origin is None or not spec.has_location:
             return {}
         origin, name = Path(spec.origin).resolve(), module
         folder = origin.parents[module.count(".") + (origin.name == "__init__.py")]
@@ -37,8 +37,10 @@ def files(module: str | Path, counts: Callable[[str], bool] = lambda name: True)
     waiting = [(parent, _locate(folder, parent)) for parent in _lineage(name)[:-1]] + [(name, origin)]
     while waiting:
         name, path = waiting.pop()
-        key = path and path.relative_to(folder).as_posix()
-        if path is None or key in digests or not counts(name) or not (alone or _top(name) == _top(str(module))):
+        if path is None or not counts(name) or not (alone or _top(name) == _top(str(module))):
+            continue
+        key = path.relative_to(folder).as_posix()
+        if key in digests:
             continue
         digests[key] = file_digest(path)
         if path.suffix == ".py":

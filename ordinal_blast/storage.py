@@ -105,7 +105,7 @@ def read_json(path: Path, keys: Collection[str] = ()) -> Any:
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed npz file, atomically."""
     with atomic(path) as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **dict[str, Any](arrays))
 
 
 def read_npy(path: Path) -> np.ndarray:

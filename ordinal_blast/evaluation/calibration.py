@@ -39,7 +39,7 @@ def _as_log_probs(log_probs: ArrayLike, num_classes: int) -> np.ndarray:
     log_probs = as_floats(log_probs, "log_probs")
     if log_probs.ndim != 2 or log_probs.shape[1] != num_classes:
         raise ValueError(f"log_probs must have shape [N, {num_classes}], found {log_probs.shape}")
-    bad = np.argwhere(np.isnan(log_probs) | (log_probs == np.inf))
+    bad: np.ndarray = np.argwhere(np.isnan(log_probs) | (log_probs == np.inf))
     if len(bad):
         n, k = bad[0]
         raise ValueError(f"log_probs[{n}, {k}] = {log_probs[n, k]} is no log-probability")

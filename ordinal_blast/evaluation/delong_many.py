@@ -182,17 +182,17 @@ def delong_seeds(
     a, b = as_numbers(scores_a, "scores_a"), as_numbers(scores_b, "scores_b")
     if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f"scores must have one shape [S, N] with 2 seeds or more, found {a.shape} and {b.shape}")
-    found_a = [placements_of(labels, row, f"scores_a[{s}]") for s, row in enumerate(a)]
-    found_b = [placements_of(labels, row, f"scores_b[{s}]") for s, row in enumerate(b)]
-    pairs = list(zip(found_a, found_b, strict=True))
+    placed_a = [placements_of(labels, row, f"scores_a[{s}]") for s, row in enumerate(a)]
+    placed_b = [placements_of(labels, row, f"scores_b[{s}]") for s, row in enumerate(b)]
+    pairs = list(zip(placed_a, placed_b, strict=True))
     cases = np.mean([x.cases - y.cases for x, y in pairs], axis=0)
     controls = np.mean([x.controls - y.controls for x, y in pairs], axis=0)
     test_set = float(covariance(cases[None], controls[None], labels, clusters)[0, 0])
     differences = np.array([x.auc - y.auc for x, y in pairs])
     between = float(differences.var(ddof=1))
-    means = [float(np.mean([each.auc for each in found])) for found in (found_a, found_b)]
+    mean_a, mean_b = (float(np.mean([x.auc for x in placed])) for placed in (placed_a, placed_b))
     from_seeds = between / len(a)
     total = test_set + from_seeds
     df = (len(a) - 1) * (total / from_seeds) ** 2 if from_seeds > ROUND_OFF**2 else np.inf
-    test = compare(*means, total, df, alternative, 0.0, confidence, SEEDS_ASSUMES)
+    test = compare(mean_a, mean_b, total, df, alternative, 0.0, confidence, SEEDS_ASSUMES)
     return SeedComparison(differences, test_set, between, test)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,13 +55,18 @@ __all__ = [
 ]
 
 
-class CountMetric(Protocol):
+P = ParamSpec("P")
+
+
+class CountMetric(Protocol[P]):
     """A metric of labels and predictions that depends on their table of counts only."""
 
     __name__: str
     of_counts: Callable[..., np.ndarray]
 
-    def __call__(self, labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> Any:
+    def __call__(
+        self, labels: ArrayLike, predictions: ArrayLike, num_classes: int, *args: P.args, **options: P.kwargs
+    ) -> Any:
         """The metric of int `[N]` labels and predictions in 0..K-1."""
         ...
 
@@ -74,19 +79,23 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> np
     return counts.reshape(num_classes, num_classes)
 
 
-def _of_labels(of_counts: Callable[..., np.ndarray]) -> CountMetric:
+def _of_labels(of_counts: Callable[Concatenate[np.ndarray, P], np.ndarray]) -> CountMetric[P]:
     """The function of counts `[..., K, K]` -> `[...]` as a function of labels and predictions."""
 
-    def metric(labels: ArrayLike, predictions: ArrayLike, num_classes: int, **options: Any) -> float:
-        value = of_counts(confusion(labels, predictions, num_classes), **options)
+    def of_labels(
+        labels: ArrayLike, predictions: ArrayLike, num_classes: int, *args: P.args, **options: P.kwargs
+    ) -> Any:
+        value = of_counts(confusion(labels, predictions, num_classes), *args, **options)
         return value if np.ndim(value) else float(value)
 
-    # Show the options of the wrapped function in place of **options.
-    *shown, _ = inspect.signature(metric).parameters.values()
-    shown += [each for each in inspect.signature(of_counts).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    metric: Any = of_labels
+    # Show the options of the wrapped function in place of *args and **options.
+    *shown, _, _ = inspect.signature(metric).parameters.values()
+    shown += [p for p in inspect.signature(of_counts).parameters.values() if p.kind is p.KEYWORD_ONLY]
     metric.__signature__ = inspect.signature(metric).replace(parameters=shown)
     metric.of_counts = of_counts
-    return functools.update_wrapper(metric, of_counts, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    functools.update_wrapper(metric, of_counts, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    return metric
 
 
 def _total(counts: np.ndarray) -> np.ndarray:
@@ -272,7 +281,7 @@ def cem(counts: np.ndarray) -> np.ndarray:
     return _ratio((counts * prox).sum(axis=(-2, -1)), best)
 
 
-COUNT_METRICS: tuple[CountMetric, ...] = (
+COUNT_METRICS: tuple[CountMetric[...], ...] = (
     accuracy,
     off_by_one_accuracy,
     balanced_accuracy,

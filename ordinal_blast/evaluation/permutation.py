@@ -60,7 +60,8 @@ def _all_sums(doubled: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     places = np.array(list(itertools.permutations(range(num_methods))))
     # One block may stay as it is, and methods may be renamed: only how the sums lie matters.
-    sums, counts = np.sort(doubled[:1], axis=1), np.ones(1)
+    sums: np.ndarray = np.sort(doubled[:1], axis=1)
+    counts: np.ndarray = np.ones(1)
     for row in doubled[1:]:
         if len(sums) * orders > EXACT_ROWS:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +20,7 @@ STEPS = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23}  # the spacing
 def as_array(values: ArrayLike, name: str) -> np.ndarray:
     """Values as an array; ValueError for masked entries, whose mask would be lost, or rows that differ in length."""
     if np.ma.is_masked(values):
-        where = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+        where = np.argwhere(np.ma.getmaskarray(np.ma.asarray(values)))[0].tolist()
         raise ValueError(f"{name}[{_at(where)}] is masked: drop what is missing first")
     try:
         return np.asarray(values)
@@ -27,7 +28,7 @@ def as_array(values: ArrayLike, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be an array, found rows that differ in length or shape") from None
 
 
-def _at(where: list[int]) -> str:
+def _at(where: Iterable[int]) -> str:
     return ", ".join(map(str, where))
 
 
@@ -191,7 +192,7 @@ def as_members(ids: ArrayLike, length: int, name: str = "clusters") -> np.ndarra
     """
     if not hasattr(ids, "dtype"):
         try:  # item by item, because numpy would write a None or NaN among texts as text
-            ids = np.fromiter(ids, object)
+            ids = np.fromiter(ids, object)  # type: ignore[arg-type]  # what cannot be iterated is told
         except TypeError:
             raise ValueError(f"{name} must be a vector of ids, found {ids!r}") from None
     ids = as_array(ids, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ordinal_blast import parts
 from ordinal_blast.errors import needs, told
@@ -81,7 +82,7 @@ class Objective:
             from ordinal_blast.objectives.layers import LAYERS
         return parts.find("layer", self.family.layer, LAYERS)(self.num_outputs, name=name)
 
-    def loss(self, outputs: jax.Array, labels: jax.Array, weights: jax.Array | None = None) -> jax.Array:
+    def loss(self, outputs: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
         """Scalar sum(weights * losses) / sum(weights), 0 if all weights are 0; rows of weight 0 may hold anything."""
         if self.spec.batch_coupled:
             return self.function(outputs, labels, weights, **self._loss_options)
@@ -91,17 +92,17 @@ class Objective:
         mean = jnp.sum(weights * losses) / jnp.where(total > 0, total, 1)
         return jnp.where(jnp.all(weights >= 0), mean, jnp.nan)
 
-    def losses(self, outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    def losses(self, outputs: ArrayLike, labels: ArrayLike) -> jax.Array:
         """Loss of each example, `[B]`. ValueError where the loss is of the batch as a whole."""
         if self.spec.batch_coupled:
             raise ValueError(f"{self.name} is a loss of the whole batch and has no loss per example: use loss()")
         return self.function(outputs, labels, **self._loss_options)
 
-    def log_probs(self, outputs: jax.Array) -> jax.Array:
+    def log_probs(self, outputs: ArrayLike) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
         return self.family.log_probs(self._check_outputs(outputs))
 
-    def predict(self, outputs: jax.Array, rule: str = "native") -> jax.Array:
+    def predict(self, outputs: ArrayLike, rule: str = "native") -> jax.Array:
         """Decided grade, int `[B]`: by the loss's own rule, or mode, median or rounded mean of the probabilities."""
         if rule not in RULES:
             raise ValueError(f"rule must be one of {RULES}, got {rule!r}")
@@ -137,7 +138,7 @@ class Objective:
         log_weights = tuple(float(w) for w in np.log(weights))
         return dataclasses.replace(self, family=Corrected(self.num_classes, self.family, log_weights))
 
-    def score(self, outputs: jax.Array) -> jax.Array:
+    def score(self, outputs: ArrayLike) -> jax.Array:
         """One number per example that ranks it, `[B]`: the log odds log(E / (K-1 - E)) of the expected grade E.
 
         It rises with E and never rounds to an end of the scale, so that confident examples keep their order. The raw
@@ -145,7 +146,7 @@ class Objective:
         """
         return self.family.score(self._check_outputs(outputs))
 
-    def expected(self, outputs: jax.Array) -> jax.Array:
+    def expected(self, outputs: ArrayLike) -> jax.Array:
         """The expected grade, `[B]`, to be read; to rank, use `score`. The raw output, unclipped, for regressions."""
         return self.family.expected(self._check_outputs(outputs))
 
@@ -173,7 +174,7 @@ class Objective:
         accepted = option_defaults(self.function)
         return {name: value for name, value in self.bound if name in accepted} | {"num_classes": self.num_classes}
 
-    def _check_outputs(self, outputs: jax.Array) -> jax.Array:
+    def _check_outputs(self, outputs: ArrayLike) -> jax.Array:
         outputs = numerics.widen(outputs)
         if outputs.ndim != 2 or outputs.shape[1] != self.num_outputs:
             raise ValueError(f"{self.name}: outputs must be [B, {self.num_outputs}], got {list(outputs.shape)}")
