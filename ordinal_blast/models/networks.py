@@ -61,19 +61,20 @@ def make(network: NetworkSettings, where: str) -> nn.Module:
     """The network of the section `where`; raises UsageError for a name or options that cannot be."""
     part = parts.find(f"{where}.name", network.name, NETWORKS)
     of_nnx = inspect.isclass(part) and issubclass(part, nnx.Module)
-    constructor = functools.partial(part.__init__, None) if of_nnx else part
+    constructor, receiver = (part.__init__, (None,)) if of_nnx else (part, ())
     takes = inspect.signature(constructor).parameters
     supplied = {name: value for name, value in {"axis_name": AXIS, "rngs": None}.items() if name in takes}
     if reserved := set(supplied) & set(network.options):
         raise UsageError(f"{where}.options has no {min(reserved)}: training gives it")
-    options = {name: _hashable(value) for name, value in network.options.items()}
+    options = dict(network.options)
     if "dtype" in takes and isinstance(options.get("dtype"), str):
         options["dtype"] = _dtype(f"{where}.options.dtype", options["dtype"])
-    parts.check_options(constructor, supplied | options, f"{where}.options")
+    parts.check_options(constructor, supplied | options, f"{where}.options", *receiver)
+    options = {name: _hashable(value) for name, value in options.items()}
     options |= {name: value for name, value in supplied.items() if value}
     with parts.blamed(f"{where} is {network.name}"):
         if of_nnx:
-            module = OfNNX(nnx.bridge.ToLinen(part, kwargs=FrozenDict(options), skip_rng="rngs" not in takes), AXIS)
+            module = OfNNX(part, FrozenDict(options), AXIS)
         else:
             module = _constructed(part, options, where)
             if not isinstance(module, nn.Module):
@@ -106,25 +107,29 @@ class OfLinen(nn.Module):
 class OfNNX(nn.Module):
     """An NNX module of one's own, called as the networks here are; axis_name: of the devices."""
 
-    network: nnx.bridge.ToLinen
+    kind: type[nnx.Module]
+    options: Mapping[str, Any]
     axis_name: str | None = None
 
+    @nn.compact
     def __call__(
         self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
     ) -> jax.Array:
         """What the module returns; keys and mask are unused."""
-        kind = self.network.nnx_class
+        key = self.make_rng("dropout") if self.has_rng("params") else jax.random.key(0)  # nothing is drawn to look
+        rngs = {"rngs": nnx.Rngs(key)} if "rngs" in inspect.signature(self.kind.__init__).parameters else {}
+        network = nnx.bridge.ToLinen(lambda: self.kind(**self.options, **rngs), skip_rng=True, name="network")
 
         def call(module: nnx.Module, x: jax.Array) -> jax.Array:
             module.train() if train else module.eval()
-            return module(x, **_flags(kind, train))
+            return module(x, **_flags(self.kind, train))
 
-        with parts.blamed(kind.__name__):
-            features = self.network(scale_pixels(x, jnp.float32), nnx_method=call)
+        with parts.blamed(self.kind.__name__):
+            features = network(scale_pixels(x, jnp.float32), nnx_method=call)
         if train and self.axis_name and not self.is_initializing():
-            running = self.network.variables.get("batch_stats", {})
+            running = network.variables.get("batch_stats", {})
             for name, value in jax.lax.pmean(running, self.axis_name).items():
-                self.network.put_variable("batch_stats", name, value)
+                network.put_variable("batch_stats", name, value)
         return features
 
 
@@ -164,14 +169,11 @@ def _normalise(
     x = bound["x"]
     rows = None if mask is None or len(x) % len(mask) else jnp.repeat(mask, len(x) // len(mask))
     batch = dict(zip(("mean", "var"), moments(jnp.moveaxis(x, norm.axis, -1), rows, axis_name), strict=True))
-    running = {name: norm.get_variable("batch_stats", name) for name in batch}
     for name, value in batch.items():
-        norm.put_variable("batch_stats", name, value)
-    normalised = call(x, use_running_average=True)
-    for name, value in batch.items():
-        moved = norm.momentum * running[name] + (1 - norm.momentum) * value
-        norm.put_variable("batch_stats", name, moved)
-    return normalised
+        running = norm.momentum * norm.get_variable("batch_stats", name) + (1 - norm.momentum) * value
+        norm.put_variable("batch_stats", name, running)
+    by_batch = norm.clone(use_running_average=True, parent=None, name=None)
+    return by_batch.apply({"params": norm.variables.get("params", {}), "batch_stats": batch}, x)
 
 
 def _hashable(value: Any) -> Any:

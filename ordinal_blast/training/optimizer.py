@@ -184,6 +184,6 @@ def _schedule(settings: ScheduleSettings, where: str) -> Callable[[jax.Array], j
     schedule = Bound(part, settings.options)
     with parts.blamed(f"{where}.name is {settings.name}"):
         factor = jax.eval_shape(schedule, progress)
-        if getattr(factor, "shape", None) != ():
-            raise TypeError(f"it gives {factor}, not one number")
+    if getattr(factor, "shape", None) != ():
+        raise UsageError(f"{where}.name is {settings.name}: it gives no single number")
     return schedule

@@ -18,7 +18,7 @@ from ordinal_blast.training.problem import Outputs, Problem
 from ordinal_blast.types import Batch
 
 _STOCK = zlib.crc32(b"stock")  # what Flax's own layers draw from, apart from the keys of examples
-_STREAMS = ("params", "dropout", "default")  # Linen's layers take the first, NNX's the last, where theirs is missing
+_STREAMS = ("dropout", "params")  # the second stands in for any other
 
 
 @flax.struct.dataclass

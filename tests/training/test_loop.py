@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import json
 import math
 import os
@@ -16,10 +17,11 @@ import numpy as np
 import pytest
 
 from ordinal_blast import objectives
+from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples, fixed, inverse_frequency
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
-from ordinal_blast.training import checkpoints, loop, optimizer
+from ordinal_blast.training import checkpoints, loop, optimizer, step
 from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.training.selection import HIGHER, Monitor
 
@@ -304,3 +306,99 @@ def test_inverse_frequency_weights_average_to_one():
     weights = inverse_frequency(labels, 4)
     np.testing.assert_allclose(weights, [6 / (3 * 3), 6 / (3 * 1), 0, 6 / (3 * 2)], rtol=1e-6)
     np.testing.assert_allclose(weights[labels[labels >= 0]].mean(), 1, rtol=1e-6)
+
+
+class Worsening(Monitor):
+    """A measure that is best in the third epoch, and undefined in the fourth."""
+
+    def __init__(self, start=0):
+        values = iter([0.1, 0.2, 0.5, math.nan, 0.5, 0.4, 0.9][start:])
+        super().__init__({"val_qwk": HIGHER}, lambda outputs: {"val_qwk": next(values)})
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_patience_stops_after_so_many_epochs_without_a_better_one_and_so_does_a_resumed_run(tmp_path, every):
+    patient = trained(epochs=7, select="val_qwk", patience=2, checkpoint_every=every)
+    whole = fit(tmp_path / "whole", patient, monitor=Worsening())
+    assert [line["epoch"] for line in whole.history] == [1, 2, 3, 4, 5]
+    assert whole.best_epoch == 3
+    for stop in (1, 2, 3, 4, 5):
+        with pytest.raises(Stopped):
+            fit(tmp_path / str(stop), patient, monitor=Worsening(), report=stop_after(stop))
+        begun = stop if stop == 5 else stop // every * every
+        assert checkpoints.Checkpoints(tmp_path / str(stop) / "checkpoints").epoch == begun
+        same(whole, fit(tmp_path / str(stop), patient, monitor=Worsening(start=begun)))
+
+
+def test_without_a_directory_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    same(fit(tmp_path / "kept"), fit(None))
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated_selected_and_kept(tmp_path):
+    averaging = trained(ema=0.9)
+    task = problem(training=averaging)
+    whole = fit(tmp_path / "whole", averaging, task)
+    with pytest.raises(Stopped):
+        fit(tmp_path / "cut", averaging, task, report=stop_after(3))
+    same(whole, fit(tmp_path / "cut", averaging, task))
+    best = whole.history[whole.best_epoch - 1]
+    outputs = task.model.apply(whole.variables, examples(1).inputs(np.arange(50)), train=False)
+    loss = task.loss(outputs, examples(1).labels, examples(1).weights)
+    np.testing.assert_allclose(loss, best["val_loss"], rtol=1e-6)
+    plain = fit(tmp_path / "plain")
+    np.testing.assert_allclose(plain.history[0]["train_loss"], whole.history[0]["train_loss"], rtol=1e-6)
+    assert plain.history[0]["val_loss"] < whole.history[0]["val_loss"]  # the average lags behind
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_accumulating_over_all_batches_is_training_on_larger_ones(tmp_path, accumulate):
+    """48 of 50 examples an epoch: three batches of 16, which updates of two take from two epochs."""
+    ones = trained(steps_per_dispatch=1)
+    task = problem(OptimizerSettings("sgd", 0.1, accumulate=accumulate), ScheduleSettings("linear"), ones)
+    fitted = fit(tmp_path / "whole", ones, task)
+    with pytest.raises(Stopped):
+        fit(tmp_path / "cut", ones, task, report=stop_after(3))
+    same(fitted, fit(tmp_path / "cut", ones, task))
+    stream = batches.epochs(examples(0), size=16, first=0, last=6, seed=3, threads=0)
+    small = [batch for _, steps in stream for batch in steps]
+    assert len(small) == 18
+    whole = problem(OptimizerSettings("sgd", 0.1), ScheduleSettings("linear"), ones)
+    state = step.create(whole, examples(0).inputs(np.arange(2)), seed=3, updates=18 // accumulate)
+    take = jax.jit(functools.partial(step.train_step, problem=whole))
+    for start in range(0, 18, accumulate):
+        joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *small[start : start + accumulate])
+        state, _ = take(state, joined)
+    assert fitted.best_epoch == 6
+    for a, b in zip(jax.tree.leaves(fitted.variables), jax.tree.leaves(step.variables(state, whole)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_the_rate_of_an_epoch_is_that_of_its_last_update():
+    def rates(name, **more):
+        task = problem(OptimizerSettings("adam", 0.05, **more), ScheduleSettings(name))
+        return [line["learning_rate"] for line in fit(None, task=task).history]
+
+    assert rates("constant") == [0.05] * 6
+    np.testing.assert_allclose(rates("linear"), [0.05 * (1 - (3 * i + 2) / 18) for i in range(6)], rtol=1e-6)
+    # Updates after batches 4, 8, 12, 16 of 18: none in the first and last epochs.
+    slow = rates("linear", accumulate=4)
+    assert (slow[0], slow[3], slow[5]) == (None, 0.05 * float(np.float32(0.5)), 0.0125)
+
+
+def test_more_accumulation_than_there_are_batches_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match=r"optimizer.accumulate is 19: training has 18 batches, not enough for one up"):
+        fit(tmp_path, task=problem(OptimizerSettings(accumulate=19)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_starts_from_what_initial_gives_and_a_resumed_one_from_its_checkpoint(tmp_path):
+    def zeros(variables):
+        return jax.tree.map(np.zeros_like, variables)
+
+    still = problem(OptimizerSettings("sgd", 1e-30))
+    fitted = fit(tmp_path, trained(epochs=2), still, initial=zeros)
+    assert max(abs(leaf).max() for leaf in jax.tree.leaves(fitted.variables)) < 1e-20
+    again = fit(tmp_path, trained(epochs=3), still, initial=lambda variables: pytest.fail("resumed"))
+    assert max(abs(leaf).max() for leaf in jax.tree.leaves(again.variables)) < 1e-20

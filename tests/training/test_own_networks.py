@@ -1,0 +1,145 @@
+"""Networks from a file in a folder of its own train, resume exactly, and see the same batch on any devices."""
+
+import functools
+import textwrap
+
+import jax
+import numpy as np
+import pytest
+
+from ordinal_blast import objectives, parts
+from ordinal_blast.data.batches import Examples, fixed
+from ordinal_blast.errors import UsageError
+from ordinal_blast.models import networks
+from ordinal_blast.models.grader import GradingNetwork
+from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
+from ordinal_blast.training import loop, optimizer, parallel, step
+from ordinal_blast.training.problem import GradingLoss, Problem
+
+NETS = """
+    import flax.linen as nn
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
+
+    class Small(nn.Module):
+        width: int = 4
+        rate: float = 0.0
+        reads = "images"
+
+        @nn.compact
+        def __call__(self, x, train):
+            for _ in range(2):  # without biases, whose gradient before normalisation is round-off alone
+                x = nn.Conv(self.width, (3, 3), strides=2, use_bias=False)(x)
+                x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
+            return nn.Dropout(self.rate, deterministic=not train)(x.mean((1, 2)))
+
+
+    class Nnx(nnx.Module):
+        reads = "images"
+
+        def __init__(self, width: int = 4, rate: float = 0.0, *, rngs):
+            self.conv = nnx.Conv(3, width, (3, 3), strides=2, rngs=rngs)
+            self.norm = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
+            self.dropout = nnx.Dropout(rate, rngs=rngs)
+
+        def __call__(self, x):
+            return self.dropout(nnx.relu(self.norm(self.conv(x))).mean((1, 2)))
+"""
+TRAINING = TrainingSettings(batch_size=14, epochs=3, threads=1)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def nets(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "nets.py").write_text(textwrap.dedent(NETS))
+    return folder / "nets.py"
+
+
+def problem(nets, name, **options):
+    bound = (("grade", objectives.get("ordinal_cross_entropy", num_classes=3)),)
+    backbone = networks.make(NetworkSettings(f"{nets}:{name}", options), "cnn.network")
+    moves = optimizer.make(OptimizerSettings(learning_rate=0.02), ScheduleSettings("cosine"), TRAINING, "cnn")
+    return Problem(GradingNetwork(backbone, bound), GradingLoss(bound), moves)
+
+
+def examples(seed, count=42):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count).astype(np.int32)
+    light = 60 + 60 * labels[:, None, None, None] + rng.normal(0, 25, (count, 8, 8, 3))
+    images, weights = np.clip(light, 0, 255).astype(np.uint8), np.ones(count, np.float32)
+    return Examples(np.arange(count).astype(str), fixed(images), {"grade": labels}, {"grade": weights})
+
+
+def fit(task, directory, devices=1, **more):
+    chosen = tuple(jax.devices()[:devices])
+    return loop.fit(
+        task, examples(0), examples(1), TRAINING, seed=3, directory=directory, devices=chosen, name="a cell", **more
+    )
+
+
+def losses(fitted):
+    return [(line["train_loss"], line["val_loss"]) for line in fitted.history]
+
+
+@pytest.mark.parametrize("name", ["Small", "Nnx"])
+def test_a_network_of_ones_own_learns_and_is_resumed_exactly(nets, tmp_path, name):
+    whole = fit(problem(nets, name, rate=0.3), tmp_path / "whole")
+    assert whole.history[-1]["train_loss"] < 0.9 * whole.history[0]["train_loss"]
+
+    def stop(epoch, epochs, line):
+        if epoch == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(problem(nets, name, rate=0.3), tmp_path / "cut", report=stop)
+    cut = fit(problem(nets, name, rate=0.3), tmp_path / "cut")
+    assert losses(cut) == losses(whole)
+    jax.tree.map(np.testing.assert_array_equal, cut.variables, whole.variables)
+    restored = loop.restore(problem(nets, name, rate=0.3), np.zeros((1, 8, 8, 3), np.uint8), tmp_path / "cut")
+    jax.tree.map(np.testing.assert_array_equal, restored, whole.variables)
+
+
+def test_dropout_draws_anew_in_every_step_and_the_same_when_repeated(nets):
+    def two_steps(name, rate):
+        task = problem(nets, name, rate=rate)
+        state = step.create(task, np.zeros((1, 8, 8, 3), np.uint8), seed=0, updates=2)
+        frozen = state.replace(step=state.step + 1)
+        batch = next(next(loop.batches.epochs(examples(0), size=14, first=0, last=1, seed=0, threads=0))[1])
+        run = parallel.train_steps(task, tuple(jax.devices()[:1]))
+        return [float(run(one, parallel.stack([batch], 1))[1].loss[0]) for one in (state, state, frozen)]
+
+    for name in ("Small", "Nnx"):
+        first, again, next_step = two_steps(name, 0.5)
+        assert first == again
+        assert abs(first - next_step) > 1e-4
+        without = two_steps(name, 0.0)
+        assert without[0] == without[2]
+
+
+def test_flax_batch_normalisation_sees_the_global_batch_without_its_padding(nets, tmp_path):
+    """14 examples on four devices: two rows of padding."""
+    task = problem(nets, "Small")
+    one, four = (fit(task, None, devices) for devices in (1, 4))
+    np.testing.assert_allclose(losses(four), losses(one), rtol=1e-4)
+    for a, b in zip(jax.tree.leaves(four.variables), jax.tree.leaves(one.variables), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_the_running_statistics_of_nnx_are_the_mean_over_devices(nets):
+    task = problem(nets, "Nnx")
+    batch = next(next(loop.batches.epochs(examples(0), size=16, first=0, last=1, seed=0, threads=0))[1])
+    state = step.create(task, batch.inputs, seed=0, updates=2)
+    run = parallel.train_steps(task, tuple(jax.devices()[:4]))
+    after, _ = run(state, parallel.stack([batch], 4))
+    got = after.batch_stats["backbone"]["network"]["norm"]["mean"]
+    one = parallel.train_steps(task, tuple(jax.devices()[:1]))
+    parts_of = [jax.tree.map(lambda x, i=i: x[4 * i : 4 * i + 4], batch._replace(mask=None)) for i in range(4)]
+    alone = [one(state, parallel.stack([part], 1))[0].batch_stats["backbone"]["network"]["norm"] for part in parts_of]
+    np.testing.assert_allclose(got, np.mean([each["mean"] for each in alone], axis=0), rtol=1e-4, atol=1e-6)
