@@ -134,17 +134,17 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
     a Range.
     """
     try:
-        signature = inspect.signature(part)
+        called = signature(part)
     except (TypeError, ValueError):  # some callables of C have none
         return
     takes = [parameter.name for parameter in options_of(part)][len(positional) :]
-    open_ended = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in called.parameters.values())
     for option in options:
         if option not in takes and not open_ended:
             near = " or ".join(difflib.get_close_matches(option, takes, n=3)) or ", ".join(takes) or "no options"
             raise UsageError(f"{where} has no {option}: it takes {near}")
     try:
-        signature.bind(*positional, **options)
+        called.bind(*positional, **options)
     except TypeError as error:
         raise UsageError(f"{where}: {error}") from error
     for option, allowed in stated(part).items():
@@ -152,11 +152,19 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
             ranges.check(f"{where}.{option}", options[option], allowed)
 
 
+def signature(part: Callable[..., Any]) -> inspect.Signature:
+    """How a part is called: a class as its `__init__` says, even where its metaclass would take anything."""
+    if inspect.isclass(part) and type(part).__call__ is not type.__call__:
+        of_init = inspect.signature(part.__init__)
+        return of_init.replace(parameters=list(of_init.parameters.values())[1:])
+    return inspect.signature(part)
+
+
 def options_of(part: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters of a part that settings can give."""
     own = ("parent", "name") if inspect.isclass(part) else ()  # of a module, which are not for settings
     named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(part).parameters.values()
+    parameters = signature(part).parameters.values()
     return [one for one in parameters if one.kind in named and one.name not in ("self", *own)]
 
 

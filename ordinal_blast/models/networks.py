@@ -61,15 +61,14 @@ def make(network: NetworkSettings, where: str) -> nn.Module:
     """The network of the section `where`; raises UsageError for a name or options that cannot be."""
     part = parts.find(f"{where}.name", network.name, NETWORKS)
     of_nnx = inspect.isclass(part) and issubclass(part, nnx.Module)
-    constructor, receiver = (part.__init__, (None,)) if of_nnx else (part, ())
-    takes = inspect.signature(constructor).parameters
+    takes = parts.signature(part).parameters
     supplied = {name: value for name, value in {"axis_name": AXIS, "rngs": None}.items() if name in takes}
     if reserved := set(supplied) & set(network.options):
         raise UsageError(f"{where}.options has no {min(reserved)}: training gives it")
     options = dict(network.options)
     if "dtype" in takes and isinstance(options.get("dtype"), str):
         options["dtype"] = _dtype(f"{where}.options.dtype", options["dtype"])
-    parts.check_options(constructor, supplied | options, f"{where}.options", *receiver)
+    parts.check_options(part, supplied | options, f"{where}.options")
     options = {name: _hashable(value) for name, value in options.items()}
     options |= {name: value for name, value in supplied.items() if value}
     with parts.blamed(f"{where} is {network.name}"):

@@ -1,4 +1,4 @@
-"""Optimisers by name: the rate of every step is the schedule's, clipping, accumulation and averaging are their formulas."""
+"""Optimisers by name: the rate of every step is the schedule's; clipping, accumulation and averaging are formulas."""
 
 import dataclasses
 import functools

@@ -1,15 +1,13 @@
 """Networks from a file in a folder of its own train, resume exactly, and see the same batch on any devices."""
 
-import functools
 import textwrap
 
 import jax
 import numpy as np
 import pytest
 
-from ordinal_blast import objectives, parts
+from ordinal_blast import objectives
 from ordinal_blast.data.batches import Examples, fixed
-from ordinal_blast.errors import UsageError
 from ordinal_blast.models import networks
 from ordinal_blast.models.grader import GradingNetwork
 from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
