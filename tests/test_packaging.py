@@ -60,9 +60,11 @@ def run(code, *extras):
     ("extras", "modules"),
     [
         ((), ["ordinal_blast", "ordinal_blast.objectives"]),
-        (("report",), ["ordinal_blast.evaluation.metrics", "ordinal_blast.report", "ordinal_blast.report.page"]),
+        (("report",), ["ordinal_blast.evaluation.metrics", "ordinal_blast.report.page", "ordinal_blast.embryo.report"]),
         (("study",), ["ordinal_blast.study.runner", "ordinal_blast.study.grading", "ordinal_blast.data.catalog"]),
         (("study", "report"), ["ordinal_blast.api", "ordinal_blast.cli"]),
+        (("embryo",), ["ordinal_blast.embryo.crops", "ordinal_blast.embryo.simulated"]),
+        (("sklearn",), ["ordinal_blast.sklearn"]),
     ],
 )
 def test_what_an_extra_is_for_imports_with_it_alone(extras, modules):
