@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ordinal_blast import __version__, parts
-from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast.errors import UsageError, UserError, needs, told
 from ordinal_blast.ranges import PATH
 
 if TYPE_CHECKING:  # importing them takes a second
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _print_anything()
         args = _parse(arguments)
-        with parts.importable() if args.configurable else contextlib.nullcontext():
+        with needs(args.extras), parts.importable() if args.configurable else contextlib.nullcontext():
             code = args.run(args) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -229,7 +229,11 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(
-        name: str, run: Callable[[argparse.Namespace], int], example: str, configurable: bool = False
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        example: str,
+        configurable: bool = False,
+        extras: str = "study",
     ) -> argparse.ArgumentParser:
         text = (run.__doc__ or "").strip()
         more = "\nany setting: --config.a.b=value (ordinal-blast settings lists them)" if configurable else ""
@@ -242,7 +246,7 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        added.set_defaults(run=run, configurable=configurable)
+        added.set_defaults(run=run, configurable=configurable, extras=extras)
         return added
 
     config = "a configuration file, or NAME for configs/NAME.py"
@@ -253,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
         text = "go on in a folder that was begun with another text of the code that makes numbers"
         to.add_argument("--allow-changed-code", action="store_true", help=text)
 
-    added = verb("demo", demo, "ordinal-blast demo", configurable=True)
+    added = verb("demo", demo, "ordinal-blast demo", configurable=True, extras="embryo,report")
     workdir(added, "runs/demo")
     added.add_argument("--seeds", type=int, default=2, help="how many seeds (2)")
 
@@ -263,18 +267,19 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--root", default="", help="folder of the source's files")
     added.add_argument("--json", action="store_true", help="print JSON")
 
-    added = verb("train", train, "ordinal-blast train --config configs/demo.py --workdir runs/one", configurable=True)
+    example = "ordinal-blast train --config configs/demo.py --workdir runs/one"
+    added = verb("train", train, example, configurable=True, extras="report,study")
     added.add_argument("--config", required=True, help=config)
     workdir(added, None)
 
     example = "ordinal-blast ablate ablations/losses.py --config configs/retinamnist.py --workdir runs/retina --seeds 5"
-    added = verb("ablate", ablate, example, configurable=True)
+    added = verb("ablate", ablate, example, configurable=True, extras="report,study")
     added.add_argument("ablation", help="an ablation file, or NAME for ablations/NAME.py")
     added.add_argument("--config", required=True, help=config)
     workdir(added, None)
     added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
 
-    added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo")
+    added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo", extras="report")
     added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train or ablate")
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
 

@@ -89,6 +89,22 @@ def test_the_losses_train_without_flax_and_say_what_a_layer_needs():
     assert re.fullmatch(r"\w+ is not installed: pip install 'ordinal-blast\[report\]'", load)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "extras"),
+    [
+        (["report", "runs/x", "--out", "reports/x"], "report"),
+        (["ablate", "losses", "--config", "retinamnist", "--workdir", "runs/x"], "report,study"),
+        (["grade", "--run", "runs/x", "eye.png"], "study"),
+        (["demo"], "embryo,report"),
+    ],
+)
+def test_a_verb_without_its_extra_says_in_one_line_which_to_install(arguments, extras):
+    result = run(f"from ordinal_blast import cli\nsys.exit(cli.main({arguments!r}))")
+    assert result.returncode == 1
+    told = rf"ordinal-blast: \w+ is not installed: pip install 'ordinal-blast\[{extras}\]'\n"
+    assert re.fullmatch(told, result.stderr), result.stderr
+
+
 def test_importing_the_package_imports_no_other():
     program = "import sys, ordinal_blast; print({'jax', 'numpy', 'pandas', 'flax'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
