@@ -18,7 +18,7 @@ from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.segmentation import CropFrames, DiceLoss, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
-from ordinal_blast.models import networks
+from ordinal_blast.models import initial, networks
 from ordinal_blast.ranges import SEED, each, number, whole
 from ordinal_blast.record import Record
 from ordinal_blast.settings import (
@@ -88,10 +88,24 @@ class Cropper(Stage):
     reads = ("frames", "masks", "hpi")
     makes = ("cropper",)
 
+    def depends(self, work: Work) -> Mapping[str, Any]:
+        """The weights that it starts from."""
+        del work
+        start = self.settings.network.init_from
+        return {"init_from": initial.digest(start)} if start else {}
+
     def check(self, work: Work) -> None:
-        """Raise UsageError for a network, an optimiser or a view that cannot be."""
+        """Raise UsageError for a network, an optimiser, a view or a batch that cannot be."""
         section, model = self.settings, self._problem().model
-        check_selection(section.training.select, {})
+        training, place = section.training, f"{self.name}.training"
+        check_selection(training.select, {})
+        count = len(work.material.everything["train"]) * section.frames_per_embryo
+        if training.batch_size > count:
+            raise UsageError(
+                f"{place}.batch_size is {training.batch_size}, and there are {count} training frames: take fewer"
+            )
+        if training.balance:
+            raise UsageError(f"{place}.balance is {training.balance}, and masks have no grades: leave it empty")
         recorded = work.material.dataset.columns["hpi"].shape[1]
         if section.frames_per_embryo > recorded:
             raise UsageError(
@@ -103,6 +117,7 @@ class Cropper(Stage):
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`; the facts say how well the masks of the validation set were met (Dice)."""
         section, problem = self.settings, self._problem()
+        start = section.network.init_from
         train, val = (self._examples(inputs, work, split) for split in ("train", "val"))
         fitted = loop.fit(
             problem,
@@ -114,6 +129,7 @@ class Cropper(Stage):
             devices=work.session.devices,
             name=self.name,
             report=work.session.progress.epoch(self.name),
+            initial=functools.partial(initial.variables, start) if start else None,
         )
         masks = parallel.predict(problem, fitted.variables, val.inputs, len(val), _BATCH, work.session.devices)["mask"]
         return {

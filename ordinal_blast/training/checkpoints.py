@@ -94,8 +94,8 @@ class Checkpoints:
         """The shapes and types of a tree, as it was saved; raises UserError as `restore` does."""
         self._check_files(name)
         try:
-            metadata = self._manager.item_metadata(self.epoch)[name]
-            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(metadata))
+            metadata = ocp.StandardCheckpointHandler().metadata(self._directory / str(self.epoch) / name)
+            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), metadata.tree)
         except Exception as error:
             raise self._unreadable(told(error)) from error
 

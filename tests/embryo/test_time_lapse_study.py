@@ -1,16 +1,19 @@
 """The whole time-lapse chain on a few simulated wells: stages shared by content, what travels, recordings graded."""
 
+import jax
 import numpy as np
 import pytest
 
 from ordinal_blast import record, report, settings
 from ordinal_blast.data import material
 from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.cropping import Cropper
 from ordinal_blast.embryo.report import sections
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import grading, recipe, runner, session
 from ordinal_blast.study import plan as plans
+from ordinal_blast.study.recipe import Work
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is looked at, 96, is before them
@@ -98,6 +101,19 @@ def test_a_page_is_shown_the_middle_focal_plane(root):
     assert examples.frames.dtype == np.uint8
 
 
+def test_a_cropper_starts_from_the_weights_of_another(root, overrides, tmp_path):
+    start = {"cropper.network.init_from": str(built(root, "cropper")), "cropper.optimizer.learning_rate": 1e-12}
+    chosen = settings.load("configs/demo.py", overrides | start)
+    opened = material.open(chosen.data)
+    work = Work(opened, recipe.goal(chosen), {}, session.begin(1))
+    stage = Cropper("cropper", chosen.stages["cropper"])
+    assert list(stage.depends(work)) == ["init_from"]
+    stage.build(opened.dataset.columns, tmp_path, work)
+    ours = stage.open({}, tmp_path, work)["cropper"].variables["params"]
+    theirs = stage.open({}, built(root, "cropper"), work)["cropper"].variables["params"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9), ours, theirs)
+
+
 def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
     study = report.load(root)
     for cell in study.cells:
@@ -143,6 +159,11 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
         ({"cropper.size": 17}, "cropper.size is 17: .*height and width must divide by 2"),
         ({"cropper.frames_per_embryo": 5}, "cropper.frames_per_embryo is 5, and a recording has 4 frames"),
         ({"cropper.training.select": "val_qwk"}, "val_qwk"),
+        ({"cropper.training.balance": "icm"}, "cropper.training.balance is icm, and masks have no grades"),
+        (
+            {"cropper.training.batch_size": 99},
+            "cropper.training.batch_size is 99, and there are [0-9]+ training frames",
+        ),
         ({"crops.stop_hpi": 90.0}, "crops.stop_hpi is 90.0: it takes a number of at least 96"),
     ],
 )
