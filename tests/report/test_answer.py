@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from ordinal_blast.report import answer
-from ordinal_blast.report.reading import load
+from ordinal_blast.report import answer, load
 
 
 @pytest.fixture
-def told(write_run, rewrite, tmp_path):
+def told(write_run, measured, tmp_path):
     """A function that sets QWK of variants a (the reference) and b per seed, and returns lead and finding."""
 
     def tell(a: list[float], b: list[float]) -> tuple[str, str]:
-        run = write_run(
-            tmp_path / "run", variants=("a", "b"), seeds=range(len(a)), models=("rnn",), tasks=("icm",), n=30, epochs=1
-        )
-        for variant, values in enumerate((a, b)):
-            for seed, value in enumerate(values):
-
-                def change(result, _, value=value):
-                    for row in result["rows"]:
-                        row["metrics"] = {"qwk": value}
-
-                rewrite(run / "cells" / f"{variant}-s{seed}", change)
-        study = load(run)
+        change = measured(lambda variant, seed: {"qwk": {"a": a, "b": b}[variant][seed]})
+        options = {"seeds": range(len(a)), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+        study = load(write_run(tmp_path / "run", ("a", "b"), change=change, **options))
         (finding,) = answer.findings(study)
         return answer.lead(study), finding
 
@@ -64,10 +53,14 @@ def test_one_seed(told):
     assert "±" not in finding
 
 
-def test_a_collapsed_model_is_named(write_run, rewrite, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=30)
-    assert answer.collapsed(load(run)) == []
-    rewrite(run / "cells" / "1-s1", lambda _, arrays: arrays.update({"rnn/test/icm/grades": np.full(30, 2)}))
-    (note,) = answer.collapsed(load(run))
+def test_a_collapsed_model_is_named(write_run, tmp_path):
+    def constant(kept):
+        if kept.cell == "1-s1":
+            kept.models["rnn"].splits["test"].tasks["icm"].grades[:] = 2
+
+    options = {"variants": ("a", "b"), "seeds": (0, 1), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+    assert answer.collapsed(load(write_run(tmp_path / "learned", **options))) == []
+    study = load(write_run(tmp_path / "collapsed", change=constant, **options))
+    (note,) = answer.collapsed(study)
     assert note.endswith("the same grade with at least one seed: RNN · ICM: b.")
-    assert note in answer.findings(load(run))
+    assert note in answer.findings(study)

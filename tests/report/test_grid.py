@@ -10,10 +10,9 @@ import pytest
 from scipy import stats
 
 from ordinal_blast import report
-from ordinal_blast.report import figures, grid
+from ordinal_blast.report import figures, grid, load
 from ordinal_blast.report.formats import number
 from ordinal_blast.report.measures import PRIMARY, differences
-from ordinal_blast.report.reading import load
 
 ACCURACY = PRIMARY[0]
 
@@ -22,12 +21,12 @@ ACCURACY = PRIMARY[0]
 def holdouts(write_run, tmp_path_factory):
     """Four variants, eight hold-outs of one data set."""
     path = tmp_path_factory.mktemp("holdouts")
-    return write_run(path, models=("mlp",), tasks=("grade",), seeds=range(8), n=60, epochs=3, resplit=True, gain=0.6)
+    return write_run(path, stages=("mlp",), tasks=("grade",), seeds=range(8), n=60, resplit=True)
 
 
 @pytest.fixture(scope="module")
 def page(holdouts, tmp_path_factory):
-    return report.write([holdouts], tmp_path_factory.mktemp("report"), "the command")
+    return report.write([load(holdouts)], tmp_path_factory.mktemp("report"), "the command")
 
 
 def scores(path, metric):
@@ -71,7 +70,7 @@ def test_the_interval_over_holdouts_is_that_of_nadeau_and_bengio(holdouts):
     study = load(holdouts)
     (group,) = study.groups()
     table = scores(holdouts, "accuracy")
-    sizes = study.cells[0].result["dataset"]["sizes"]
+    sizes = study.cells[0].record.dataset["sizes"]
     for column, found in enumerate(differences(group, study.reference, ACCURACY), start=1):
         d = table[:, column] - table[:, 0]
         error = np.sqrt((1 / 8 + sizes["test"] / (sizes["train"] + sizes["val"])) * d.var(ddof=1))
@@ -80,7 +79,7 @@ def test_the_interval_over_holdouts_is_that_of_nadeau_and_bengio(holdouts):
 
 def test_seeds_that_share_their_test_set_are_one_block(small, holdouts, write_run, tmp_path):
     assert grid.gather([load(small)]) is None
-    other = write_run(tmp_path / "b", models=("mlp",), tasks=("grade",), n=40, epochs=2, experiment="b")
+    other = write_run(tmp_path / "b", stages=("mlp",), tasks=("grade",), n=40)
     found = grid.gather([load(holdouts), load(other)])
     assert found.blocks == 8 + 1
     np.testing.assert_allclose(found.scores[ACCURACY][-1], scores(other, "accuracy").mean(axis=0))
@@ -88,7 +87,7 @@ def test_seeds_that_share_their_test_set_are_one_block(small, holdouts, write_ru
 
 
 def test_two_variants_make_no_chapter(write_run, tmp_path):
-    path = write_run(tmp_path, variants=("cross_entropy", "b"), models=("mlp",), tasks=("g",), n=40, resplit=True)
+    path = write_run(tmp_path, variants=("cross_entropy", "b"), stages=("mlp",), tasks=("g",), n=40, resplit=True)
     assert grid.gather([load(path)]) is None
 
 
@@ -115,6 +114,6 @@ def test_many_seeds_are_drawn_as_a_band(page):
 
 
 def test_the_same_rows_give_the_same_bytes(holdouts, page, tmp_path):
-    again = report.write([holdouts], tmp_path, "the command")
+    again = report.write([load(holdouts)], tmp_path, "the command")
     assert again.read_bytes() == page.read_bytes()
     assert pd.read_csv(again.parent / "rows.csv").shape[0] == 8 * 6 * 2

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ordinal_blast import report
+from ordinal_blast.report import load
 from ordinal_blast.report.names import LONGEST, cut, labels, one_line, visible
 
 HOSTILE = (
@@ -64,10 +65,8 @@ def test_what_cannot_be_shown_is_replaced_and_nothing_else():
 def page(write_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile")
     grades = ("<b>worst</b>", "$half|way$", "`best` of *all*")
-    run = write_run(
-        path / "run", variants=HOSTILE, seeds=(0, 1), models=("rnn",), tasks=("a/../b",), grades=grades, n=40, epochs=2
-    )
-    return report.write([run], path / "report", "the command")
+    run = write_run(path / "run", variants=HOSTILE, seeds=(0, 1), stages=("rnn",), tasks=("a..b",), grades=grades, n=40)
+    return report.write([load(run)], path / "report", "the command")
 
 
 def test_every_figure_is_sound_and_names_what_it_shows(page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import subprocess
@@ -12,7 +13,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ordinal_blast import report
+from ordinal_blast import record, report
+from ordinal_blast.record import Examples
+from ordinal_blast.report import load, rankings
 
 COMMAND = "ordinal-blast report runs/losses --out reports/losses"
 
@@ -52,7 +55,7 @@ def read(path) -> Tables:
 
 @pytest.fixture(scope="module")
 def page(small, tmp_path_factory):
-    return report.write([small], tmp_path_factory.mktemp("report"), COMMAND)
+    return report.write([load(small)], tmp_path_factory.mktemp("report"), COMMAND)
 
 
 def test_table_holds_mean_and_sd_of_the_result_files(small, page):
@@ -76,9 +79,9 @@ def test_confusion_counts_are_summed_over_seeds(small, page):
         for task in ("icm", "te"):
             expected = np.zeros((3, 3), int)
             for seed in range(3):
-                arrays = np.load(small / "cells" / f"{number}-s{seed}" / "predictions.npz")
-                labels, grades = arrays[f"rnn/test/{task}/labels"], arrays[f"rnn/test/{task}/grades"]
-                np.add.at(expected, (labels[labels >= 0], grades[labels >= 0]), 1)
+                result = record.read(small / "cells" / f"{number}-s{seed}").models["rnn"].splits["test"].tasks[task]
+                known = result.labels >= 0
+                np.add.at(expected, (result.labels[known], result.grades[known]), 1)
             figure = (page.parent / "figures" / f"losses-confusion-rnn-{task}-{number}.svg").read_text(encoding="utf-8")
             texts = re.findall(r">([0-9]+%?)</text>", figure)
             assert [int(text) for text in texts if not text.endswith("%")] == expected.ravel().tolist()
@@ -86,10 +89,14 @@ def test_confusion_counts_are_summed_over_seeds(small, page):
             assert [text for text in texts if text.endswith("%")] == shares
 
 
-def test_shared_training_is_counted_once(write_run, rewrite, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30, epochs=1)
-    rewrite(run / "cells" / "1-s0", lambda result, _: [line.update(shared_with="0-s0") for line in result["training"]])
-    found = read(report.write([run], tmp_path / "out", COMMAND))
+def test_shared_training_is_counted_once(write_run, tmp_path):
+    def shared(kept):
+        if kept.variant == "b":
+            kept.models["rnn"].training["shared_with"] = "0-s0"
+
+    options = {"variants": ("a", "b"), "seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+    run = write_run(tmp_path / "run", change=shared, **options)
+    found = read(report.write([load(run)], tmp_path / "out", COMMAND))
     assert ["training time, all cells", "6.7 min"] in found.rows  # 400 s of the one that was trained
     assert any(row[0] == "1-s0" and "trained as 0-s0" in row for row in found.rows)
 
@@ -106,7 +113,7 @@ def test_rows_are_the_result_rows(small, page):
 
 
 def test_same_inputs_give_the_same_bytes(small, page, tmp_path):
-    again = report.write([small], tmp_path, COMMAND).parent
+    again = report.write([load(small)], tmp_path, COMMAND).parent
     files = sorted(path.relative_to(page.parent) for path in page.parent.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert len(files) > 20
@@ -152,16 +159,9 @@ def test_provenance_is_printed(small, page):
 
 def test_hostile_names_stay_text(write_run, tmp_path):
     hostile = '<img src=x onerror=alert(1)>|$\\frac{1}{2}$"&'
-    run = write_run(
-        tmp_path / "run",
-        variants=("plain", hostile),
-        seeds=(0,),
-        models=("rnn",),
-        tasks=("icm",),
-        n=30,
-        experiment="../<b>up</b>",
-    )
-    page = report.write([run], tmp_path / "out", "report '<script>alert(1)</script>'")
+    run = write_run(tmp_path / "run", ("plain", hostile), seeds=(0,), stages=("rnn",), tasks=("icm",), n=30)
+    record.write_plan(run, record.read_plan(run) | {"experiment": "../<b>up</b>"})
+    page = report.write([load(run)], tmp_path / "out", "report '<script>alert(1)</script>'")
     found = read(page)
     assert hostile in found.text
     assert not {"script", "b"} & {tag for tag, _ in found.tags}
@@ -179,9 +179,9 @@ def test_what_is_undefined_is_explained_only_where_something_is(page):
 
 def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
     run = write_run(
-        tmp_path / "run", variants=("a", "b"), seeds=(3,), models=("mlp",), tasks=("risk",), grades="EDCBA", n=60
+        tmp_path / "run", variants=("a", "b"), seeds=(3,), stages=("mlp",), tasks=("risk",), grades="EDCBA", n=60
     )
-    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+    text = read(report.write([load(run)], tmp_path / "out", COMMAND)).text
     assert "One seed was run: no interval over seeds is possible" in text
     assert "no interval" in text
     assert "±" not in text.replace("the ± that several seeds would give is not known", "")
@@ -191,72 +191,78 @@ def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
 
 def test_two_grades_have_one_boundary(write_run, tmp_path):
     run = write_run(
-        tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("mlp",), tasks=("risk",), grades="ba", n=60
+        tmp_path / "run", variants=("a", "b"), seeds=(0, 1), stages=("mlp",), tasks=("risk",), grades="ba", n=60
     )
-    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+    text = read(report.write([load(run)], tmp_path / "out", COMMAND)).text
     assert "RISK > b" in text
     assert "RISK > a" not in text
 
 
 def test_failed_and_missing_cells_are_listed_and_left_out(write_run, tmp_path):
-    options = {"variants": ("a", "b"), "seeds": (0, 1, 2), "models": ("rnn",), "tasks": ("icm",), "n": 40}
+    options = {"variants": ("a", "b"), "seeds": (0, 1, 2), "stages": ("rnn",), "tasks": ("icm",), "n": 40}
     run = write_run(tmp_path / "run", failed=["1-s1"], missing=["0-s2"], **options)
-    found = read(report.write([run], tmp_path / "out", COMMAND))
+    found = read(report.write([load(run)], tmp_path / "out", COMMAND))
     assert ["1-s1", "failed", "ValueError: the loss is NaN"] in found.rows
     assert ["0-s2", "missing", "Not started or not finished."] in found.rows
     assert "1 cell failed and 1 is missing of 6 planned" in found.text
     assert "paired by seed (1 seed)" in found.text  # only seed 0 finished for both
-    assert "1-s1 failed, 0-s2 missing" in report.table([run])
+    assert "1-s1 failed, 0-s2 missing" in report.table([load(run)])
 
 
 def test_of_many_cells_without_a_result_the_terminal_names_the_first(write_run, tmp_path):
     missing = [f"1-s{seed}" for seed in range(1, 12)]
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=range(12), models=("mlp",), n=30, missing=missing)
-    assert report.table([run]).endswith("1-s7 missing, 1-s8 missing, and 3 more, which the report lists")
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=range(12), stages=("mlp",), n=30, missing=missing)
+    assert report.table([load(run)]).endswith("1-s7 missing, 1-s8 missing, and 3 more, which the report lists")
 
 
-def test_a_boundary_without_a_curve_is_named(write_run, rewrite, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30)
-    for variant in range(2):
-        rewrite(
-            run / f"cells/{variant}-s0",
-            lambda _, arrays: np.maximum(arrays["rnn/test/icm/labels"], 1, out=arrays["rnn/test/icm/labels"]),
-        )
-    text = read(report.write([run], tmp_path / "out", COMMAND)).text
+def test_a_boundary_without_a_curve_is_named(write_run, tmp_path):
+    def no_worst(kept):
+        labels = kept.models["rnn"].splits["test"].tasks["icm"].labels
+        np.maximum(labels, 1, out=labels)
+
+    options = {"seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+    run = write_run(tmp_path / "run", ("a", "b"), change=no_worst, **options)
+    text = read(report.write([load(run)], tmp_path / "out", COMMAND)).text
     assert "No ROC of ICM > C: fewer than two test examples or patients on one side." in text
 
 
 def test_nothing_finished_is_said(write_run, tmp_path):
     run = write_run(tmp_path / "run", variants=("a",), seeds=(0,), missing=["0-s0"])
-    assert "No cell has finished" in read(report.write([run], tmp_path / "out", COMMAND)).text
-    assert "No cell has finished" in report.table([run])
+    assert "No cell has finished" in read(report.write([load(run)], tmp_path / "out", COMMAND)).text
+    assert "No cell has finished" in report.table([load(run)])
 
 
-def test_single_task_variants_stand_beside_multi_task_ones(write_run, rewrite, tmp_path):
+def test_single_task_variants_stand_beside_multi_task_ones(write_run, tmp_path):
     """A variant without a task is left out there, and only there."""
-    run = write_run(tmp_path / "run", variants=("both", "icm only"), seeds=(0, 1), models=("rnn",), n=40, outcome=True)
 
-    def without_te(result, arrays):
-        result["rows"] = [row for row in result["rows"] if row["task"] == "icm"]
-        for key in [key for key in arrays if "/te/" in key]:
-            del arrays[key]
+    def without_te(kept):
+        for split in kept.models["rnn"].splits.values():
+            split.columns["sick"] = np.arange(len(split.ids)) % 2
+            if kept.variant == "icm only":
+                del split.tasks["te"]
 
-    for seed in (0, 1):
-        rewrite(run / "cells" / f"1-s{seed}", without_te)
-    icm, te = report.table([run]).split("\n\n")[1:3]
+    run = write_run(tmp_path / "run", ("both", "icm only"), (0, 1), stages=("rnn",), n=40, change=without_te)
+    icm, te = report.table([load(run)]).split("\n\n")[1:3]
     assert "RNN · ICM" in icm
     assert "icm only" in icm
     assert "RNN · TE" in te
     assert "icm only" not in te
-    assert "fetal heartbeat, by ICM + TE" in read(report.write([run], tmp_path / "out", COMMAND)).text
+    ranking = rankings.binary(load(run).groups(), "sick", "sickness")
+    assert (ranking.name, list(ranking.scores)) == ("sickness, by ICM + TE", ["both"])
+    assert "TE > C" in read(report.write([load(run)], tmp_path / "out", COMMAND)).text
 
 
 def test_examples_carry_verdicts(write_run, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=30, frames=3)
-    found = read(report.write([run], tmp_path / "out", COMMAND))
+    def with_frames(kept):
+        ids = kept.models["rnn"].splits["test"].ids
+        return dataclasses.replace(kept, examples=Examples(np.zeros((3, 8, 8, 3), np.uint8), ids[:3]))
+
+    options = {"seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+    run = write_run(tmp_path / "run", ("a", "b"), change=with_frames, **options)
+    found = read(report.write([load(run)], tmp_path / "out", COMMAND))
     for number, variant in enumerate("ab"):
-        arrays = np.load(run / "cells" / f"{number}-s0" / "predictions.npz")
-        labels, grades = arrays["rnn/test/icm/labels"][:3], arrays["rnn/test/icm/grades"][:3]
+        result = record.read(run / "cells" / f"{number}-s0").models["rnn"].splits["test"].tasks["icm"]
+        labels, grades = result.labels[:3], result.grades[:3]
         signs = [
             "?" if y < 0 else "✓" if y == g else "±1" if abs(y - g) == 1 else "✗"
             for y, g in zip(labels, grades, strict=True)

@@ -8,22 +8,21 @@ import numpy as np
 import pytest
 
 from ordinal_blast import report
-from ordinal_blast.report import published
-from ordinal_blast.report.reading import load
+from ordinal_blast.report import load, published
 
 
 @pytest.fixture
-def beside(write_run, rewrite, tmp_path):
-    """`beside(values)`: a run whose configuration carried these published values, and its only group."""
+def beside(write_run, tmp_path):
+    """`beside(values)`: a study whose configuration carried these published values, and its only group."""
 
-    def made(values):
-        run = write_run(tmp_path / "run", variants=("a", "b"), models=("mlp",), tasks=("grade",), n=60, epochs=2)
+    def write(values):
         published = {"source": "Someone 2020", "values": values}
-        for folder in run.glob("cells/*"):
-            rewrite(folder, lambda result, _: result.update(published=published))
-        return run, load(run).groups()[0]
+        options = {"stages": ("mlp",), "tasks": ("grade",), "n": 60}
+        carried = lambda kept: dataclasses.replace(kept, published=published)  # noqa: E731
+        study = load(write_run(tmp_path / "run", ("a", "b"), change=carried, **options))
+        return study, study.groups()[0]
 
-    return made
+    return write
 
 
 def ours(group, variant, key):
@@ -37,7 +36,7 @@ def ours(group, variant, key):
 def test_reached_is_within_two_published_sd_or_better(beside, key, off, reached):
     _, group = beside({})
     mean = ours(group, "b", key).mean()
-    run, group = beside({"b": {key: [mean + off * 0.01, 0.01]}})
+    study, group = beside({"b": {key: [mean + off * 0.01, 0.01]}})
     (found,) = published.comparisons(group)
     assert found.distance == pytest.approx(-off, rel=1e-9)
     assert found.reached == reached
@@ -46,7 +45,7 @@ def test_reached_is_within_two_published_sd_or_better(beside, key, off, reached)
         f"MLP · GRADE: {int(reached)} of 1 published means are reached by the mean of 3 seeds here, to within "
         f"2 published s.d. of single seeds, or better.{told}"
     )
-    text = (report.write([run], run / "report", "c").parent / "report.md").read_text()
+    text = (report.write([study], study.folders[0] / "report", "c").parent / "report.md").read_text()
     sd = ours(group, "b", key).std(ddof=1)
     (line,) = [
         line for line in text.splitlines() if line.count("|") == 5 and f"{mean + off * 0.01:.3f} ± 0.010" in line

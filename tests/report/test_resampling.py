@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ordinal_blast import report
+from ordinal_blast import record, report
 from ordinal_blast.evaluation import bootstrap
-from ordinal_blast.report import resampling
+from ordinal_blast.report import load, resampling
 from ordinal_blast.report.measures import PRIMARY, differences, over_seeds
-from ordinal_blast.report.reading import load
 
 MAE = next(measure for measure in PRIMARY if measure.key == "mae")
 
@@ -35,31 +34,31 @@ def test_values_are_those_of_the_other_tables(small):
 
 def test_differences_are_of_seeds_that_both_finished(write_run, tmp_path):
     variants, missing = ("a", "b", "c"), ("0-s0", "1-s1", "1-s2")  # b shares no seed with the reference a
-    run = write_run(tmp_path / "run", variants=variants, models=("rnn",), tasks=("icm",), n=40, missing=missing)
+    run = write_run(tmp_path / "run", variants=variants, stages=("rnn",), tasks=("icm",), n=40, missing=missing)
     same_as_the_other_tables(load(run))
     assert {variant for variant, _ in over(load(run).groups()[0], "a").differences} == {"c"}
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_patients_or_single_examples_are_drawn(write_run, rewrite, tmp_path, shared):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=80)
-    files = [run / "cells" / f"{v}-s0" / "predictions.npz" for v in (0, 1)]
-    arrays = [dict(np.load(file)) for file in files]
-    known = arrays[0]["rnn/test/icm/labels"] >= 0
-    if not shared:
-        for file in files:
-            rewrite(file.parent, lambda _, arrays: arrays.pop("rnn/test/groups"))
-    units = arrays[0]["rnn/test/groups"][known] if shared else np.arange(known.sum())
+def test_patients_or_single_examples_are_drawn(write_run, tmp_path, shared):
+    def alone(kept):
+        kept.models["rnn"].splits["test"].columns.clear()
+
+    options = {"seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 80}
+    run = write_run(tmp_path / "run", ("a", "b"), change=None if shared else alone, **options)
+    splits = [record.read(run / "cells" / f"{v}-s0").models["rnn"].splits["test"] for v in (0, 1)]
+    known = splits[0].tasks["icm"].labels >= 0
+    units = splits[0].columns["group"][known] if shared else np.arange(known.sum())
     base, rival = (
         bootstrap.resample(
-            content["rnn/test/icm/labels"][known],
-            content["rnn/test/icm/grades"][known][None],
+            split.tasks["icm"].labels[known],
+            split.tasks["icm"].grades[known][None],
             3,
             seed=resampling.SEED,
             clusters=units,
             resamples=resampling.RESAMPLES,
         ).values["mae"]
-        for content in arrays
+        for split in splits
     )
     found = over(load(run).groups()[0], "a")
     for spread, drawn in ((found.scores[MAE], base), (found.differences["b", MAE], rival - base)):
@@ -69,37 +68,31 @@ def test_patients_or_single_examples_are_drawn(write_run, rewrite, tmp_path, sha
     assert found.drawn == ("40 patients or treatments, whole" if shared else f"{known.sum()} test examples")
 
 
-def test_the_order_of_examples_does_not_matter(write_run, rewrite, reverse_examples, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0, 1), models=("rnn",), tasks=("icm",), n=40)
-    before = over(load(run).groups()[0], "a")
-    for name in ("0-s0", "1-s1"):
-        rewrite(run / "cells" / name, reverse_examples)
-    assert over(load(run).groups()[0], "a") == before
+def test_silent_where_nothing_may_be_drawn(write_run, tmp_path):
+    def one_patient(kept):
+        kept.models["rnn"].splits["test"].columns["group"][:] = "one"
 
-
-def test_silent_where_nothing_may_be_drawn(write_run, rewrite, tmp_path):
-    run = write_run(tmp_path / "run", seeds=(0, 1), models=("rnn",), n=40, resplit=True)
+    run = write_run(tmp_path / "run", seeds=(0, 1), stages=("rnn",), n=40, resplit=True)
     assert not any(over(group, "cross_entropy") for group in load(run).groups())
-    run = write_run(tmp_path / "other", seeds=(0,), models=("rnn",), n=40, missing=("0-s0",))
+    run = write_run(tmp_path / "other", seeds=(0,), stages=("rnn",), n=40, missing=("0-s0",))
     assert not any(over(group, "cross_entropy") for group in load(run).groups())
-    run = write_run(tmp_path / "one", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=40)
-    for folder in run.glob("cells/*"):
-        rewrite(folder, lambda _, arrays: arrays.update({"rnn/test/groups": np.full(40, "one patient")}))
+    options = {"seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 40}
+    run = write_run(tmp_path / "one", ("a", "b"), change=one_patient, **options)
     assert over(load(run).groups()[0], "a") is None
-    text = (report.write([run], tmp_path / "report", "c").parent / "report.md").read_text()
+    text = (report.write([load(run)], tmp_path / "report", "c").parent / "report.md").read_text()
     assert "Had other examples been tested" not in text
     assert "come from 1 patient or treatment" in text
 
 
 def test_one_test_example_makes_a_page_without_intervals(write_run, tmp_path):
-    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), models=("rnn",), tasks=("icm",), n=1)
+    run = write_run(tmp_path / "run", variants=("a", "b"), seeds=(0,), stages=("rnn",), tasks=("icm",), n=1)
     assert over(load(run).groups()[0], "a") is None
-    text = (report.write([run], tmp_path / "report", "c").parent / "report.md").read_text()
+    text = (report.write([load(run)], tmp_path / "report", "c").parent / "report.md").read_text()
     assert "Had other examples been tested" not in text
 
 
 def test_the_page_shows_scores_unsigned_and_differences_signed(small, tmp_path):
-    text = (report.write([small], tmp_path / "report", "c").parent / "report.md").read_text()
+    text = (report.write([load(small)], tmp_path / "report", "c").parent / "report.md").read_text()
     study = load(small)
     for group in study.groups():
         found = over(group, study.reference)
