@@ -179,7 +179,9 @@ def _by_pandas(path: Path, what: str, package: str, headed: bool) -> tuple[_Line
         head = [list(map(str, frame.columns))] if headed and what == "Parquet" else []
         rows = frame.astype(object).where(frame.notna(), "").to_numpy().tolist()
     except ImportError as error:
-        raise UserError(f"cannot read {path}: {what} needs {package}: install it, or save the table as CSV") from error
+        raise UserError(
+            f"cannot read {path}: {what} needs {package}: install ordinal-blast[study], or save it as CSV"
+        ) from error
     except Exception as error:  # whatever these readers raise, it is the file's fault
         raise UserError(f"cannot read {path}: {reason(error)}; give a table") from error
     lines = [(line, [_cell(value, path, line) for value in row]) for line, row in enumerate(head + rows, 1)]

@@ -175,7 +175,9 @@ def test_a_sheet_that_excel_wrote_is_read_alike(sheeted):
 def test_a_sheet_whose_reader_is_not_installed_is_one_clear_line(sheeted, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     (sheeted / "grades.xlsx").write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"grades.xlsx: Excel needs openpyxl: install it, or save the table as CSV$"):
+    with pytest.raises(
+        UserError, match=r"grades.xlsx: Excel needs openpyxl: install ordinal-blast.study., or save it as CSV$"
+    ):
         opened(sheeted, **SHEETED | {"sheet": "grades.xlsx"})
 
 

@@ -230,6 +230,8 @@ def _kept(table: Sheet, label: str, split: str, group: str, drop: Sequence[str])
         raise UserError(
             f"{table.path} has no numbers, or one column is grade, group, split or left out at once: see data.options"
         )
+    for i in kept:
+        table.column(header[i])  # two of one name could not be told apart in rows to grade
     return kept, [header[i] or "the unnamed first column" for i in left]
 
 
