@@ -23,6 +23,8 @@ SOURCES = {
     "table": f"{_SOURCES}.table:source",
 }
 
+_LEAST = 2  # labels of a validation set
+
 
 def prepare(data: DataSettings) -> Path:
     """Build the dataset of a `data` section unless it is built; returns its folder.
@@ -100,17 +102,24 @@ def labelled(
 ) -> Mapping[str, np.ndarray]:
     """The rows of each set that have a label for one of the tasks.
 
-    Raises UserError where all labels of a task are missing in a set.
+    Raises UserError where a set has too few labels of a task: none at all, fewer than two to choose an epoch by, or one
+    grade alone to learn from.
     """
-    known = {task.name: dataset.columns[f"label/{task.name}"] >= 0 for task in tasks}
-    for task, has in known.items():
+    advice = "divide it otherwise, or leave that task out of tasks"
+    for task in tasks:
         for name, rows in split.items():
-            if not has[rows].any():
+            labels = dataset.columns[f"label/{task.name}"][rows]
+            labels, where = labels[labels >= 0], f"in the {name} split of {dataset.name}"
+            if not len(labels):
+                raise UserError(f"task {task.name} has no label {where}: {advice}")
+            if name == "val" and len(labels) < _LEAST:
                 raise UserError(
-                    f"task {task} has no label in the {name} split of {dataset.name}: divide it otherwise, or leave "
-                    "that task out of tasks"
+                    f"task {task.name} has {len(labels)} label {where}, and choosing an epoch needs {_LEAST}: {advice}"
                 )
-    either = np.any(list(known.values()), axis=0)
+            if name == "train" and len(np.unique(labels)) < 2:
+                only = task.grades[labels[0]]
+                raise UserError(f"task {task.name} has only the grade {only} {where}, which teaches nothing: {advice}")
+    either = np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in tasks], axis=0)
     return {name: rows[either[rows]] for name, rows in split.items()}
 
 

@@ -196,6 +196,27 @@ def test_an_edited_source_of_ones_own_makes_another_copy(tmp_path, monkeypatch):
     assert catalog.prepare(given) != first
 
 
+def test_a_source_in_a_file_is_named_by_it_and_its_text_counts(tmp_path):
+    tables(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "given.py").write_text(f"OPTIONS = {TABLE!r}\n")
+    file = tmp_path / "own" / "my_tables.py"
+    text = "from given import OPTIONS\nfrom ordinal_blast.data.sources import table\n\ndef source(root, **options):\n"
+    file.write_text(text + "    return table.source(root, **OPTIONS | options)\n")
+    settings = DataSettings(f"{file}:source", str(tmp_path), str(tmp_path / "cache"))
+    built = [catalog.prepare(settings), catalog.prepare(settings)]
+    file.write_text(file.read_text() + "# edited\n")
+    built.append(catalog.prepare(settings))
+    (tmp_path / "own" / "given.py").write_text(f"OPTIONS = {TABLE!r}  # edited\n")
+    built.append(catalog.prepare(settings))
+    assert built[0] == built[1]
+    assert len(set(built)) == 3
+    with pytest.raises(
+        UsageError, match=r"data.source is .*my_tables.py:sauce: .* has no sauce to call; it has source"
+    ):
+        catalog.prepare(dataclasses.replace(settings, source=f"{file}:sauce"))
+
+
 def test_rows_are_divided_by_texts_and_numbers_of_a_kind_but_not_by_measurements():
     opened = dataset(range(10), icm=[0, 1] * 5)
     opened = dataclasses.replace(opened, columns=opened.columns | {"age": np.linspace(30, 40, 10), "x": np.eye(10)})
@@ -212,8 +233,12 @@ def test_tasks_are_named_once_and_each_has_a_label_in_every_split():
         catalog.graded(opened, ("age",))
     tasks = catalog.graded(opened, ("te", "icm"))
     assert [task.name for task in tasks] == ["te", "icm"]
-    split = {"train": np.arange(3), "val": np.asarray([3]), "test": np.asarray([4, 5])}
+    split = {"train": np.arange(3), "val": np.asarray([3, 0]), "test": np.asarray([4, 5])}
     with pytest.raises(UserError, match="task icm has no label in the test split of eyes"):
         catalog.labelled(opened, split, tasks)
     found = catalog.labelled(opened, split | {"test": np.asarray([3, 4])}, tasks[1:])
-    assert {name: rows.tolist() for name, rows in found.items()} == {"train": [0, 1, 2], "val": [3], "test": [3]}
+    assert {name: rows.tolist() for name, rows in found.items()} == {"train": [0, 1, 2], "val": [3, 0], "test": [3]}
+    with pytest.raises(UserError, match=r"task te has 1 label in the val split of eyes, and choosing an epoch needs 2"):
+        catalog.labelled(opened, split | {"val": np.asarray([3, 1])}, tasks[:1])
+    with pytest.raises(UserError, match=r"task icm has only the grade C in the train split of eyes, which teaches no"):
+        catalog.labelled(opened, split | {"train": np.asarray([0, 3, 4])}, tasks[1:])

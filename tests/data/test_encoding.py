@@ -96,7 +96,7 @@ def test_what_is_missing_is_refused_unless_it_is_said_what_to_do(tmp_path):
         opened(tmp_path)
     whole = (
         "".join(line + "\n" for k, line in enumerate(ROWS.splitlines()) if k not in (2, 3, 5, 7))
-        + "1,f,red,1,test,low\n"
+        + "1,f,red,1,val,high\n1,f,red,1,test,low\n"
     )
     found = opened(tmp_path, whole).dataset
     (tmp_path / "new.csv").write_text("age,sex,colour,centre\n1,,red,1\n")

@@ -2,12 +2,14 @@
 
 import csv
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ordinal_blast.data import catalog
-from ordinal_blast.data.sources import table
+from ordinal_blast.data.sources import arrays, folder, table
 from ordinal_blast.errors import UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
 
@@ -38,15 +40,33 @@ def write(root):
         (root / f"{name}.csv").write_text(f",v,who,y\n{rows}")
 
 
+SOURCES = {"table": table.source, "folder": folder.source, "arrays": arrays.source}
+FOLDER = {"sheet": "a.csv", "file": "file", "tasks": ("y",), "grades": ("C", "B", "A"), "group": "who", "split": ""}
+
+
+def write_images(root):
+    rows = "".join(f"{i}.png,p{i},{'CBA'[i % 3]}\n" for i in range(6))
+    (root / "a.csv").write_text(f"file,who,y\n{rows}")
+    for i in range(6):
+        Image.fromarray(np.full((5, 4), 40 * i, np.uint8)).save(root / f"{i}.png")
+
+
+def write_arrays(root):
+    np.savez(root / "a.npz", x=np.arange(24).reshape(12, 2), y=np.arange(12) % 3)
+
+
 def is_refused(call):
-    """Whether a call is refused; any other exception than a UserError fails the test."""
+    """Whether a call is refused; any other exception than a UserError, and one that a source failed by, fails."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog.store, "build", lambda source, cache: source)  # what is written is not the question
         try:
             call()
-        except UserError:
-            return True
-    return False
+        except UserError as error:
+            said = str(error)
+        else:
+            return False
+    assert " failed: " not in said
+    return True
 
 
 def test_a_damaged_table_is_read_or_refused(tmp_path):
@@ -69,11 +89,43 @@ def data(root, **changes):
     )
 
 
-@pytest.mark.parametrize("option", list(TABLE))
-def test_an_odd_value_of_an_option_of_a_table_is_taken_or_refused(tmp_path, option):
-    write(tmp_path)
-    for value in ODD:
-        is_refused(lambda value=value: catalog.prepare(data(tmp_path, options=TABLE | {option: value})))
+def test_a_damaged_sheet_of_images_is_read_or_refused(tmp_path):
+    write_images(tmp_path)
+    content = (tmp_path / "a.csv").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        changed = bytearray(content)
+        changed[rng.integers(0, len(content))] = rng.choice(list(b'\0\xff",;\n\r\t-9 C/.'))
+        (tmp_path / "a.csv").write_bytes(changed)
+        refused += is_refused(lambda: folder.source(tmp_path, **FOLDER))
+    assert 50 < refused < 100
+
+
+def test_damaged_arrays_are_read_or_refused(tmp_path):
+    write_arrays(tmp_path)
+    content = (tmp_path / "a.npz").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(content)
+        for place in rng.integers(0, len(content), 2):
+            changed[place] = rng.integers(0, 256)
+        (tmp_path / "a.npz").write_bytes(changed[: rng.choice([len(content), rng.integers(1, len(content) + 1)])])
+        refused += is_refused(lambda: arrays.source(tmp_path))
+    assert 100 < refused <= 150
+
+
+@pytest.mark.parametrize(
+    ("source", "option"),
+    [(name, option) for name, part in SOURCES.items() for option in inspect.signature(part).parameters],
+)
+def test_an_odd_value_of_an_option_is_taken_or_refused(tmp_path, source, option):
+    make, options = {"table": (write, TABLE), "folder": (write_images, FOLDER), "arrays": (write_arrays, {})}[source]
+    make(tmp_path)
+    for value in (*ODD, {}, {"y": ("a", "b")}, {"y": 1}):
+        changed = data(tmp_path, source=source, options=options | {option: value})
+        is_refused(lambda changed=changed: catalog.prepare(changed))
 
 
 def test_odd_splits_are_refused(tmp_path):

@@ -18,7 +18,9 @@ from ordinal_blast.types import Task
 _SPLITS = ("train", "val", "test")
 
 
-def source(root: Path, *, name: str, task: str, grades: tuple[str, ...], licence: str, citation: str) -> Source:
+def source(
+    root: Path, *, name: str, grades: tuple[str, ...], task: str = "grade", licence: str = "", citation: str = ""
+) -> Source:
     """The file `root/NAME.npz`: uint8 images `[N, H, W]` or `[N, H, W, C]` and labels `[N]` or `[N, 1]` in 0 ... K-1.
 
     C is 1 (grey) or 3 (colours); all images have one size. Raises UserError when the file is missing, damaged, holds
