@@ -16,26 +16,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordinal_blast import bench, cli
+from ordinal_blast import bench, cli, settings
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import configuration
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def settings(tiny_overrides):
+def tiny(tiny_overrides):
     """The command-line form of the tiny study."""
     changes = tiny_overrides | {"objective.name": "thresholded_regression"}
     return ["--config", "configs/retinamnist.py", *(f"--config.{key}={value}" for key, value in changes.items())]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, settings):
+def trained(tmp_path_factory, tiny):
     """The folder that holds `run`, the work directory of a tiny finished run, made by the command itself."""
     folder = tmp_path_factory.mktemp("cli")
-    assert cli.main(["train", *settings, "--workdir", str(folder / "run")]) == 0
+    assert cli.main(["train", *tiny, "--workdir", str(folder / "run")]) == 0
     return folder
 
 
@@ -72,8 +71,8 @@ def test_grade_gives_the_grades_that_the_run_predicted(trained, tiny_root, capsy
     np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-4, atol=1e-6)
 
 
-def test_inspect_counts_every_example(settings, tiny_root, capsys):
-    arguments = [value for value in settings if ".data." in value]
+def test_inspect_counts_every_example(tiny, tiny_root, capsys):
+    arguments = [value for value in tiny if ".data." in value]
     assert cli.main(["data", "inspect", "retinamnist", "--json", *arguments]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["examples"] == {"train": 60, "val": 24, "test": 30}
@@ -86,7 +85,11 @@ def test_inspect_counts_every_example(settings, tiny_root, capsys):
     ("arguments", "code", "message"),
     [
         (["train", "--config", "configs/nothing.py", "--workdir", "W"], 2, "there is no file configs/nothing.py"),
-        (["train", "--config", "configs/demo.py", "--workdir", "W", "--config.cnn.x=1"], 2, "has no cnn.x"),
+        (
+            ["train", "--config", "configs/demo.py", "--workdir", "W", "--config.cnn.x=1"],
+            2,
+            "there is no setting cnn.x",
+        ),
         (["train", "--config", "configs/demo.py", "--workdir", "W", "--epochs=3"], 2, "unknown argument --epochs=3"),
         (["report", "W", "--out", "O"], 2, "W holds no run"),
         (["report", "W", "--out", "O", "--fast"], 2, "unknown argument --fast"),
@@ -147,8 +150,8 @@ def test_a_path_that_cannot_be_is_one_clear_line(tmp_path, monkeypatch, capsys, 
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_objective_lists_the_right_ones(trained, settings, capsys):
-    arguments = [*settings, "--config.objective.name=ordinal_crossentropy"]
+def test_an_unknown_objective_lists_the_right_ones(trained, tiny, capsys):
+    arguments = [*tiny, "--config.objective.name=ordinal_crossentropy"]
     assert cli.main(["train", *arguments, "--workdir", str(trained / "other")]) == 2
     assert "ordinal_cross_entropy" in capsys.readouterr().err
 
@@ -163,7 +166,7 @@ def test_a_truncated_image_is_one_clear_line_and_exit_code_one(trained, capsys):
     assert printed.count("\n") == 1
 
 
-def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, settings, capsys, monkeypatch):
+def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, tiny, capsys, monkeypatch):
     import errno
 
     import orbax.checkpoint as ocp
@@ -174,14 +177,14 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, set
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
-    arguments = ["train", *settings, "--config.seed=1", "--workdir", str(trained / "full")]
+    arguments = ["train", *tiny, "--config.seed=1", "--workdir", str(trained / "full")]
     assert cli.main(arguments) == 1
     assert "No space left on device" in capsys.readouterr().err
     monkeypatch.setattr(ocp.CheckpointManager, "save", save)
     assert cli.main(arguments) == 0
 
 
-@pytest.mark.parametrize("verb", ["demo", "data", "train", "ablate", "report", "grade", "bench"])
+@pytest.mark.parametrize("verb", ["demo", "data", "train", "ablate", "report", "grade", "settings", "bench"])
 def test_every_verb_has_help_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main([verb, "--help"])
@@ -297,7 +300,7 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
 
     from ordinal_blast.study import grading
 
-    for module, function in ((configuration, "load"), (grading, "grade"), (bench, "bench")):
+    for module, function in ((settings, "load"), (grading, "grade"), (bench, "bench")):
         monkeypatch.setattr(module, function, look)
     for arguments in (["train", "--config", "era", "--workdir", "W"], ["grade", "--run", "W", "a.png"], ["bench"]):
         assert cli.main(arguments) == 2
@@ -308,29 +311,34 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("mlp.training.learning_rate=-1", "mlp.training.learning_rate is -1.0: it takes a number above 0"),
-        ("mlp.training.learning_rate=0", "mlp.training.learning_rate is 0.0: it takes a number above 0"),
+        ("mlp.optimizer.learning_rate=-1", "mlp.optimizer.learning_rate is -1: it takes a number above 0"),
+        ("mlp.optimizer.learning_rate=0", "mlp.optimizer.learning_rate is 0: it takes a number above 0"),
+        ("mlp.optimizer.name=adm", "optimizer.name is 'adm' (did you mean "),
+        ("mlp.optimizer.options.decay=1", "mlp.optimizer.options has no decay: it takes weight_decay"),
         ("mlp.training.epochs=0", "mlp.training.epochs is 0: it takes a whole number from 1 on"),
         ("mlp.training.batch_size=0", "mlp.training.batch_size is 0: it takes a whole number from 1 on"),
         ("mlp.training.checkpoint_every=0", "mlp.training.checkpoint_every is 0: it takes a whole number from 1 on"),
-        (f"mlp.training.plateau_patience={10**20}", "it takes a whole number from 1 on"),
+        (f"mlp.schedule.options.patience={10**20}", "it takes a whole number from 1 on"),
         ("mlp.training.steps_per_dispatch=0", "mlp.training.steps_per_dispatch is 0: it takes a whole number"),
-        ("mlp.training.plateau_factor=0", "mlp.training.plateau_factor is 0.0: it takes a number above 0 and of at"),
-        ("mlp.training.plateau_patience=0", "mlp.training.plateau_patience is 0: it takes a whole number from 1 on"),
+        ("mlp.schedule.options.factor=0", "mlp.schedule.options.factor is 0: it takes a number above 0 and of at"),
+        ("mlp.schedule.options.patience=0", "mlp.schedule.options.patience is 0: it takes a whole number from 1 on"),
+        ("mlp.schedule=constantly", "schedule.name is 'constantly' (did you mean constant"),
         ("mlp.training.threads=-1", "mlp.training.threads is -1: it takes a whole number from 0 on"),
-        ("mlp.training.weight_decay=-1", "mlp.training.weight_decay is -1.0: it takes a number of at least 0"),
-        ("mlp.training.select=seconds", "mlp.training.select is "),
-        ("mlp.training.balance=x", "mlp.training.balance is 'x': it takes one of '', 'grade'"),
-        ("mlp.model.dropout=2", "mlp.model.dropout is 2.0: it takes a number of at least 0 and below 1"),
-        ("mlp.model.widths=(0,)", "mlp.model.widths is (0,): it takes values, each a whole number from 1 on"),
-        ("mlp.model.activation=x", "activation 'x' is unknown"),
-        ("mlp.model.dtype=x", "mlp.model.dtype is x: choose from float32, bfloat16, auto"),
+        ("mlp.training.patience=-1", "mlp.training.patience is -1: it takes a whole number from 0 on"),
+        ("mlp.training.select=seconds", "select is 'seconds'"),
+        ("mlp.network.options.dropout=2", "dropout is 2: it takes a number of at least 0 and below 1"),
+        ("mlp.network.options.widths=(0,)", "widths is (0,): it takes values, each a whole number from 1 on"),
+        ("mlp.network.options.activation=x", "activation 'x' is unknown"),
+        ("mlp.network.options.dtype=x", "mlp.network.options.dtype is 'x': it takes one of"),
+        ("mlp.network.options.depth=3", "mlp.network.options has no depth: it takes "),
+        ("mlp.network=mpl", "network.name is 'mpl' (did you mean mlp?)"),
+        ("mlp.network=no_such.py:Net", "there is no file "),
         ("cropper.size=31", "cropper.size: images of 31×31 pixels: height and width must divide by 4"),
-        ("cropper.training.select=val_qwk", "cropper.training.select is 'val_qwk'"),
-        ("cnn.augment.name=third", "cnn.augment: third is no view"),
+        ("cropper.training.select=val_qwk", "select is 'val_qwk'"),
+        ("cnn.augment.name=third", "augment.name is 'third'"),
         (
-            "rnn.model.recurrent_dropout=1",
-            "rnn.model.recurrent_dropout is 1.0: it takes a number of at least 0 and below",
+            "rnn.network.options.recurrent_dropout=1",
+            "recurrent_dropout is 1: it takes a number of at least 0 and below",
         ),
         ("objective.name=corm", "objective is 'corm' (did you mean "),
         ("objective.name=no_such_file:loss", "ModuleNotFoundError: No module named 'no_such_file'"),
