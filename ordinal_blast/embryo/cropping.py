@@ -94,25 +94,26 @@ class Cropper(Stage):
         start = self.settings.network.init_from
         return {"init_from": initial.digest(start)} if start else {}
 
-    def check(self, work: Work) -> None:
-        """Raise UsageError for a network, an optimiser, a view or a batch that cannot be."""
+    def validate(self) -> None:
+        """Raise UsageError for a network, an optimiser, a view or a balance that cannot be."""
         section, model = self.settings, self._problem().model
-        training, place = section.training, f"{self.name}.training"
-        check_selection(training.select, {})
-        count = len(work.material.everything["train"]) * section.frames_per_embryo
-        if training.batch_size > count:
-            raise UsageError(
-                f"{place}.batch_size is {training.batch_size}, and there are {count} training frames: take fewer"
-            )
-        if training.balance:
-            raise UsageError(f"{place}.balance is {training.balance}, and masks have no grades: leave it empty")
-        recorded = work.material.dataset.columns["hpi"].shape[1]
-        if section.frames_per_embryo > recorded:
-            raise UsageError(
-                f"{self.name}.frames_per_embryo is {section.frames_per_embryo}, and a recording has {recorded} frames"
-            )
+        check_selection(section.training.select, {})
+        if balance := section.training.balance:
+            raise UsageError(f"{self.name}.training.balance is {balance}, and masks have no grades: leave it empty")
         with parts.blamed(f"{self.name}.size is {section.size}"):
             _trace(model, (section.size, section.size, len(section.planes)))
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for more frames of a recording, or in a batch, than there are."""
+        section, material = self.settings, work.material
+        size, count = section.training.batch_size, len(material.everything["train"]) * section.frames_per_embryo
+        if size > count:
+            raise UsageError(
+                f"{self.name}.training.batch_size is {size}, and there are {count} training frames: take fewer"
+            )
+        wanted, recorded = section.frames_per_embryo, material.dataset.columns["hpi"].shape[1]
+        if wanted > recorded:
+            raise UsageError(f"{self.name}.frames_per_embryo is {wanted}, and a recording has {recorded} frames")
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`; the facts say how well the masks of the validation set were met (Dice)."""

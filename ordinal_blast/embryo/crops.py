@@ -14,8 +14,8 @@ from ordinal_blast.data import images
 from ordinal_blast.embryo import recordings, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.recordings import Recording
-from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.ranges import Range, each, number, whole
+from ordinal_blast.errors import UserError
+from ordinal_blast.ranges import Range, check, each, number, whole
 from ordinal_blast.record import Record
 from ordinal_blast.settings import StageSettings, setting
 from ordinal_blast.storage import read_npy
@@ -99,12 +99,13 @@ class Crop(Stage):
         """Frames, their hours, the cropper, and tA where the CNN looks then."""
         return ("frames", "hpi", *(("tA",) if self.settings.cnn_time == "tA" else ()), "cropper")
 
-    def check(self, work: Work) -> None:
-        """Raise UsageError for hours that end before they start, or frames whose focal planes are not known."""
+    def validate(self) -> None:
+        """Raise UsageError for hours that end before they start."""
         section = self.settings
-        if section.stop_hpi < section.start_hpi:
-            allowed = f"a number of at least {section.start_hpi:g}"
-            raise UsageError(f"{self.name}.stop_hpi is {section.stop_hpi}: it takes {allowed}")
+        check(f"{self.name}.stop_hpi", section.stop_hpi, number(least=section.start_hpi))
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for frames whose focal planes are not known."""
         timelapse.recorded_planes(work.material.dataset)
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast import objectives, parts
+from ordinal_blast import kinds, objectives, parts
 from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
@@ -19,6 +19,13 @@ from ordinal_blast.types import Predictions, Task
 
 Rule = Callable[[np.ndarray], np.ndarray]
 """rule(probs `[N, K]`) -> grades int `[N]`, for a decision of one's own."""
+
+
+def validate(objective: ObjectiveSettings) -> None:
+    """Raise UsageError for an objective, options or a rule that cannot be, whatever the grades."""
+    _rule(objective.rule)
+    loss = kinds.find("objective", objective.name)
+    parts.check_options(loss, objective.options, "objective.options", None, None)
 
 
 def bind(

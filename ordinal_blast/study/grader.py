@@ -86,13 +86,18 @@ class Grader(Stage):
             **({"init_from": initial.digest(start)} if start else {}),
         }
 
-    def check(self, work: Work) -> None:
-        """Raise UsageError for a network, an optimiser, a view or a batch that cannot be."""
-        training, (name,) = self.settings.training, self.reads
-        problem = self._problem(work.bound)
-        check_selection(training.select, MEASURES)
+    def validate(self) -> None:
+        """Raise UsageError for a network, an optimiser, a schedule or a view that cannot be."""
+        self._problem({})
+        (name,) = self.reads
+        check_selection(self.settings.training.select, MEASURES)
         if self.settings.standardize and name != "numbers":
             raise UsageError(f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out")
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for a batch, a task or a network that does not fit the data."""
+        training, (name,) = self.settings.training, self.reads
+        problem = self._problem(work.bound)
         count = len(work.material.splits["train"])
         if training.batch_size > count:
             raise UsageError(

@@ -94,8 +94,12 @@ class Stage(abc.ABC):
         del work
         return {}
 
+    def validate(self) -> None:
+        """Raise UsageError for settings that cannot be, before any data is opened."""
+        return
+
     def check(self, work: Work) -> None:
-        """Raise UsageError for settings that cannot be, before any work."""
+        """Raise UsageError for settings that this data does not allow, before any work."""
         del work
 
     @abc.abstractmethod

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ordinal_blast import errors, record
+from ordinal_blast import errors, kinds, parts, record
 from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
-from ordinal_blast.settings import Settings, differences
+from ordinal_blast.settings import Settings, differences, leaves
 from ordinal_blast.storage import digest, remove_leftovers
 from ordinal_blast.study import cell, decisions, recipe, standing
 from ordinal_blast.study.lock import alone
@@ -41,6 +41,8 @@ class _Run:
     def whole(self, command: str, allow_changed_code: bool) -> list[str]:
         """The cells, after every check that can be made before any work."""
         progress, cells = self.session.progress, self.plan.cells
+        for one in {one.variant: one for one in reversed(cells)}.values():
+            _validate(one.settings)
         for one in cells:
             self._check(one.settings)
         with alone(self.root, progress.say):
@@ -112,6 +114,16 @@ class _Run:
             for warning in opened.warnings:
                 self.session.progress.say(f"Warning, {opened.dataset.name}: {warning}")
         return self._materials[key]
+
+
+def _validate(settings: Settings) -> None:
+    """Raise UsageError for what can be refused before any data is opened."""
+    for key, _, name in kinds.named(leaves(settings)):
+        if parts.is_outside(name):
+            parts.find(key, name, {})
+    for stage in recipe.stages(settings):
+        stage.validate()
+    decisions.validate(settings.objective)
 
 
 def _headline(folder: Path) -> str:
