@@ -377,7 +377,7 @@ def test_every_package_that_is_imported_is_declared():
                     imported.add(node.module.split(".")[0])
     installed = importlib.metadata.packages_distributions()
     beside = {file.stem for file in (ROOT / "configs").glob("*.py")}
-    needed = {installed[name][0] for name in imported - sys.stdlib_module_names - beside}
+    needed = {installed[name][0] for name in imported - sys.stdlib_module_names - beside - {"_typeshed"}}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [package for extra in project["optional-dependencies"].values() for package in extra]
     wanted = [*project["dependencies"], *extras, project["name"]]
