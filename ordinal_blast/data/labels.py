@@ -61,7 +61,7 @@ def read(
     if not grades:
         grades, notes = _told(task, sorted({text for text in texts if text}), decimal)
     graded = Task(task, tuple(grades))
-    reading = _reading(graded, texts, places, lowest, decimal) | {"": -1}
+    reading = {**_reading(graded, texts, places, lowest, decimal), "": -1}
     return graded, np.asarray([reading[text] for text in texts], np.int32), notes
 
 

@@ -190,7 +190,7 @@ def _by_pandas(path: Path, what: str, package: str, headed: bool) -> tuple[_Line
 
 def _cell(value: Any, path: Path, line: int) -> str:
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer():
-        return str(int(value))
+        return str(int(float(value)) if isinstance(value, float) else value)
     if not isinstance(value, str) and (isinstance(value, bytes) or hasattr(value, "__len__")):
         raise UserError(f"{path}, line {line}: an entry is a {type(value).__name__}: give texts and numbers")
     return str(value)

@@ -111,6 +111,10 @@ def test_every_mode_becomes_the_size_and_channels_that_are_asked_for(tmp_path):
     assert "turned as its EXIF orientation says: 1/deep.png" in notes
     assert "its middle 20 x 40 of 30 x 40 pixels are read: 2/large.jpg" in notes
     assert opened(root, size=(10, 5)).columns["images"].shape == (8, 10, 5, 3)
+    (root / "1" / "deep.png").unlink()
+    for path in (root / "2" / "large.jpg", root / "1" / "RGBA.tif"):
+        Image.open(path).resize((12, 12)).save(path)
+    assert "its middle 12 x 6 of 12 x 12 pixels are read: all 7 images" in opened(root, size=(6, 12)).notes
 
 
 SHEET = """file,icm,te,patient,part,clinic

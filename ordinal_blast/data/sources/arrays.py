@@ -72,7 +72,8 @@ def source(
     given = [key for key in (*answers.values(), "group", "split", "id") if key in arrays]
     texts = {key: _texts(path, arrays, key, count) for key in given}
     places = [f"{path}, row {row}" for row in range(count)]
-    tasks, columns, notes = [], {}, []
+    tasks, columns = [], {}
+    notes: list[str] = []
     stated = labels.stated(grades, tuple(answers))
     for one, key in answers.items():
         graded, columns[one], more = labels.read(one, texts[key], places, stated.get(one, ()), lowest=lowest)
@@ -180,13 +181,13 @@ def _table(path: Path, arrays: Mapping[str, np.ndarray], numbers: np.ndarray, mi
 
 def _unlabelled(places: Sequence[str], columns: Mapping[str, np.ndarray]) -> Iterator[str]:
     for task, column in columns.items():
-        yield from (f"{places[row]}: {task} is missing" for row in np.flatnonzero(column < 0))
+        yield from (f"{places[row]}: {task} is missing" for row in np.flatnonzero(column < 0).tolist())
 
 
 def _odd(places: Sequence[str], kind: str, inputs: np.ndarray) -> Iterator[str]:
     if kind == "images" and inputs.dtype != np.uint8 and np.abs(inputs).max() > 10:
         yield f"images are floats up to {np.abs(inputs).max():g}: networks take floats as scaled, and scale uint8 alone"
-    for row in np.flatnonzero(np.isnan(inputs).any(axis=tuple(range(1, inputs.ndim)))) if kind == "numbers" else ():
+    for row in np.flatnonzero(np.isnan(inputs).any(axis=1)).tolist() if kind == "numbers" else ():
         yield f"{places[row]}: {int(np.isnan(inputs[row]).sum())} of its numbers are missing"
 
 

@@ -116,7 +116,7 @@ def source(
             **{f"label/{task}": np.int32 for task in tasks},
         },
         splits={
-            part: partial(_records, root, items, chosen, columns, (height, width, channels), bad, notes)
+            part: partial(_records, root, part, items, chosen, columns, (height, width, channels), bad, notes)
             for part, chosen in rows.items()
         },
         notes=notes,
@@ -125,6 +125,7 @@ def source(
 
 def _records(
     root: Path,
+    part: str,
     items: Sequence[listing.Item],
     rows: np.ndarray,
     columns: Mapping[str, np.ndarray],
@@ -134,6 +135,7 @@ def _records(
 ) -> Iterator[Mapping[str, Any]]:
     """The images of one split; what was done to them, or that they were left out, is added to the notes."""
     remarks: dict[str, list[str]] = defaultdict(list)
+    count = 0
     for row in rows.tolist():
         item, name = items[row], printable(items[row].name)
         try:
@@ -141,16 +143,18 @@ def _records(
         except UserError as error:
             listing.refuse(bad, notes, str(error))
             continue
+        count += 1
         for remark in photograph.notes:
             remarks[remark].append(name)
         grades = {f"label/{task}": int(column[row]) for task, column in columns.items()}
         yield {"id": name, "group": printable(item.group or name), "images": photograph.pixels, **grades}
-    notes += [f"{remark}: {', '.join(names)}" for remark, names in remarks.items()]
+    every = f"all {count} images{'' if part == 'images' else f' of {part}'}"
+    notes += [f"{remark}: {', '.join(names) if len(names) < count else every}" for remark, names in remarks.items()]
 
 
 def _unlabelled(items: Sequence[listing.Item], columns: Mapping[str, np.ndarray]) -> Iterator[str]:
     for task, column in columns.items():
-        yield from (f"{items[row].place}: {task} is missing" for row in np.flatnonzero(column < 0))
+        yield from (f"{items[row].place}: {task} is missing" for row in np.flatnonzero(column < 0).tolist())
 
 
 def _twice(

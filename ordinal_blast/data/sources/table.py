@@ -91,7 +91,7 @@ def source(
         "lowest": lowest,
         "columns": [split, group, list(drop), list(categorical)],
         "reading": [missing, list(na), separator, encoding, decimal],
-        "val": [val_share, val_stratified, val_seed, holdout],
+        "val": [val_share, val_stratified, val_seed, holdout] if split or (test and not val) else None,
     }
     known = options | {"files": names}
     paths = {part: root / file for part, file in names.items()}
@@ -246,7 +246,7 @@ def _lacking(table: Sheet, columns: Sequence[Column], values: np.ndarray, grade:
     """A sentence for each row that lacks its grade or an entry."""
     absent = np.isnan(values)
     for row in np.flatnonzero(absent.any(axis=1) | (grade < 0)):
-        names = [shown(columns[k].name) for k in np.flatnonzero(absent[row])]
+        names = [shown(columns[k].name) for k in np.flatnonzero(absent[row]).tolist()]
         names += ["the grade"] if grade[row] < 0 else []
         yield f"{table.places[row]}: {', '.join(names)} {'are' if len(names) > 1 else 'is'} missing"
 
