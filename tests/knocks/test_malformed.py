@@ -10,26 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordinal_blast import cli
-from ordinal_blast.study import configuration
+from ordinal_blast import cli, settings
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 SECONDS = 120  # a busy machine finishes the slowest of these in ten
 CONFIGURATION = '''"""A study of seconds."""
-from ordinal_blast.study import configuration
+from ml_collections import ConfigDict
 
 
 def get_config():
-    config = configuration.load("configs/era.py")
-    config.devices = 1
-    config.data.root = {root!r}
-    config.data.cache = {cache!r}
-    config.data.options.grades = ("1", "2", "3")
-    config.mlp.model.widths = (4,)
-    config.mlp.training.epochs = 1
-    config.mlp.training.batch_size = 16
-    config.mlp.training.checkpoint_every = 1
-    config.mlp.training.steps_per_dispatch = 1
+    config = ConfigDict(dict(name="seconds", devices=1, chain=("mlp",), objective="ordinal_cross_entropy"))
+    config.data = dict(source="table", root={root!r}, cache={cache!r})
+    config.data.options = dict(train="train_ERA_0.csv", test="test_ERA_0.csv", grades=("1", "2", "3"), lowest=1)
+    config.data.options.update(task="grade", val_share=0.2, val_stratified=True)
+    config.mlp = dict(network=dict(name="mlp", options=dict(widths=(4,))), training=dict(epochs=1, batch_size=16))
+    config.mlp.optimizer = dict(name="adamw", options=dict(weight_decay=1e-4))
     return config
 '''
 ABLATION = '''"""Which loss?"""
@@ -70,9 +65,8 @@ def graders(tiny_root, tiny_overrides, tmp_path_factory):
     """The cell of a run that grades photographs."""
     workdir = tmp_path_factory.mktemp("graders") / "run"
     overrides = tiny_overrides | {"cnn.training.epochs": 1, "cnn.training.checkpoint_every": 1}
-    settings = [f"--config.{key}={value!r}" if not isinstance(value, str) else f"--config.{key}={value}"
-                for key, value in overrides.items()]  # fmt: skip
-    code, said = run("train", "--config", "configs/retinamnist.py", "--workdir", workdir, *settings)
+    changes = [f"--config.{key}={value}" for key, value in overrides.items()]
+    code, said = run("train", "--config", "configs/retinamnist.py", "--workdir", workdir, *changes)
     assert code == 0, said
     return next((workdir / "cells").iterdir())
 
@@ -142,9 +136,9 @@ def test_damaged_tables(place, tmp_path, seed):
 @pytest.mark.parametrize("seed", range(28))
 def test_damaged_arrays_of_images(tiny_root, tmp_path, seed):
     (tmp_path / "tiny.npz").write_bytes(damaged((tiny_root / "tiny.npz").read_bytes(), seed))
-    settings = ("--config.data.options.name=tiny", "--config.data.options.grades=('C','B','A')")
+    options = ("--config.data.options.name=tiny", "--config.data.options.grades=('C','B','A')")
     place = f"--config.data.cache={tmp_path}/cache"
-    ends_well(*run("data", "build", "retinamnist", "--root", tmp_path, place, *settings))
+    ends_well(*run("data", "build", "retinamnist", "--root", tmp_path, place, *options))
 
 
 @pytest.mark.parametrize("seed", range(28))
@@ -172,7 +166,8 @@ def test_damaged_records(place, tmp_path, seed):
 def test_settings_of_any_kind(place, tmp_path, monkeypatch, seed):
     monkeypatch.chdir(tmp_path)  # a cache named by chance lies where the command runs
     rng = np.random.default_rng(seed)
-    keys = sorted(configuration.flat(configuration.load(str(place / "study.py"))))
+    base = settings.load(str(place / "study.py"))
+    keys = sorted({leaf.key for leaf in settings.leaves(base)} | set(settings.differences(base)))
     key, value = keys[int(rng.integers(len(keys)))], VALUES[seed % len(VALUES)]
     setting = f"--config.{key}={value}"
     if key.startswith("data.cache") or (key.endswith(("epochs", "batch_size")) and value == "4294967296"):
