@@ -28,9 +28,6 @@ def get_config() -> ConfigDict:
         train="train_ERA_{holdout}.csv",
         test="test_ERA_{holdout}.csv",
         lowest=1,
-        holdout=0,
-        val_share=0.2,
-        val_stratified=True,
         licence="BSD-3-Clause",
         citation="partitions of skordinal; Gutiérrez et al. 2016, doi:10.1109/TKDE.2015.2457911",
     )

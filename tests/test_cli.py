@@ -80,6 +80,18 @@ def test_inspect_counts_every_example(tiny, tiny_root, capsys):
     assert set(facts["groups_in_two_splits"].values()) == {0}
 
 
+def test_settings_lists_the_defaults_or_what_a_configuration_and_the_command_change(capsys):
+    assert cli.main(["settings"]) == 0
+    assert "\n  grader.training.epochs: int = 30 " in capsys.readouterr().out
+    assert cli.main(["settings", "era", "--config.mlp.training.ema=0.9"]) == 0
+    assert "\n* mlp.training.ema: float = 0.9 " in capsys.readouterr().out
+    assert cli.main(["settings", "era", "--json"]) == 0
+    rows = {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    assert (rows["mlp.training.epochs"], rows["mlp.network.options.widths"]) == (60, [64, 64])
+    assert cli.main(["settings", "era", "--config.mlp.training.emma=0.9"]) == 2
+    assert "did you mean mlp.training.ema" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
