@@ -34,7 +34,7 @@ sys.meta_path.insert(0, Blocked())
 
 def closure(requirements):
     """Names of the distributions that these bring, themselves included, as they are installed here."""
-    found, left = {"ordinal-blast"}, [Requirement(line) for line in requirements]
+    names, left = {"ordinal-blast"}, [Requirement(line) for line in requirements]
     while left:
         requirement = left.pop()
         name, extras = canonicalize_name(requirement.name), requirement.extras or {""}
@@ -42,11 +42,11 @@ def closure(requirements):
             continue
         if name == "ordinal-blast":
             left += [Requirement(line) for extra in requirement.extras for line in EXTRAS[extra]]
-        elif name not in found:
-            found.add(name)
+        elif name not in names:
+            names.add(name)
             lines = [Requirement(line) for line in metadata.requires(name) or ()]
             left += [r for r in lines if not r.marker or any(r.marker.evaluate({"extra": e}) for e in extras)]
-    return found
+    return names
 
 
 def run(code, *extras):
@@ -101,8 +101,8 @@ def test_the_losses_train_without_flax_and_say_what_a_layer_needs():
 def test_a_verb_without_its_extra_says_in_one_line_which_to_install(arguments, extras):
     result = run(f"from ordinal_blast import cli\nsys.exit(cli.main({arguments!r}))")
     assert result.returncode == 1
-    told = rf"ordinal-blast: \w+ is not installed: pip install 'ordinal-blast\[{extras}\]'\n"
-    assert re.fullmatch(told, result.stderr), result.stderr
+    message = rf"ordinal-blast: \w+ is not installed: pip install 'ordinal-blast\[{extras}\]'\n"
+    assert re.fullmatch(message, result.stderr), result.stderr
 
 
 def test_importing_the_package_imports_no_other():
@@ -112,8 +112,8 @@ def test_importing_the_package_imports_no_other():
 
 
 def test_a_missing_package_is_told_with_its_extra_and_a_missing_file_of_ours_is_not():
-    told = r"^no_such is not installed: pip install 'ordinal-blast\[embryo\]'$"
-    with pytest.raises(UserError, match=told), needs("embryo"):
+    message = r"^no_such is not installed: pip install 'ordinal-blast\[embryo\]'$"
+    with pytest.raises(UserError, match=message), needs("embryo"):
         import_module("no_such.part")
     with pytest.raises(ModuleNotFoundError, match=r"ordinal_blast\.nothing"), needs("study"):
         import_module("ordinal_blast.nothing")

@@ -175,7 +175,7 @@ def _cited(work: Entry) -> str:
 
 
 def _work(work: Entry) -> str:
-    title = f"[{work.title}](<{work.link}>)" if work.link else work.title
+    title = f"[{work.title}](<{work.address}>)" if work.address else work.title
     return f'- <a id="{work.key}"></a>{work.label}. {title}.'
 
 

@@ -7,12 +7,13 @@ import functools
 import math
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 
-from ordinal_blast.ranges import ANYTHING, FLAG, Range, number, one_of
+from ordinal_blast import parts
+from ordinal_blast.ranges import ANYTHING, Range, number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,10 @@ _ANY_NUMBER = Range("a number", lambda value: number().holds(value) or value in 
 
 def _stated(annotation: Any) -> Range | Numbers | None:
     """What an annotation says of its values; None where it says nothing."""
-    if typing.get_origin(annotation) is Literal:
-        return one_of(*typing.get_args(annotation))
-    plain = {bool: FLAG, float: _ANY_NUMBER}.get(annotation)
-    parts = getattr(annotation, "__metadata__", ())
-    return plain or next((part for part in parts if isinstance(part, (Range, Numbers))), None)
+    for said in getattr(annotation, "__metadata__", ()):
+        if isinstance(said, Numbers):
+            return said
+    return _ANY_NUMBER if annotation is float else parts.range_of(annotation)
 
 
 @functools.cache
@@ -86,13 +86,13 @@ def stated(thing: Any) -> dict[str, Range | Numbers]:
         hints = typing.get_type_hints(thing, include_extras=True)
     except NameError:  # a loss from outside whose annotations are for type checkers only: they say nothing here
         return {}
-    return {name: found for name, hint in hints.items() if (found := _stated(hint))}
+    return {name: allowed for name, hint in hints.items() if (allowed := _stated(hint))}
 
 
-def check(name: str, thing: Any, given: Mapping[str, Any], num_classes: int | None) -> None:
+def check(name: str, thing: Any, chosen: Mapping[str, Any], num_classes: int | None) -> None:
     """ValueError that names objective, option, valid values and value for one that is not valid; traced ones pass."""
     known = stated(thing)
-    for option, value in given.items():
+    for option, value in chosen.items():
         if option not in known or isinstance(value, jax.core.Tracer):
             continue
         allowed = known[option]

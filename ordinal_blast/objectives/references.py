@@ -11,14 +11,14 @@ FILE = Path(__file__).parents[2] / "references.bib"
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One work. link: its DOI or address; empty where neither is known."""
+    """One work. address: of its DOI, or another; empty where neither is known."""
 
     key: str
     surnames: tuple[str, ...]
     others: bool
     year: str
     title: str
-    link: str
+    address: str
 
     @property
     def label(self) -> str:
@@ -41,5 +41,5 @@ def _entry(key: str, fields: dict[str, str]) -> Entry:
     surnames = [name.partition(",")[0] for name in fields["author"].split(" and ")]
     named = tuple(name for name in surnames if name != "others")
     letter = key[-1] if key[-1].isalpha() else ""
-    link = f"https://doi.org/{fields['doi']}" if "doi" in fields else fields.get("url", "")
-    return Entry(key, named, "others" in surnames, fields["year"] + letter, fields["title"], link)
+    address = f"https://doi.org/{fields['doi']}" if "doi" in fields else fields.get("url", "")
+    return Entry(key, named, "others" in surnames, fields["year"] + letter, fields["title"], address)

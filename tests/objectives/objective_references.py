@@ -35,7 +35,7 @@ def softplus(t):
     return mp.log1p(mp.exp(t))
 
 
-# Softmax heads.
+# Softmax families.
 
 
 def surprise(p, y):
@@ -300,7 +300,7 @@ def immediate_threshold(v, y, *, penalty, threshold_weights):
     return weighed(parts, threshold_weights)
 
 
-# Unimodal heads.
+# Unimodal families.
 
 
 def running(first, steps):

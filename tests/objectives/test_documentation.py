@@ -74,7 +74,7 @@ def test_every_work_has_what_a_reader_needs():
         assert key.endswith(work.year), key
         surname = re.sub(r"[^a-z]", "", plain(work.surnames[0]).lower())
         assert surname.startswith(re.sub(r"\d.*", "", key)), key
-        assert re.fullmatch(r"https://\S+|", work.link), key
+        assert re.fullmatch(r"https://\S+|", work.address), key
     labels = [work.label for work in WORKS.values()]
     assert len(set(labels)) == len(labels)
 

@@ -12,7 +12,7 @@ from ordinal_blast import objectives
 from ordinal_blast.errors import UserError
 
 
-def layer(name, num_outputs):
+def layer_of(name, num_outputs):
     """The layer of an objective of K - 1 outputs."""
     return objectives.get(name, num_classes=num_outputs + 1).layer("last")
 
@@ -32,9 +32,9 @@ def test_dense_is_linens_dense():
 def test_every_objective_reads_what_its_layer_makes(name):
     objective = objectives.get(name, num_classes=4)
     features = jax.random.normal(jax.random.key(0), (6, 8))
-    made = objective.layer("icm_head")
-    assert made.name == "icm_head"
-    outputs = made.init_with_output(jax.random.key(1), features)[0]
+    layer = objective.layer("icm_head")
+    assert layer.name == "icm_head"
+    outputs = layer.init_with_output(jax.random.key(1), features)[0]
     assert outputs.shape == (6, objective.num_outputs)
     assert np.isfinite(objective.loss(outputs, np.arange(6) % 4))
 
@@ -60,7 +60,7 @@ def test_a_family_may_name_a_layer_of_its_own(tmp_path, monkeypatch):
 
 def test_shared_slope_differs_by_its_biases_only():
     features = jax.random.normal(jax.random.key(0), (6, 8))
-    last = layer("coral", 4)
+    last = layer_of("coral", 4)
     outputs, variables = last.init_with_output(jax.random.key(1), features)
     np.testing.assert_allclose(outputs[0] - outputs[0, 0], np.arange(0, -4, -1) / 4, atol=1e-6)
     np.testing.assert_allclose(outputs - outputs[:, :1], np.tile(np.arange(0, -4, -1) / 4, (6, 1)), atol=1e-6)
@@ -70,7 +70,7 @@ def test_shared_slope_differs_by_its_biases_only():
 @pytest.mark.parametrize("num_outputs", [1, 2, 5])
 def test_ordered_thresholds_stay_in_order(num_outputs):
     features = jax.random.normal(jax.random.key(0), (6, 8))
-    last = layer("cumulative_link", num_outputs)
+    last = layer_of("cumulative_link", num_outputs)
     outputs, variables = last.init_with_output(jax.random.key(1), features)
     np.testing.assert_allclose(np.diff(outputs, axis=1), 1, rtol=1e-5)  # one apart around 0
     cuts = last.apply(variables, jnp.zeros((1, 8)))

@@ -44,7 +44,7 @@ def test_values_out_of_range_are_refused_with_name_and_range(name, option):
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("name", "chosen"),
     [
         ("ordinal_cross_entropy", {"margin": 1.0}),
         ("label_smoothing", {"epsilon": 1.0}),
@@ -63,13 +63,13 @@ def test_values_out_of_range_are_refused_with_name_and_range(name, option):
         ("soft_qwk", {"epsilon": 0}),
     ],
 )
-def test_the_edges_of_ranges(name, given):
-    option = list(given)[-1]
+def test_the_edges_of_ranges(name, chosen):
+    option = list(chosen)[-1]
     with pytest.raises(ValueError, match=f"{name}: {option} must be"):
-        objectives.get(name, num_classes=K, **given)
+        objectives.get(name, num_classes=K, **chosen)
     outputs, labels = jnp.zeros((2, objectives.get(name, num_classes=K).num_outputs)), jnp.zeros(2, jnp.int32)
     with pytest.raises(ValueError, match=f"{name}: {option} must be"):
-        getattr(objectives, name)(outputs, labels, num_classes=K, **given)
+        getattr(objectives, name)(outputs, labels, num_classes=K, **chosen)
 
 
 def test_every_option_says_its_values():

@@ -284,7 +284,7 @@ def test_the_table_has_every_fact():
     rows = objectives.table()
     assert tuple(row["name"] for row in rows) == NAMES
     for row in rows:
-        assert row["citation"]
+        assert row["cites"]
         assert row["loss"].endswith(".")
         assert row["estimates"] in ("", "distribution", "mode", "median", "mean", "rounded mean")
         assert row["decision"] != "native"
