@@ -59,9 +59,18 @@ def test_every_command_of_the_readme_names_a_verb_and_files_that_exist():
 
 
 def test_links_and_pictures_of_the_documents_exist():
-    for document in ("README.md", "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
-            assert (ROOT / target).exists(), f"{document}: {target}"
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        text = document.read_text()
+        for target in re.findall(r"\]\(([^)#:<]+)\)", text):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+        for place in re.findall(r"\]\(#([^)]+)\)", text):
+            assert f'id="{place}"' in text or place in headings(text), f"{document.name}: {place}"
+
+
+def headings(text: str) -> list[str]:
+    """The places that headings make, as web pages of repositories name them."""
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_the_page_of_objectives_is_up_to_date():
