@@ -25,10 +25,10 @@ def lead(study: Study) -> str:
             f"One seed was run: no interval over seeds is possible, so no difference to {reference} below can be told "
             "from what another seed would have changed. Read the numbers as a first look, not as a ranking."
         )
-    found = [d for group in study.groups() for m in primary(group) for d in differences(group, study.reference, m)]
-    if not found:
+    gaps = [d for group in study.groups() for m in primary(group) for d in differences(group, study.reference, m)]
+    if not gaps:
         return f"No seed has a result of both {reference} and another variant, so nothing is compared with it."
-    tested = [difference for difference in found if difference.low == difference.low]
+    tested = [difference for difference in gaps if difference.low == difference.low]
     if not tested:
         return (
             f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists, and "
@@ -86,16 +86,13 @@ def _finding(study: Study, group: Group) -> str:
 
 def collapsed(study: Study) -> list[str]:
     """At most one statement: which variants give every test example the same grade with some seed."""
-    found = []
+    collapsed = []
     for group in study.groups():
         constant = [cell.variant for cell in group.cells if len(np.unique(group.of(cell).grades)) == 1]
         if constant:
-            found.append(f"{group.title}: {_named(tuple(dict.fromkeys(constant)), group)}")
-    if not found:
-        return []
-    return [
-        f"Not learned to grade, every test example given the same grade with at least one seed: {'; '.join(found)}."
-    ]
+            collapsed.append(f"{group.title}: {_named(tuple(dict.fromkeys(constant)), group)}")
+    opening = "Not learned to grade, every test example given the same grade with at least one seed"
+    return [f"{opening}: {'; '.join(collapsed)}."] if collapsed else []
 
 
 def _named(variants: tuple[str, ...], group: Group) -> str:
@@ -119,17 +116,17 @@ def _compared(reference: str, group: Group, against: list[Difference]) -> str:
     if not against:
         value = "mean" if len(group.common) > 1 else "value"
         return f"No variant has a better {value} than the reference {quoted(reference)}."
-    told: dict[str, list[str]] = {}
+    decided: dict[str, list[str]] = {}
     for d in against:
         if d.excludes_zero:
             text = f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)}"
-            told.setdefault(d.variant, []).append(text)
-    untold = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
+            decided.setdefault(d.variant, []).append(text)
+    undecided = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
     sentences = []
-    if told:
-        claims = "; ".join(f"for {quoted(variant)} on {listed(values)}" for variant, values in told.items())
+    if decided:
+        claims = "; ".join(f"for {quoted(variant)} on {listed(values)}" for variant, values in decided.items())
         sentences.append(f"Against {quoted(reference)} the interval excludes zero {claims}.")
-    if untold:
-        opening = "It does not on" if told else f"The lead over {quoted(reference)} may be seed variance alone on"
-        sentences.append(f"{opening} {listed(untold)}.")
+    if undecided:
+        opening = "It does not on" if decided else f"The lead over {quoted(reference)} may be seed variance alone on"
+        sentences.append(f"{opening} {listed(undecided)}.")
     return " ".join(sentences)

@@ -48,7 +48,7 @@ def caveats(study: Study) -> list[str]:
             "The bootstrap intervals under “Had other examples been tested” cover which examples happen to be in the "
             "test set, and not the seeds."
         )
-    patients = next((found for group in groups if (found := patients_of(group)) is not None), None)
+    patients = next((ids for ids in map(patients_of, groups) if ids is not None), None)
     if patients is not None:
         few = ". With so few, p values and intervals are too small" if patients.max() + 1 < FEW else ""
         notes.append(
@@ -103,21 +103,22 @@ def _source_text(study: Study) -> list[str]:
     """Whether cells were made by code that differs; each lists the files that its own numbers come from."""
     texts: dict[str, set[str]] = {}
     for cell in study.cells:
-        for name, found in cell.record.identity["code"].items():
-            texts.setdefault(name, set()).add(found)
-    changed = sorted(name for name, found in texts.items() if len(found) > 1)
-    told = listed([*changed[:3], f"{len(changed) - 3} more"] if len(changed) > 3 else changed) if changed else ""
-    return [f"Cells were made by different source text: {told} changed between them."] if told else []
+        for name, text in cell.record.identity["code"].items():
+            texts.setdefault(name, set()).add(text)
+    changed = sorted(name for name, versions in texts.items() if len(versions) > 1)
+    if len(changed) > 3:
+        changed[3:] = [f"{len(changed) - 3} more"]
+    return [f"Cells were made by different source text: {listed(changed)} changed between them."] if changed else []
 
 
 def _warnings(study: Study) -> list[str]:
-    """What was found wrong with the data, each once, and for which seeds where not for all."""
+    """What is wrong with the data, each once, and for which seeds where not for all."""
     seeds: dict[str, set[int]] = {}
     for cell in study.cells:
         for warning in cell.record.warnings:
             seeds.setdefault(warning, set()).add(cell.seed)
     everywhere = set(study.seeds)
     return [
-        f"Data{'' if found == everywhere else f' (seed {runs_of(found)})'}: {warning}."
-        for warning, found in seeds.items()
+        f"Data{'' if where == everywhere else f' (seed {runs_of(where)})'}: {warning}."
+        for warning, where in seeds.items()
     ]

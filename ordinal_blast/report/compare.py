@@ -113,19 +113,19 @@ class Study:
                 "task": group.task,
                 "measure": measure.key,
                 "higher_is_better": measure.higher,
-                "variant": each.variant,
+                "variant": gap.variant,
                 "reference": self.reference,
-                "mean": each.mean,
-                "low": each.low,
-                "high": each.high,
-                "seeds": len(each.values),
-                "test": each.test,
-                "p": each.p,
+                "mean": gap.mean,
+                "low": gap.low,
+                "high": gap.high,
+                "seeds": len(gap.values),
+                "test": gap.test,
+                "p": gap.p,
                 "adjusted": False,
             }
             for group in self.groups()
             for measure in (*measures.primary(group), *measures.secondary(group))
-            for each in measures.differences(group, self.reference, measure)
+            for gap in measures.differences(group, self.reference, measure)
         ]
         return self._typed(pd.DataFrame(rows), ("stage", "task", "measure", "variant", "reference", "seeds"))
 

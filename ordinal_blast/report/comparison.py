@@ -9,15 +9,7 @@ from ordinal_blast.report import figures, pairing, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
-from ordinal_blast.report.measures import (
-    Measure,
-    baseline,
-    best_of,
-    differences,
-    over_seeds,
-    primary,
-    secondary,
-)
+from ordinal_blast.report.measures import Measure, baseline, best_of, differences, over_seeds, primary, secondary
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import Comparison, Ranking, boundary, compare, same_examples, thresholds, units
 from ordinal_blast.report.results import Group
@@ -32,16 +24,20 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     blocks += _differences(study, group, studio)
     blocks += resampling.blocks(group, study.reference, studio)
     blocks.append(_confusions(study, group, studio))
-    name = f"roc-{group.stage}-{group.task}"
-    if rankings := thresholds(group):
-        found = ranking_blocks(study, rankings, name, studio, "Ranking of grades")
-        ranked = {ranking.name for ranking in rankings}
-        if left := [edge for grade in group.grades[:-1] if (edge := boundary(group, grade)) not in ranked]:
-            found.append(Text(f"No ROC of {listed(left)}: fewer than two test examples or patients on one side."))
-    else:
+    blocks += _ranking(study, group, studio)
+    return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
+
+
+def _ranking(study: Study, group: Group, studio: Studio) -> list[Block]:
+    title, rankings = "Ranking of grades", thresholds(group)
+    if not rankings:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
-        found = [Part("Ranking of grades", [Text(reason)])]
-    return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, [*blocks, *found])
+        return [Part(title, [Text(reason)])]
+    blocks = ranking_blocks(study, rankings, f"roc-{group.stage}-{group.task}", studio, title)
+    edges = [boundary(group, grade) for grade in group.grades[:-1]]
+    if left := [edge for edge in edges if edge not in [ranking.name for ranking in rankings]]:
+        blocks.append(Text(f"No ROC of {listed(left)}: fewer than two test examples or patients on one side."))
+    return blocks
 
 
 def scores_table(group: Group, shown: list[Measure], studio: Studio) -> Table:
@@ -54,22 +50,19 @@ def scores_table(group: Group, shown: list[Measure], studio: Studio) -> Table:
         spread = f"± {number(line['sd'])}" if line["seeds"] > 1 else ""
         return Entry(number(line["mean"]), spread, variant in best[measure] and len(group.variants) > 1)
 
-    lines = [
-        Line(variant, [entry(measure, variant) for measure in shown], studio.mark(variant))
-        for variant in group.variants
-    ]
     trivial = baseline(group)
     entries = [Entry(number(trivial.values.get(measure.key, float("nan")))) for measure in shown]
-    lines.append(Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True))
-    undefined = any(table["mean"].isna().any() for table in tables.values())
-    return Table(_caption(group, undefined), ["Variant", *(measure.heading for measure in shown)], lines)
+    always = Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True)
+    caption = _caption(group, undefined=any(table["mean"].isna().any() for table in tables.values()))
+    lines = {variant: [entry(measure, variant) for measure in shown] for variant in group.variants}
+    return studio.table(caption, [measure.heading for measure in shown], lines, always)
 
 
 def _caption(group: Group, undefined: bool) -> str:
-    seeds = group.rows.groupby("variant", observed=True).size()
+    seeds = [len(finished) for finished in group.seeds.values()]
     varies = "the same for every seed" if same_examples(group) else "others for each seed"
-    spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if seeds.max() > 1 else "one seed"
-    short = pairing.fewer({variant: len(each) for variant, each in group.seeds.items()}, group.planned, "finished")
+    spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if max(seeds) > 1 else "one seed"
+    short = pairing.fewer(dict(zip(group.variants, seeds, strict=True)), group.planned, "finished")
     over = f" over the {count(len(group.common), 'seed')} that all finished"
     if not group.common:
         marked = "No seed was finished by all variants: none is marked as the best."
@@ -82,51 +75,38 @@ def _caption(group: Group, undefined: bool) -> str:
 
 
 def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
-    shown = {measure: found for measure in primary(group) if (found := differences(group, study.reference, measure))}
-    if not shown:
+    pairs = {measure: gaps for measure in primary(group) if (gaps := differences(group, study.reference, measure))}
+    if not pairs:
         return []
     pictures = [
         studio.picture(
             f"difference-{group.stage}-{group.task}-{measure.key}",
-            figures.forest(found, studio.looks, study.reference),
+            figures.forest(gaps, studio.looks, study.reference),
             f"{group.title}, {measure.label} minus that of {study.reference}: "
-            + "; ".join(f"{d.variant} {number(d.mean, sign=True)} {d.interval}" for d in found),
+            + "; ".join(f"{gap.variant} {number(gap.mean, sign=True)} {gap.interval}" for gap in gaps),
         )
-        for measure, found in shown.items()
+        for measure, gaps in pairs.items()
     ]
-    by_variant = {(d.variant, measure): d for measure, found in shown.items() for d in found}
-    seeds = extent(len(d.values) for d in by_variant.values())
-    told = {
-        v: min(len(by_variant[v, m].values) if (v, m) in by_variant else 0 for m in shown)
-        for v in group.variants
-        if v != study.reference
-    }
-    lines = [
-        Line(
-            variant,
-            [
-                Entry(number(d.mean, sign=True), d.interval, d.excludes_zero)
-                if (d := by_variant.get((variant, measure)))
-                else Entry(MISSING)
-                for measure in shown
-            ],
-            studio.mark(variant),
-        )
-        for variant in study.rivals
-        if any((variant, measure) in by_variant for measure in shown)
-    ]
+    rivals = [variant for variant in group.variants if variant != study.reference]
+    by_variant = {v: [next((gap for gap in gaps if gap.variant == v), None) for gaps in pairs.values()] for v in rivals}
+    rests_on = {v: min(len(gap.values) if gap else 0 for gap in gaps) for v, gaps in by_variant.items()}
+    seeds = extent(len(gap.values) for gaps in pairs.values() for gap in gaps)
     if seeds == "1":
         note = bracketed = "One seed: no interval is possible."
     else:
         bracketed = "In brackets the 95 % t interval over seeds, bold where it excludes zero."
         note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
     caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
-    caption += pairing.fewer(told, group.planned)
-    table = Table(
-        f"{caption} {bracketed}",
-        ["Variant", *(measure.heading for measure in shown)],
-        lines,
-    )
+    caption += pairing.fewer(rests_on, group.planned)
+    lines = {
+        v: [
+            Entry(number(gap.mean, sign=True), gap.interval, gap.excludes_zero) if gap else Entry(MISSING)
+            for gap in gaps
+        ]
+        for v, gaps in by_variant.items()
+        if any(gaps)
+    }
+    table = studio.table(f"{caption} {bracketed}", [measure.heading for measure in pairs], lines)
     return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures, "wide"), table])]
 
 
@@ -176,7 +156,7 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
             f"{name}-{position}",
             figures.curves(ranking, studio.looks, study.reference),
             f"ROC of {ranking.name}. AUC: "
-            + "; ".join(f"{found.variant} {number(found.auc)}" for found in compared[ranking.name]),
+            + "; ".join(f"{one.variant} {number(one.auc)}" for one in compared[ranking.name]),
         )
         for position, ranking in enumerate(rankings)
     ]
@@ -188,42 +168,26 @@ def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Stu
     return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
 
 
-def _areas(study: Study, ranking: Ranking, compared: list, studio: Studio) -> Table:
-    positives = int(ranking.labels.sum())
-    alike = len({found.seeds for found in compared}) == 1  # a mean over more seeds ranks better
-    best = max(found.auc for found in compared) if alike and len(compared) > 1 else None
-    lines = [
-        Line(
-            found.variant,
-            [
-                Entry(number(found.auc), best=found.auc == best),
-                *(
-                    [Entry("reference"), Entry(MISSING), Entry(MISSING)]
-                    if found.variant == study.reference
-                    else [
-                        Entry(number(found.difference, sign=True), _interval(found)),
-                        Entry(found.degenerate or p_value(found.p)),
-                        Entry(p_value(found.p_holm)),
-                    ]
-                ),
-            ],
-            studio.mark(found.variant),
-        )
-        for found in compared
-    ]
+def _areas(study: Study, ranking: Ranking, compared: list[Comparison], studio: Studio) -> Table:
+    alike = len({one.seeds for one in compared}) == 1  # a mean over more seeds ranks better
+    best = max(one.auc for one in compared) if alike and len(compared) > 1 else None
+
+    def against(one: Comparison) -> list[Entry]:
+        if one.variant == study.reference:
+            return [Entry("reference"), Entry(MISSING), Entry(MISSING)]
+        limits = "" if one.degenerate else interval(one.low, one.high)  # the column of p says why there are none
+        p = Entry(one.degenerate or p_value(one.p))
+        return [Entry(number(one.difference, sign=True), limits), p, Entry(p_value(one.p_holm))]
+
+    lines = {one.variant: [Entry(number(one.auc), best=one.auc == best), *against(one)] for one in compared}
     form = "" if ranking.clusters is None else f", for {units(ranking.clusters)} (Obuchowski 1997)"
     caption = (
-        f"{ranking.name}: {positives} of {count(len(ranking.labels), 'test example')} positive. DeLong’s test against "
-        f"{study.reference} on scores averaged over the seeds that both finished{form}; Holm over the variants of this "
-        "table."
+        f"{ranking.name}: {ranking.labels.sum()} of {count(len(ranking.labels), 'test example')} positive. DeLong’s "
+        f"test against {study.reference} on scores averaged over the seeds that both finished{form}; Holm over the "
+        "variants of this table."
     )
     if study.reference in ranking.scores:
-        rivals = [each.variant for each in compared if each.variant != study.reference]
+        rivals = [one.variant for one in compared if one.variant != study.reference]
         shared = {variant: len(pairing.common(ranking.scores, variant, study.reference)) for variant in rivals}
         caption += pairing.fewer(shared, ranking.planned)
-    return Table(caption, ["Variant", "AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
-
-
-def _interval(found: Comparison) -> str:
-    """The interval of the difference, left out where the column of p says why there is none."""
-    return "" if found.degenerate else interval(found.low, found.high)
+    return studio.table(caption, ["AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)

@@ -29,11 +29,15 @@ def strip(study: Study, studio: Studio) -> Strip | None:
     examples = []
     for position, name in enumerate(kept.ids[:MOST]):
         truths = [(group.task.upper(), _true(source, group, name)) for group in groups]
-        given = [(studio.mark(c.variant), c.variant, [_given(c, group, name) for group in groups]) for c in cells]
-        frame = _png(kept.frames[position])
+        grades = [
+            (studio.mark(cell.variant), cell.variant, [_graded(cell, group, name) for group in groups])
+            for cell in cells
+        ]
         said = ", ".join(f"{task} {grade}" for task, grade in truths)
-        picture = studio.picture(f"example-{position}", frame, f"Frame of {name}, true grades {said}")
-        examples.append(Example(picture, str(name), truths, given))
+        picture = studio.picture(
+            f"example-{position}", _png(kept.frames[position]), f"Frame of {name}, true grades {said}"
+        )
+        examples.append(Example(picture, str(name), truths, grades))
     caption = (
         f"Test frames as graded by the {stage.upper()} of seed {source.seed}. "
         "✓ right, ±1 one grade off, ✗ further off, ? not known."
@@ -55,8 +59,8 @@ def _true(cell: Cell, group: Group, name: str) -> str:
     return group.grades[label] if label >= 0 else MISSING
 
 
-def _given(cell: Cell, group: Group, name: str) -> tuple[str, str]:
-    """The grade given, and the key of its verdict."""
+def _graded(cell: Cell, group: Group, name: str) -> tuple[str, str]:
+    """The grade, and the key of its verdict."""
     if cell not in group.cells:
         return MISSING, "unknown"
     label, grade = _said(cell, group, name)

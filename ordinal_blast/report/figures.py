@@ -119,7 +119,7 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look) -> str:
         curves = [_columns(run["history"], "epoch", "train_loss", "val_loss") for run in runs]
         if len(runs) > MOST_LINES:
             shortest = min(len(epochs) for epochs, _, _ in curves)
-            epochs, train, validation = (np.stack([each[i][:shortest] for each in curves]) for i in range(3))
+            epochs, train, validation = (np.stack([curve[i][:shortest] for curve in curves]) for i in range(3))
             axes.plot(epochs[0], train.mean(axis=0), **dashed)
             axes.plot(epochs[0], validation.mean(axis=0), color=look.colour, linewidth=1.3)
             band = validation.min(axis=0), validation.max(axis=0)
@@ -207,9 +207,9 @@ def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapp
 
 def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
     """The longest runs (first, last) of ascending mean ranks that span less than `distance`, of two or more each."""
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for first, rank in enumerate(ranks):
         last = max(i for i, other in enumerate(ranks) if other - rank < distance)
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs

@@ -77,8 +77,8 @@ def slug(name: str) -> str:
 
 def distinct(name: str, taken: set[str]) -> str:
     """The name, with a number where it is taken already; it is taken from now on."""
-    found, number = name, 2
-    while found in taken:
-        found, number = f"{name}-{number}", number + 1
-    taken.add(found)
-    return found
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    taken.add(free)
+    return free

@@ -38,6 +38,11 @@ class Grid:
     left_out: str
 
     @property
+    def rivals(self) -> tuple[str, ...]:
+        """The variants other than the reference."""
+        return tuple(variant for variant in self.variants if variant != self.reference)
+
+    @property
     def holdouts(self) -> list[Group]:
         """The data sets that were split anew for every seed."""
         return [group for group in self.groups if not same_examples(group)]
@@ -112,20 +117,12 @@ def _ranks(grid: Grid, studio: Studio) -> list[Block]:
     higher = {measure: measure.higher for measure in grid.scores}
     friedman = {m: significance.friedman(s, higher_is_better=higher[m]) for m, s in grid.scores.items()}
     nemenyi = {m: significance.nemenyi(s, higher_is_better=higher[m], alpha=LEVEL) for m, s in grid.scores.items()}
-    best = {m: found.mean_ranks.min() for m, found in friedman.items()}
-    ranks = Table(
-        f"Mean rank over {count(grid.blocks, 'block')}, 1 the best; bold: best of its column.",
-        ["Variant", *(measure.label for measure in grid.scores)],
-        [
-            Line(
-                variant,
-                [Entry(number(f.mean_ranks[i], 2), best=f.mean_ranks[i] == best[m]) for m, f in friedman.items()],
-                studio.mark(variant),
-            )
-            for i, variant in enumerate(grid.variants)
-        ],
-    )
-    permuted = any(found.p_from == "permutations" for found in friedman.values())
+    ranks = {m: dict(zip(grid.variants, test.mean_ranks, strict=True)) for m, test in friedman.items()}
+    lines = {
+        variant: [Entry(number(rank[variant], 2), best=rank[variant] == min(rank.values())) for rank in ranks.values()]
+        for variant in grid.variants
+    }
+    permuted = any(test.p_from == "permutations" for test in friedman.values())
     tests = Table(
         "Friedman’s test that all variants rank alike, by the F of Iman and Davenport"
         f"{', its p from permutations within blocks where F is too sure' if permuted else ''}; Nemenyi’s critical "
@@ -148,21 +145,17 @@ def _ranks(grid: Grid, studio: Studio) -> list[Block]:
     pictures = [
         studio.picture(
             f"ranks-{measure.key}",
-            figures.critical_difference(
-                dict(zip(grid.variants, found.mean_ranks, strict=True)),
-                found.critical_difference,
-                studio.looks,
-                measure.label,
-            ),
-            f"Mean ranks by {measure.label}, critical difference {number(found.critical_difference, 2)}: "
-            + "; ".join(f"{v} {number(r, 2)}" for v, r in zip(grid.variants, found.mean_ranks, strict=True)),
+            figures.critical_difference(ranks[measure], test.critical_difference, studio.looks, measure.label),
+            f"Mean ranks by {measure.label}, critical difference {number(test.critical_difference, 2)}: "
+            + "; ".join(f"{variant} {number(rank, 2)}" for variant, rank in ranks[measure].items()),
         )
-        for measure, found in nemenyi.items()
+        for measure, test in nemenyi.items()
     ]
     first = next(iter(grid.scores))
+    caption = f"Mean rank over {count(grid.blocks, 'block')}, 1 the best; bold: best of its column."
     return [
         Text(_independence(grid)),
-        ranks,
+        studio.table(caption, [measure.label for measure in grid.scores], lines),
         tests,
         Gallery(
             "Critical-difference diagrams (Demšar 2006): best rank left; a bar joins variants whose mean ranks differ "
@@ -176,69 +169,53 @@ def _ranks(grid: Grid, studio: Studio) -> list[Block]:
 
 
 def _against(grid: Grid, studio: Studio) -> list[Block]:
-    place = grid.variants.index(grid.reference)
-    rivals = [i for i in range(len(grid.variants)) if i != place]
-    pairs = {
-        measure: [
-            significance.wilcoxon_holm(scores[:, [i, place]], [grid.variants[i], grid.reference])[0] for i in rivals
-        ]
-        for measure, scores in grid.scores.items()
-    }
-    adjusted = {measure: holm([pair.p_value for pair in found]) for measure, found in pairs.items()}
-    bold = "" if grid.holdouts else f", bold below {LEVEL}"  # dependent blocks make p too small to stress
-    wilcoxon = Table(
+    def test(scores: np.ndarray, rival: str) -> significance.PairwiseTest:
+        columns = [grid.variants.index(variant) for variant in (rival, grid.reference)]
+        return significance.wilcoxon_holm(scores[:, columns], [rival, grid.reference])[0]
+
+    tests = {measure: [test(scores, rival) for rival in grid.rivals] for measure, scores in grid.scores.items()}
+    adjusted = {measure: holm([pair.p_value for pair in pairs]) for measure, pairs in tests.items()}
+    stressed = not grid.holdouts  # dependent blocks make p too small to stress
+
+    def entry(measure: Measure, row: int) -> Entry:
+        difference, p = tests[measure][row].median_difference, adjusted[measure][row]
+        return Entry(number(difference, sign=True), f"p {p_value(p)}", p < LEVEL and stressed)
+
+    wilcoxon = studio.table(
         f"Wilcoxon’s signed-rank test over {count(grid.blocks, 'block')}: median of variant minus {grid.reference}, "
-        f"and p after Holm over the {len(rivals)} variants of a column{bold}.",
-        ["Variant", *(measure.heading for measure in grid.scores)],
-        [
-            Line(
-                grid.variants[i],
-                [
-                    Entry(
-                        number(pairs[m][row].median_difference, sign=True),
-                        f"p {p_value(adjusted[m][row])}",
-                        adjusted[m][row] < LEVEL and not grid.holdouts,
-                    )
-                    for m in grid.scores
-                ],
-                studio.mark(grid.variants[i]),
-            )
-            for row, i in enumerate(rivals)
-        ],
+        f"and p after Holm over the {len(grid.rivals)} variants of a column{f', bold below {LEVEL}' * stressed}.",
+        [measure.heading for measure in grid.scores],
+        {rival: [entry(measure, row) for measure in grid.scores] for row, rival in enumerate(grid.rivals)},
     )
-    assumes = next(iter(pairs.values()))[0].assumes
+    assumes = next(iter(tests.values()))[0].assumes
     blocks: list[Block] = [wilcoxon, Text(f"Wilcoxon: {assumes} {_independence(grid)}", note=True)]
     return blocks + [_corrected(grid, group, studio) for group in grid.holdouts]
 
 
 def _corrected(grid: Grid, group: Group, studio: Studio) -> Part:
     """The corrected t of every variant against the reference over the hold-outs of one data set."""
-    place = grid.variants.index(grid.reference)
     train, test = tested_share(group)
-    tables = {measure: _blocks(group, measure, grid.variants) for measure in grid.scores}
-    rivals = [i for i in range(len(grid.variants)) if i != place]
-    found = {
-        (measure, i): significance.corrected_t(table[:, i], table[:, place], num_train=train, num_test=test)
-        for measure, table in tables.items()
-        for i in rivals
+    scores = {m: dict(zip(grid.variants, _blocks(group, m, grid.variants).T, strict=True)) for m in grid.scores}
+    tests = {
+        (m, rival): significance.corrected_t(of[rival], of[grid.reference], num_train=train, num_test=test)
+        for m, of in scores.items()
+        for rival in grid.rivals
     }
-    adjusted = {m: dict(zip(rivals, holm([found[m, i].p_value for i in rivals]), strict=True)) for m in tables}
+    adjusted = {
+        m: dict(zip(grid.rivals, holm([tests[m, rival].p_value for rival in grid.rivals]), strict=True)) for m in scores
+    }
 
-    def entry(measure: Measure, i: int) -> Entry:
-        test, p = found[measure, i], adjusted[measure][i]
-        detail = test.degenerate or f"{interval(*test.ci)} p {p_value(p)}"
-        return Entry(number(test.mean, sign=True), detail, p < LEVEL)
+    def entry(measure: Measure, rival: str) -> Entry:
+        one, p = tests[measure, rival], adjusted[measure][rival]
+        detail = one.degenerate or f"{interval(*one.ci)} p {p_value(p)}"
+        return Entry(number(one.mean, sign=True), detail, p < LEVEL)
 
-    name = group.cells[0].record.dataset["name"]
-    table = Table(
-        f"{name}, {count(len(next(iter(tables.values()))), 'hold-out')}: mean of variant minus {grid.reference}, 95 % "
+    name, any_test = group.cells[0].record.dataset["name"], next(iter(tests.values()))
+    table = studio.table(
+        f"{name}, {count(any_test.n, 'hold-out')}: mean of variant minus {grid.reference}, 95 % "
         f"interval and p of the t test that Nadeau and Bengio corrected for overlapping training sets ({train:,} rows "
         f"for training and validation, {test:,} for the test), Holm over the variants of a column, bold below {LEVEL}.",
-        ["Variant", *(measure.heading for measure in tables)],
-        [
-            Line(grid.variants[i], [entry(measure, i) for measure in tables], studio.mark(grid.variants[i]))
-            for i in rivals
-        ],
+        [measure.heading for measure in grid.scores],
+        {rival: [entry(measure, rival) for measure in grid.scores] for rival in grid.rivals},
     )
-    note = f"Corrected t: {next(iter(found.values())).assumes}"
-    return Part(f"Hold-outs of {name}", [table, Text(note, note=True)])
+    return Part(f"Hold-outs of {name}", [table, Text(f"Corrected t: {any_test.assumes}", note=True)])

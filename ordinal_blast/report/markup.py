@@ -24,7 +24,7 @@ def markdown(value: Any) -> Any:
     if type(value) is not str:
         return value
     escaped = str(markupsafe.escape(_SPACE.sub(" ", visible(value)).strip()))
-    return markupsafe.Markup(_SPECIAL.sub(lambda found: f"&#{ord(found[0])};", escaped))
+    return markupsafe.Markup(_SPECIAL.sub(lambda match: f"&#{ord(match[0])};", escaped))
 
 
 def verbatim(text: str) -> markupsafe.Markup:

@@ -147,7 +147,7 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
     values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
     if reference not in values:
         return []
-    found = []
+    gaps = []
     for variant in group.variants:
         both = values[[variant, reference]].dropna()
         pair = both[variant].to_numpy(), both[reference].to_numpy()
@@ -155,8 +155,8 @@ def differences(group: Group, reference: str, measure: Measure) -> list[Differen
             paired = settled(*pair)
             tests = [compare(*pair)] if len(both) > 1 else []
             limits = (*tests[0].ci, tests[0].p_value) if tests else (math.nan,) * 3
-            found.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), *limits, test))
-    return found
+            gaps.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), *limits, test))
+    return gaps
 
 
 @dataclasses.dataclass(frozen=True)

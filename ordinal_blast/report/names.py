@@ -41,10 +41,10 @@ def labels(names: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
         lambda name: _cut_middle(name, longest),
         lambda name: numbers[name] + cut(name, longest - len(numbers[name])),
     ):
-        found = {name: label(name) for name in names}
-        if len(set(found.values())) == len(names):
+        short = {name: label(name) for name in names}
+        if len(set(short.values())) == len(names):
             break
-    return found
+    return short
 
 
 def _cut_middle(name: str, longest: int) -> str:

@@ -24,5 +24,7 @@ def fewer(counts: Mapping[str, int], planned: int, what: str = "both finished") 
             short.setdefault(seeds, []).append(quoted(variant))
     if not short:
         return ""
-    told = ", ".join(f"{seeds or 'none'} for {listed(names)}" for seeds, names in sorted(short.items(), reverse=True))
-    return f" Of {count(planned, 'planned seed')} {what}: {told}."
+    counted = ", ".join(
+        f"{seeds or 'none'} for {listed(names)}" for seeds, names in sorted(short.items(), reverse=True)
+    )
+    return f" Of {count(planned, 'planned seed')} {what}: {counted}."

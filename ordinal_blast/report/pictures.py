@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 
-from ordinal_blast.report.blocks import Mark, Picture
+from ordinal_blast.report.blocks import Entry, Line, Mark, Picture, Table
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.theme import COLOURS, Look, looks
@@ -28,6 +29,11 @@ class Studio:
         """The variant's symbol, and its colour on the page (0 for the reference)."""
         position = self.number(variant)
         return Mark(self.looks[variant].symbol, position and 1 + (position - 1) % len(COLOURS))
+
+    def table(self, caption: str, header: Sequence[str], entries: Mapping[str, Sequence[Entry]], *more: Line) -> Table:
+        """A table with a line per variant, each under its mark, and `more` lines below."""
+        lines = [Line(variant, line, self.mark(variant)) for variant, line in entries.items()]
+        return Table(caption, ["Variant", *header], [*lines, *more])
 
     def anchor(self, name: str) -> str:
         """An address on the page for a section of this study."""

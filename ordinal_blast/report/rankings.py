@@ -117,7 +117,7 @@ def compare(ranking: Ranking, reference: str) -> list[Comparison]:
     Where examples are clustered it is Obuchowski's (1997) form of the test.
     """
     seeds = {variant: ranking.paired(variant, reference) for variant in ranking.scores}
-    averages = {variant: ranking.average(variant, each) for variant, each in seeds.items()}
+    averages = {variant: ranking.average(variant, common) for variant, common in seeds.items()}
     tests = {
         variant: roc.delong_test(
             ranking.labels, averages[variant], ranking.average(reference, common), clusters=ranking.clusters
@@ -172,9 +172,9 @@ def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequenc
     everywhere = [variant for variant in groups[0].variants if all(variant in group.variants for group in groups)]
     seeds = {variant: pairing.common({g.task: g.seeds[variant] for g in groups}) for variant in everywhere}
     scores = {
-        variant: {seed: sum(_scores(group, variant, seed) for group in groups)[known] for seed in each}
-        for variant, each in seeds.items()
-        if each
+        variant: {seed: sum(_scores(group, variant, seed) for group in groups)[known] for seed in common}
+        for variant, common in seeds.items()
+        if common
     }
     return Ranking(name, labels, scores, clusters, groups[0].planned)
 

@@ -10,7 +10,7 @@ import numpy as np
 from ordinal_blast.evaluation import bootstrap
 from ordinal_blast.evaluation.rounding import difference
 from ordinal_blast.report import pairing
-from ordinal_blast.report.blocks import Block, Entry, Line, Part, Table
+from ordinal_blast.report.blocks import Block, Entry, Part
 from ordinal_blast.report.formats import count, interval, number
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure, present
 from ordinal_blast.report.pictures import Studio
@@ -94,27 +94,24 @@ def over_examples(group: Group, reference: str, measures: list[Measure]) -> Over
 def blocks(group: Group, reference: str, studio: Studio) -> list[Block]:
     """The table of intervals over test examples, or nothing where there are none."""
     measures = present(group, PRIMARY)
-    found = over_examples(group, reference, measures) if measures else None
-    if not found:
+    over = over_examples(group, reference, measures) if measures else None
+    if not over:
         return []
 
-    def entry(each: Spread) -> Entry:
-        return Entry(number(each.value, sign=True), interval(each.low, each.high), each.low > 0 or each.high < 0)
+    def entry(gap: Spread) -> Entry:
+        return Entry(number(gap.value, sign=True), interval(gap.low, gap.high), gap.low > 0 or gap.high < 0)
 
-    scores = (found.scores[m] for m in measures)
-    own = [Entry(number(each.value), interval(each.low, each.high, sign=False)) for each in scores]
-    variants = dict.fromkeys(variant for variant, _ in found.differences)
-    lines = [
-        Line(reference, own, studio.mark(reference)),
-        *(Line(v, [entry(found.differences[v, m]) for m in measures], studio.mark(v)) for v in variants),
-    ]
-    undefined = max(each.undefined for each in (*found.scores.values(), *found.differences.values()))
+    scores = (over.scores[measure] for measure in measures)
+    lines = {reference: [Entry(number(one.value), interval(one.low, one.high, sign=False)) for one in scores]}
+    for variant in dict.fromkeys(variant for variant, _ in over.differences):
+        lines[variant] = [entry(over.differences[variant, measure]) for measure in measures]
+    undefined = max(spread.undefined for spread in (*over.scores.values(), *over.differences.values()))
     omitted = f" Up to {undefined:.1%} of the draws, where a measure does not exist, are left out." if undefined else ""
     caption = (
         f"The score of {reference} over the seeds it finished, and every other variant minus it over those that both "
         f"did. In brackets the {100 * LEVEL:.0f} % bootstrap interval over test examples ({RESAMPLES:,} draws of "
-        f"{found.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered."
+        f"{over.drawn}), bold where a difference excludes zero. Models are fixed: another seed is not covered."
+        f"{pairing.fewer(over.seeds, group.planned)}{omitted}"
     )
-    header = ["Variant", *(measure.heading for measure in measures)]
-    short = pairing.fewer(found.seeds, group.planned)
-    return [Part("Had other examples been tested", [Table(caption + short + omitted, header, lines)])]
+    table = studio.table(caption, [measure.heading for measure in measures], lines)
+    return [Part("Had other examples been tested", [table])]

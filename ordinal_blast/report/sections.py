@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ordinal_blast import parts
 from ordinal_blast.report import answer, figures, pairing
@@ -75,17 +76,10 @@ def _variants(study: Study, studio: Studio) -> Table:
     def line(variant: str) -> Line:
         cells = [cell for cell in study.cells if cell.variant == variant]
         objective = cells[0].record.objective
-        options = ", ".join(f"{name} = {value}" for name, value in sorted(objective["options"].items()))
-        return Line(
-            variant + (" (reference)" if variant == study.reference else ""),
-            [
-                Entry(objective["name"]),
-                Entry(options or "defaults"),
-                Entry(objective["decides_by"]),
-                Entry(runs_of([cell.seed for cell in cells])),
-            ],
-            studio.mark(variant),
-        )
+        options = ", ".join(f"{name} = {value}" for name, value in sorted(objective["options"].items())) or "defaults"
+        texts = objective["name"], options, objective["decides_by"], runs_of([cell.seed for cell in cells])
+        name = variant + (" (reference)" if variant == study.reference else "")
+        return Line(name, [Entry(text) for text in texts], studio.mark(variant))
 
     return Table(
         "What is compared. Each variant keeps its colour and symbol on the whole page.",
@@ -95,10 +89,11 @@ def _variants(study: Study, studio: Studio) -> Table:
 
 
 def _training(study: Study, studio: Studio) -> Section:
-    runs = {
-        stage: {variant: histories for variant in study.variants if (histories := _runs(study, stage, variant))}
-        for stage in reversed(study.stages)
-    }
+    runs: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {stage: {} for stage in reversed(study.stages)}
+    for cell in study.cells:
+        for stage, model in cell.record.models.items():
+            if model.training["history"]:
+                runs[stage].setdefault(cell.variant, {})[cell.seed] = model.training
     common = pairing.common({v: [cell.seed for cell in study.cells if cell.variant == v] for v in study.variants})
     comparable = [
         studio.picture(
@@ -106,61 +101,41 @@ def _training(study: Study, studio: Studio) -> Section:
             figures.validation_qwk(shared, studio.looks, stage.upper()),
             f"Validation QWK per epoch of the {stage.upper()}, one line per variant.",
         )
-        for stage, by_variant in runs.items()
-        if _has_qwk(shared := {variant: _runs(study, stage, variant, common) for variant in by_variant})
+        for stage, per_variant in runs.items()
+        if _has_qwk(shared := {v: [by[seed] for seed in common if seed in by] for v, by in per_variant.items()})
     ]
     blocks: list[Block] = []
     if comparable:
         planned = len(study.plan["seeds"])
         over = "seeds" if len(common) == planned else f"the {len(common)} of {planned} planned seeds that all finished"
         blocks.append(Gallery(f"Validation QWK, mean over {over}: one scale for all variants.", comparable, "wide"))
-    for stage, by_variant in runs.items():
+    for stage, per_variant in runs.items():
         pictures = [
             studio.picture(
                 f"training-{stage}-{studio.number(variant)}",
-                figures.training(histories, studio.looks[variant]),
+                figures.training(list(by_seed.values()), studio.looks[variant]),
                 f"Training and validation loss per epoch of the {stage.upper()} with {variant}.",
             )
-            for variant, histories in by_variant.items()
+            for variant, by_seed in per_variant.items()
         ]
-        if pictures:
-            many = max(map(len, by_variant.values())) > figures.MOST_LINES
-            lines = (
-                "mean over seeds; dashed training, solid validation with its range."
-                if many
-                else "one line per seed; dashed training, solid validation, the dot is the epoch that was tested."
-            )
-            caption = (
-                f"{stage.upper()}: loss per epoch, {lines} Losses of different objectives are in different units: "
-                "compare shapes only."
-            )
-            blocks.append(Gallery(caption, pictures))
+        if max(map(len, per_variant.values()), default=0) > figures.MOST_LINES:
+            lines = "mean over seeds; dashed training, solid validation with its range."
+        else:
+            lines = "one line per seed; dashed training, solid validation, the dot is the epoch that was tested."
+        units = "Losses of different objectives are in different units: compare shapes only."
+        blocks += [Gallery(f"{stage.upper()}: loss per epoch, {lines} {units}", pictures)] if pictures else []
     return Section(studio.anchor("training"), "Training", blocks or [Text("No training history was stored.")])
 
 
-def _has_qwk(runs: Mapping[str, list[Mapping]]) -> bool:
+def _has_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
     """Whether every variant has a history, and every epoch of it a validation QWK."""
     lines = [line for of_variant in runs.values() for run in of_variant for line in run["history"]]
     return bool(runs) and all(runs.values()) and all(line.get("val_qwk") is not None for line in lines)
 
 
-def _runs(study: Study, stage: str, variant: str, seeds: Collection[int] | None = None) -> list[Mapping]:
-    """The training of a stage per seed, of these seeds alone unless it is None."""
-    return [
-        cell.record.models[stage].training
-        for cell in study.cells
-        if cell.variant == variant and (seeds is None or cell.seed in seeds)
-        if stage in cell.record.models and cell.record.models[stage].training["history"]
-    ]
-
-
 def _provenance(study: Study, studio: Studio, command: str) -> Section:
-    blocks: list[Block] = [
-        Text("This page was made by"),
-        Code(command),
-        Text("from the cells that were run by"),
-        Code(study.plan["command"]),
-    ]
+    blocks: list[Block] = [Text("This page was made by"), Code(command)]
+    blocks += [Text("from the cells that were run by"), Code(study.plan["command"])]
     if study.cells:
         blocks += [_dataset(study), _software(study), Details("Every cell", [_cells(study)])]
     if study.failed or study.missing:
@@ -182,13 +157,9 @@ def _dataset(study: Study) -> Table:
     lines = []
     for dataset in described.values():
         sizes = ", ".join(f"{split} {size:,}" for split, size in dataset["sizes"].items())
-        lines += [
-            Line("Name", [Entry(dataset["name"])]),
-            Line("Content", [Entry(dataset["summary"])]),
-            Line("Split", [Entry(f"{dataset['split']} ({sizes})")]),
-            Line("Licence", [Entry(dataset["licence"])]),
-            Line("Citation", [Entry(dataset["citation"])]),
-        ]
+        texts = {"Name": dataset["name"], "Content": dataset["summary"], "Split": f"{dataset['split']} ({sizes})"}
+        texts |= {"Licence": dataset["licence"], "Citation": dataset["citation"]}
+        lines += [Line(name, [Entry(text)]) for name, text in texts.items()]
     return Table("Dataset.", [], lines)
 
 
@@ -219,12 +190,8 @@ def _cells(study: Study) -> Table:
         ]
         shared = sorted({run["shared_with"] for run in runs.values() if "shared_with" in run})
         wall = f"trained as {listed(shared)}" if shared else seconds(sum(run["seconds"] for run in runs.values()))
-        lines.append(
-            Line(
-                cell.name,
-                [Entry(str(cell.seed)), *trained, Entry(wall), Entry(cell.record.provenance["settings"])],
-            )
-        )
+        settings = cell.record.provenance["settings"]
+        lines.append(Line(cell.name, [Entry(str(cell.seed)), *trained, Entry(wall), Entry(settings)]))
     header = ["Cell", "Seed", *(f"{stage.upper()} epoch tested" for stage in study.stages), "Wall time", "Settings"]
     return Table("Finished cells.", header, lines)
 

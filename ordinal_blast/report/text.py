@@ -48,11 +48,11 @@ def _group(study: Study, group: Group) -> str:
     cells: dict[str, list[str]] = {variant: [] for variant in variants}
     for measure, column in columns.items():
         best = best_of(group, measure)
-        told = {d.variant: d for d in differences(group, study.reference, measure) if d.excludes_zero}
+        apart = {d.variant: d for d in differences(group, study.reference, measure) if d.excludes_zero}
         for variant in variants:
             line = column.loc[variant]
             spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
-            arrow = " " if variant not in told else "▲" if (told[variant].mean > 0) == measure.higher else "▼"
+            arrow = " " if variant not in apart else "▲" if (apart[variant].mean > 0) == measure.higher else "▼"
             cells[variant].append(f"{number(line['mean'])}{spread}{'*' if variant in best else ' '}{arrow}")
     trivial = baseline(group)
     rows = [

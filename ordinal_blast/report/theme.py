@@ -90,12 +90,12 @@ def looks(variants: Sequence[str], reference: str) -> dict[str, Look]:
     """A look per variant of the plan, by position: the same colour in every figure, whichever cells finished."""
     rivals = [variant for variant in variants if variant != reference]
     label = labels((reference, *rivals))
-    found = {reference: Look(*REFERENCE, *REFERENCE_MARK, REFERENCE_DASH, label[reference])}
+    looks = {reference: Look(*REFERENCE, *REFERENCE_MARK, REFERENCE_DASH, label[reference])}
     for position, variant in enumerate(rivals):
         turn, place = divmod(position, len(COLOURS))
         mark = MARKERS[(place + turn) % len(MARKERS)]
-        found[variant] = Look(*COLOURS[place], *mark, DASHES[turn % len(DASHES)], label[variant])
-    return found
+        looks[variant] = Look(*COLOURS[place], *mark, DASHES[turn % len(DASHES)], label[variant])
+    return looks
 
 
 def new(width: float, height: float) -> Figure:
