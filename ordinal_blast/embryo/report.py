@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ordinal_blast.report.blocks import Section, Text
+from ordinal_blast.report.blocks import Section
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.comparison import ranking_blocks
 from ordinal_blast.report.formats import number
@@ -28,9 +28,9 @@ def _outcome(study: Study, studio: Studio) -> list[Section]:
 
 
 def _cropper(study: Study, studio: Studio) -> list[Section]:
-    """Dice of the masks of the validation set, mean over cells."""
+    """Dice of the masks of the validation set, mean over cells, for the head of the chapter alone."""
     dice = [facts["dice_val"] for cell in study.cells for facts in cell.record.stages.values() if "dice_val" in facts]
     if not dice:
         return []
-    text = Text(f"Dice coefficient of its masks on the validation set: {number(sum(dice) / len(dice))}.")
-    return [Section(studio.anchor("cropper"), "Cropper", [text])]
+    fact = ("Cropper Dice (validation)", number(sum(dice) / len(dice)))
+    return [Section(studio.anchor("cropper"), "Cropper", [], [fact])]
