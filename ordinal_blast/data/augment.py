@@ -103,30 +103,48 @@ class Quarter:
         return jax.vmap(one)(keys, images)
 
 
-VIEWS: Mapping[str, Callable[..., Any]] = {"affine": Affine, "quarter": Quarter}
-_NONE = "none"
-
-
 def make(settings: AugmentSettings, where: str) -> View | None:
     """The view of the section `where`, None for "none"; raises UsageError for a name or options that cannot be.
 
-    One of your own is a class whose instances are called as `view(keys, images)`, or a function `(keys, images,
-    **options)`. It has to be hashable, so that equal views share one compiled step.
+    One of your own is a function `(keys, images, **options)`, or a class whose hashable instances are called as
+    `view(keys, images)`.
     """
-    if settings.name == _NONE:
-        if settings.options:
-            raise UsageError(f"{where}.options has no {min(settings.options)}: {where}.name is none")
-        return None
-    part = parts.find(f"{where}.name", settings.name, {**VIEWS, _NONE: None})
+    part = parts.find(f"{where}.name", settings.name, VIEWS)
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.options.items()}
-    if not inspect.isclass(part):
-        parts.check_options(part, options, f"{where}.options", None, None)
-        return parts.Bound(part, options)
-    parts.check_options(part, options, f"{where}.options")
-    with parts.blamed(f"{where} is {settings.name}"):
+    parts.check_options(part, options, f"{where}.options", *(() if inspect.isclass(part) else (None, None)))
+    if part is none:
+        return None
+    if not parts.is_outside(settings.name):
         try:
-            view = part(**options)
+            return part(**options)
         except UsageError as error:
             raise UsageError(f"{where}.{error}") from error
-        hash(view)
-    return view
+    with parts.blamed(f"{where} is {settings.name}"):
+        view = part(**options) if inspect.isclass(part) else parts.Bound(part, options)
+        hash(view)  # equal views share one compiled step
+    return _Own(view, settings.name)
+
+
+def none(keys: jax.Array, images: jax.Array) -> jax.Array:
+    """The images as they are."""
+    del keys
+    return images
+
+
+@dataclasses.dataclass(frozen=True)
+class _Own:
+    """A view of one's own; raises UsageError for what it raises, and unless it keeps the shape and dtype."""
+
+    view: View
+    name: str
+
+    def __call__(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        with parts.blamed(self.name):
+            seen = self.view(keys, images)
+        if getattr(seen, "shape", None) != images.shape or seen.dtype != images.dtype:
+            of = f"{seen.dtype} {list(seen.shape)}" if hasattr(seen, "shape") else f"a {type(seen).__name__}"
+            raise UsageError(f"{self.name} gives {of} of {images.dtype} {list(images.shape)}: it has to keep both")
+        return seen
+
+
+VIEWS: Mapping[str, Callable[..., Any]] = {"affine": Affine, "none": none, "quarter": Quarter}
