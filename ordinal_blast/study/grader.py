@@ -92,7 +92,9 @@ class Grader(Stage):
         (name,) = self.reads
         check_selection(self.settings.training.select, MEASURES)
         if self.settings.standardize and name != "numbers":
-            raise UsageError(f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out")
+            raise UsageError(
+                f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out, or set {self.name}.reads"
+            )
 
     def check(self, work: Work) -> None:
         """Raise UsageError for a batch, a task or a network that does not fit the data."""
@@ -159,9 +161,7 @@ class Grader(Stage):
                 return values
             x = _standardize(np.asarray(values[name]), record.stages.get(self.name, {}))
             outputs = parallel.predict(problem, variables, x.__getitem__, len(x), _CHUNK, devices)
-            graded = {
-                task: decisions.decide(one, objective.rule, outputs[task]) for task, one in deciding.items()
-            }
+            graded = {task: decisions.decide(one, objective.rule, outputs[task]) for task, one in deciding.items()}
             features = Features(problem, variables, devices)
             return {**values, "features": features, "graded": graded, "grader": self.name}
 
