@@ -13,7 +13,6 @@ MANIFEST = "manifest.json"
 GENERATOR = "ordinal_blast report"
 _FIXED = ("report.html", "report.md", "rows.csv")
 _OURS = re.compile(r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|png)")
-_FIRST_VERSION = '<p class="brand">ordinal_blast</p>'  # of pages written before there was a manifest
 
 
 def is_report(path: Path) -> bool:
@@ -71,18 +70,15 @@ def _made_before(out: Path, wanted: Iterable[str]) -> set[str]:
 
 
 def _listed(out: Path) -> set[str]:
-    """The files of the manifest or, of a report from before there was one, those that its pages name."""
-    manifest, page, text = (out / name for name in (MANIFEST, "report.html", "report.md"))
-    if manifest.exists():
-        content = read_json(manifest)
-        names = content.get("files") if isinstance(content, dict) and content.get("made_by") == GENERATOR else None
-        if not isinstance(names, list) or not all(isinstance(name, str) and _OURS.fullmatch(name) for name in names):
-            raise UserError(f"{manifest} is not the list of files of a report: give another --out, or move it away")
-        return set(names)
-    if not (page.is_file() and text.is_file() and _FIRST_VERSION.encode() in page.read_bytes()):
+    """The files of the manifest; none where there is no manifest."""
+    manifest = out / MANIFEST
+    if not manifest.exists():
         return set()
-    linked = re.findall(r'<img src="(figures/[^"]+)"', text.read_text(encoding="utf-8", errors="replace"))
-    return {*_FIXED, *(name for name in linked if _OURS.fullmatch(name))}
+    content = read_json(manifest)
+    names = content.get("files") if isinstance(content, dict) and content.get("made_by") == GENERATOR else None
+    if not isinstance(names, list) or not all(isinstance(name, str) and _OURS.fullmatch(name) for name in names):
+        raise UserError(f"{manifest} is not the list of files of a report: give another --out, or move it away")
+    return set(names)
 
 
 def _refused(out: Path, error: OSError) -> UserError:

@@ -71,18 +71,6 @@ def test_a_manifest_deletes_nothing_outside_its_folder(tmp_path):
     assert (tmp_path / "precious.svg").exists()
 
 
-def test_folders_of_earlier_versions_are_recognised(tmp_path):
-    figures = tmp_path / "figures"
-    figures.mkdir()
-    (tmp_path / "report.html").write_text('<nav>\n<p class="brand">ordinal_blast</p>')
-    (tmp_path / "report.md").write_text('<img src="figures/demo-roc-0.svg" alt="ROC">')
-    (tmp_path / "rows.csv").write_text("rows")
-    for name in ("demo-roc-0.svg", "mine.svg"):
-        (figures / name).write_text("<svg/>")
-    folder.write(tmp_path, FILES)
-    assert content(tmp_path) == {**FILES, "figures/mine.svg": b"<svg/>"}
-
-
 @pytest.mark.parametrize("kept", range(6))
 def test_a_report_that_was_killed_is_replaced_by_the_next(tmp_path, monkeypatch, kept):
     folder.write(tmp_path, {"report.html": b"old", "figures/old.svg": b"old"})
