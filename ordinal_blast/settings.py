@@ -353,7 +353,9 @@ def _check_read(settings: Settings) -> None:
 
 
 def _unknown(key: str, settings: Settings) -> str:
-    known = [leaf.key for leaf in leaves(settings)]
+    keys = [leaf.key for leaf in leaves(settings)]
+    sections = dict.fromkeys(name.rpartition(".")[0] for name in keys if "." in name)
+    known = [*keys, *sections]
     top = [*(field.name for field in schema.fields(settings)), *settings.chain]
     close = difflib.get_close_matches(key, known if "." in key else top, n=3)
     alike = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]

@@ -31,7 +31,7 @@ def test_every_configuration_resolves_says_how_to_run_it_and_states_its_differen
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("ablations/*.py")))
 def test_every_ablation_is_a_question_that_fits_a_configuration(name):
-    config = settings.load("retinamnist" if name == "convolutions.py" else "fireman")
+    config = settings.load("retinamnist" if "cnn." in (ROOT / "ablations" / name).read_text() else "fireman")
     planned = plan.ablation(f"ablations/{name}", config, 1)
     assert planned.question.endswith("?")
     assert len({cell.variant for cell in planned.cells}) == len(planned.cells) >= 2
@@ -71,6 +71,7 @@ def test_an_installed_package_lists_its_own_files_and_none_that_lie_beside_it(tm
         ({"cnn.trainin.epochs": "3"}, "there is no setting cnn.trainin.epochs: did you mean cnn.training.epochs?"),
         ({"cnn.training.epoch": "3"}, "did you mean cnn.training.epochs"),
         ({"cnn.training.learning_rate": "3"}, "did you mean cnn.optimizer.learning_rate?"),
+        ({"mlp.optimizer": "sgd"}, "there is no setting mlp.optimizer: did you mean cnn.optimizer?"),
         ({"epochs": "3"}, "there is no setting epochs: did you mean cnn.training.epochs?"),
         ({"objectve": "corn"}, "did you mean objective?"),
         ({"mlp.training.epochs": "3"}, "there is no setting mlp.training.epochs: did you mean cnn.training.epochs?"),
