@@ -54,7 +54,7 @@ def _command(words):
 
 def test_own_loss(follow):
     _, (_, inspected, compared, reported) = follow("own_loss.md")
-    assert "300" in inspected
+    assert "train: 180 examples" in inspected
     assert "distance" in compared
     assert "squared" in compared
     assert Path("runs/wines/report/report.html").is_file()
