@@ -12,43 +12,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import jax
-import numpy as np
+from ordinal_blast.errors import UsageError, needs
 
-from ordinal_blast import schema
-from ordinal_blast.data.batches import Examples, fixed
-from ordinal_blast.data.splits import split_off_groups
-from ordinal_blast.errors import UsageError
-from ordinal_blast.models import networks
-from ordinal_blast.models.grader import GradingNetwork
-from ordinal_blast.objectives import Objective
-from ordinal_blast.ranges import check, number
-from ordinal_blast.schema import S
-from ordinal_blast.settings import (
-    NetworkSettings,
-    ObjectiveSettings,
-    OptimizerSettings,
-    ScheduleSettings,
-    TrainingSettings,
-)
-from ordinal_blast.study import decisions
-from ordinal_blast.training import loop, optimizer, parallel
-from ordinal_blast.training.optimizer import Optimizer
-from ordinal_blast.training.problem import GradingLoss, Problem
-from ordinal_blast.training.selection import Line
-from ordinal_blast.types import Predictions, Task
-
-try:
+with needs("sklearn"):
+    import jax
+    import numpy as np
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.preprocessing import StandardScaler
     from sklearn.utils import check_random_state
     from sklearn.utils.class_weight import compute_sample_weight
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-except ImportError as error:
-    raise ImportError(
-        "ordinal_blast.sklearn needs scikit-learn 1.6 or newer: pip install 'ordinal-blast[sklearn]'"
-    ) from error
+
+    from ordinal_blast import schema
+    from ordinal_blast.data.batches import Examples, fixed
+    from ordinal_blast.data.splits import split_off_groups
+    from ordinal_blast.models import networks
+    from ordinal_blast.models.grader import GradingNetwork
+    from ordinal_blast.objectives import Objective
+    from ordinal_blast.ranges import check, number
+    from ordinal_blast.schema import S
+    from ordinal_blast.settings import (
+        NetworkSettings,
+        ObjectiveSettings,
+        OptimizerSettings,
+        ScheduleSettings,
+        TrainingSettings,
+    )
+    from ordinal_blast.study import decisions
+    from ordinal_blast.training import loop, optimizer, parallel
+    from ordinal_blast.training.optimizer import Optimizer
+    from ordinal_blast.training.problem import GradingLoss, Problem
+    from ordinal_blast.training.selection import Line
+    from ordinal_blast.types import Predictions, Task
 
 _TASK = "grade"
 _STEPS = 100  # of one call to the device in training
