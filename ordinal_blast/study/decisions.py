@@ -81,7 +81,10 @@ def decides_by(objective: Objective, rule: str) -> str:
 
 
 def decide(objective: Objective, rule: str, outputs: np.ndarray) -> Predictions:
-    """What a fitted objective says of raw outputs `[N, num_outputs]`; raises UserError for a rule that gives no grades."""
+    """What a fitted objective says of raw outputs `[N, num_outputs]`.
+
+    Raises UserError for a rule of one's own that gives no grades.
+    """
     raw = jnp.asarray(outputs)
     probs = np.exp(np.asarray(objective.log_probs(raw), np.float64))
     own = _rule(rule)

@@ -93,7 +93,8 @@ class Grader(Stage):
         check_selection(self.settings.training.select, MEASURES)
         if self.settings.standardize and name != "numbers":
             raise UsageError(
-                f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out, or set {self.name}.reads"
+                f"{self.name}.standardize is for numbers, and {self.name} reads {name}: leave it out, or set "
+                f"{self.name}.reads"
             )
 
     def check(self, work: Work) -> None:

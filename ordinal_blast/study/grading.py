@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,7 +148,7 @@ def _reader(chain: Sequence[Stage], finished: Record, chosen: Settings) -> _Read
     """The first stage that reads files, or what reads the images or the rows that the first grader does."""
     for stage in chain:
         if stage.suffixes:
-            return _Reader(stage.suffixes, lambda path: stage.read(path, finished))
+            return _Reader(stage.suffixes, functools.partial(stage.read, record=finished))
     first = next(iter(finished.models.values()))
     reads = next(stage.reads[0] for stage in chain if stage.name == first.name)
     if reads == "images" and first.dtype == "uint8":

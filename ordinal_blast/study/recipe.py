@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
+from ordinal_blast.schema import leaves, listed
 from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, SplitSettings, StageSettings, differences
 from ordinal_blast.study import identity, shared
 from ordinal_blast.study.session import Session
@@ -90,7 +92,7 @@ class Stage(abc.ABC):
         """What later stages may read."""
 
     def depends(self, work: Work) -> Mapping[str, Any]:
-        """What else, JSON-able, what it makes depends on: beside its section, what it reads, the splits and the code."""
+        """What else it depends on, JSON-able: beside its section, what it reads, the splits and the code."""
         del work
         return {}
 
@@ -196,7 +198,9 @@ def run(chain: Sequence[Stage], work: Work, split: SplitSettings, shown: int, fo
                 "code": identity.of_stage(stage.settings),
                 **stage.depends(work),
             }
-            place = shared.stage(root, stage.name, key, lambda where: stage.build(inputs, where, work))
+            settings = {leaf.key: listed(leaf.value) for leaf in leaves(stage.settings)}
+            build = functools.partial(stage.build, inputs, work=work)
+            place = shared.stage(root, stage.name, key, settings, build)
             facts[stage.name] = {"folder": place.name, **shared.facts(place)}
             values |= stage.open(inputs, place, work)
             keys |= dict.fromkeys(stage.makes, place.name)

@@ -6,24 +6,45 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ordinal_blast.storage import digest, read_json, write_json
+from ordinal_blast.errors import UsageError
+from ordinal_blast.storage import digest, jsonable, read_json, write_json
+
+_FILE = "stage.json"
 
 
-def stage(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> Path:
+def stage(
+    root: Path,
+    name: str,
+    key: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    build: Callable[[Path], Mapping[str, Any]],
+) -> Path:
     """The folder `root/stages/NAME-HASH` of the stage with this key, built unless it is finished.
 
-    The key holds all that the stage is made of (settings, data, code): made of something else, it lies elsewhere.
-    build(folder) does the work, may resume what an earlier sitting left there, and returns facts to keep;
-    `stage.json` with key and facts is written last, so that its presence means the stage is whole.
+    The key holds all that the stage is made of (settings that are not at their defaults, data, code): made of something
+    else, it lies elsewhere. settings: all of its section. build(folder) does the work, may resume what an earlier
+    sitting left there, and returns facts to keep; `stage.json` is written last, so that its presence means the stage is
+    whole. Raises UsageError where a setting had another default when it was built.
     """
     folder = root / "stages" / f"{name}-{digest(key)}"
-    if not (folder / "stage.json").exists():
+    if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         facts = build(folder)
-        write_json(folder / "stage.json", {"key": key, "facts": facts})
+        write_json(folder / _FILE, {"key": key, "settings": settings, "facts": facts})
+    built, now = _read(folder)["settings"], jsonable(settings)
+    if moved := [setting for setting in now if setting in built and built[setting] != now[setting]]:
+        was, default = built[moved[0]], now[moved[0]]
+        raise UsageError(
+            f"{folder} was built with {name}.{moved[0]}={was!r}, which is {default!r} by default now: use another "
+            "--workdir, or delete that folder"
+        )
     return folder
 
 
 def facts(folder: Path) -> Mapping[str, Any]:
     """What the build of a finished stage returned."""
-    return read_json(folder / "stage.json", ("key", "facts"))["facts"]
+    return _read(folder)["facts"]
+
+
+def _read(folder: Path) -> Mapping[str, Any]:
+    return read_json(folder / _FILE, ("key", "settings", "facts"))

@@ -294,9 +294,7 @@ def test_another_reference_or_experiment_beside_cells_that_would_vanish_is_refus
 
 def test_an_option_that_one_of_two_runs_leaves_unset_is_named(tmp_path):
     identified = {"variant": "a", "data": "d", "code": {}}
-    without, with_power = (
-        settings.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2})
-    )
+    without, with_power = (settings.load("configs/era.py", change) for change in ({}, {"objective.options.power": 2}))
     for folder, (first, second), said in (
         (tmp_path / "a", (without, with_power), "power=unset, now it is 2"),
         (tmp_path / "b", (with_power, without), "power=2, now it is unset"),

@@ -5,8 +5,8 @@ import pytest
 from ordinal_blast import record, settings
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report.measures import PRIMARY, SECONDARY
-from ordinal_blast.study import recipe, runner, session
 from ordinal_blast.study import plan as plans
+from ordinal_blast.study import recipe, runner, session
 from ordinal_blast.study.grader import MEASURES
 from ordinal_blast.training.selection import HIGHER, LOWER
 
@@ -104,9 +104,12 @@ def test_a_stage_before_what_it_reads_is_made_is_refused_and_says_where_it_goes(
     ],
 )
 def test_a_setting_that_cannot_be_is_named_before_any_work(tmp_path, tiny_overrides, changes, message):
-    with pytest.raises(UsageError) as refused:
+    def go():
         chosen = settings.load("configs/retinamnist.py", tiny_overrides | changes)
         runner.run(plans.single(chosen), tmp_path / "run", "the command", session.begin(1))
+
+    with pytest.raises(UsageError) as refused:
+        go()
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "run").exists()

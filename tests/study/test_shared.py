@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import read_npy
 from ordinal_blast.study import shared
 
@@ -15,11 +15,19 @@ def test_a_stage_is_built_once_and_again_where_its_key_differs(tmp_path):
         built.append(folder)
         return {"number": len(built)}
 
-    first = shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build)
-    assert shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, build) == first
-    second = shared.stage(tmp_path, "crops", {"code": {"a.py": "2"}}, build)
+    first = shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, {"size": 8}, build)
+    assert shared.stage(tmp_path, "crops", {"code": {"a.py": "1"}}, {"size": 8}, build) == first
+    second = shared.stage(tmp_path, "crops", {"code": {"a.py": "2"}}, {"size": 8}, build)
     assert built == [first, second]
     assert shared.facts(second) == {"number": 2}
+
+
+def test_a_stage_is_not_taken_for_one_that_was_built_under_another_default(tmp_path):
+    was, new = {"size": 8}, {"size": 16, "blur": 0.0}
+    shared.stage(tmp_path, "crops", {}, was, lambda folder: {})
+    with pytest.raises(UsageError, match=r"was built with crops.size=8, which is 16 by default now: use another"):
+        shared.stage(tmp_path, "crops", {}, new, lambda folder: {})
+    assert shared.stage(tmp_path, "crops", {}, {"size": 8, "blur": 0.0}, lambda folder: {})  # a new one changes nothing
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": {}}', b"\xff\x00"])
