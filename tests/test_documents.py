@@ -6,10 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ordinal_blast import cli, objectives
+import ordinal_blast
+from ordinal_blast import cli, objectives, settings
 from ordinal_blast.objectives.__main__ import exports, page
 
 ROOT = Path(__file__).parents[1]
+
+
+def block_with(text: str) -> str:
+    (block,) = (block for block in blocks("python") if text in block)
+    return block
 
 
 def blocks(language: str, document: str = "README.md") -> list[str]:
@@ -17,7 +23,7 @@ def blocks(language: str, document: str = "README.md") -> list[str]:
 
 
 def test_the_losses_in_an_own_loop_run_as_pasted():
-    own_loop, _ = blocks("python")
+    own_loop = block_with("objectives.get")
     names: dict = {}
     exec(own_loop, names)
     assert names["losses"].shape == (8,)
@@ -35,8 +41,23 @@ def test_the_document_on_an_own_loop_trains_as_pasted(capsys):
     assert "coral" in capsys.readouterr().out
 
 
+def test_the_calls_from_python_run_as_pasted_on_smaller_data(tmp_path, monkeypatch, tiny_overrides):
+    real = ordinal_blast.ablate
+
+    def smaller(name, variants, seeds):
+        chosen = settings.load(name, tiny_overrides | {"cnn.training.epochs": 1})
+        return real(chosen, variants, seeds=min(seeds, 1), workdir=f"runs/{name}")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ordinal_blast, "ablate", smaller, raising=False)
+    names: dict = {}
+    exec(block_with("ordinal_blast.ablate"), names)
+    assert names["study"].variants == ("cross_entropy", "corn")
+    assert (tmp_path / "reports/mine/report.html").is_file()
+
+
 def test_the_ten_line_loss_trains_as_pasted(tmp_path, monkeypatch, capsys):
-    _, loss = blocks("python")
+    loss = block_with("def squared_distance")
     assert len(loss.strip().splitlines()) <= 10
     (tmp_path / "my_losses.py").write_text(loss)
     monkeypatch.chdir(tmp_path)
