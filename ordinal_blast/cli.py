@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ordinal_blast import __version__, parts
-from ordinal_blast.errors import UsageError, UserError, needs, told
+from ordinal_blast.errors import UsageError, UserError, needs, one_line
 from ordinal_blast.ranges import PATH
 
 if TYPE_CHECKING:  # importing them takes a second
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise  # --help and --version; later on it is a user's own part that exits
         if debug:
             traceback.print_exc()
-        print(f"ordinal-blast: {_told(error, args)}", file=sys.stderr)
+        print(f"ordinal-blast: {_message(error, args)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
-def _told(error: BaseException, args: argparse.Namespace | None) -> str:
+def _message(error: BaseException, args: argparse.Namespace | None) -> str:
     if isinstance(error, UserError):
-        return told(error)
-    return f"{args.doing if args else 'cannot start'}: {told(error)}; run again with --debug for the traceback"
+        return one_line(error)
+    return f"{args.doing if args else 'cannot start'}: {one_line(error)}; run again with --debug for the traceback"
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -136,7 +136,7 @@ def grade(args: argparse.Namespace) -> int:
     if graded or args.json:
         print(json.dumps(graded, indent=1) if args.json else grading.text(graded))
     for error in refused:
-        print(f"ordinal-blast: {told(error)}", file=sys.stderr)
+        print(f"ordinal-blast: {one_line(error)}", file=sys.stderr)
     return 1 if refused else 0
 
 

@@ -29,7 +29,7 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """The error in one line: a UserError in its own words, any other as `Type: message`."""
     if isinstance(error, UserError):
         return " ".join(str(error).split())

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from ordinal_blast import ranges
-from ordinal_blast.errors import UsageError, UserError, told
+from ordinal_blast.errors import UsageError, UserError, one_line
 from ordinal_blast.ranges import Range
 
 _PACKAGE = __name__.partition(".")[0]
@@ -109,7 +109,7 @@ def blamed(what: str) -> Iterator[None]:
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise UsageError(f"{what}: {told(error)}") from error
+        raise UsageError(f"{what}: {one_line(error)}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +193,7 @@ def range_of(hint: Any) -> Range | None:
         return ranges.one_of(*typing.get_args(hint))
     if typing.get_args(hint)[1:] == (...,):  # tuple[X, ...]
         inner = range_of(typing.get_args(hint)[0])
-        return ranges.each(inner, empty=True) if inner else None
+        return ranges.list_of(inner, empty=True) if inner else None
     return _PLAIN.get(hint)
 
 

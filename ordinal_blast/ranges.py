@@ -75,7 +75,7 @@ def one_of(*choices: Any) -> Range:
     return Range("one of " + ", ".join(map(repr, choices)), lambda value: value in choices)
 
 
-def each(allowed: Range, count: int | None = None, *, empty: bool = False) -> Range:
+def list_of(allowed: Range, count: int | None = None, *, empty: bool = False) -> Range:
     """Tuples or lists of `count` values, or of any number (none only if `empty`), that are allowed one by one."""
     size = f"{count} values" if count is not None else "values" if empty else "at least one value"
 
@@ -107,6 +107,6 @@ TEXT = Range("a text", lambda value: isinstance(value, str))
 ANYTHING = Range("anything", lambda value: True)
 SHARES = Range(
     "three numbers above 0 that sum to 1",
-    lambda value: each(number(above=0), count=3).holds(value) and math.isclose(sum(value), 1),
+    lambda value: list_of(number(above=0), count=3).holds(value) and math.isclose(sum(value), 1),
 )
 PATH = Range("a path that is not too long", _is_path)  # whether anything lies there is another question

@@ -30,7 +30,7 @@ from ordinal_blast.schema import setting
 _WORD = Range(
     "a printable text that is not empty", lambda v: isinstance(v, str) and v.strip() != "" and v.isprintable()
 )
-_NAMES = Range("names, each once", lambda v: ranges.each(_WORD, empty=True).holds(v) and len(set(v)) == len(v))
+_NAMES = Range("names, each once", lambda v: ranges.list_of(_WORD, empty=True).holds(v) and len(set(v)) == len(v))
 _CHAIN = Range(
     "one name or more, each once and without dots", lambda v: _NAMES.holds(v) and len(v) > 0 and "." not in "".join(v)
 )

@@ -8,7 +8,7 @@ import pytest
 
 from ordinal_blast import seeds
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import check, each, number, one_of, whole
+from ordinal_blast.ranges import check, list_of, number, one_of, whole
 
 NO_NUMBERS = (None, True, "3", (3,), math.nan, 1j)
 
@@ -22,8 +22,8 @@ NO_NUMBERS = (None, True, "3", (3,), math.nan, 1j)
         (number(least=0, below=1), (0, 0.99), (1, -0.01, *NO_NUMBERS), "a number of at least 0 and below 1"),
         (number(above=0, most=1), (1, 0.5), (0, 1.01, *NO_NUMBERS), "a number above 0 and of at most 1"),
         (one_of("a", "b"), ("a", "b"), ("c", "", None), "one of 'a', 'b'"),
-        (each(whole(1), count=2), ((1, 2), [3, 4]), ((1,), (1, 0), 3), "2 values, each a whole number from 1 on"),
-        (each(whole(1)), ((1,),), ((), "12"), "at least one value, each a whole number from 1 on"),
+        (list_of(whole(1), count=2), ((1, 2), [3, 4]), ((1,), (1, 0), 3), "2 values, each a whole number from 1 on"),
+        (list_of(whole(1)), ((1,),), ((), "12"), "at least one value, each a whole number from 1 on"),
     ],
 )
 def test_what_is_inside_passes_and_what_is_outside_is_named(allowed, inside, outside, words):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ordinal_blast import parts
 from ordinal_blast.errors import UsageError
-from ordinal_blast.ranges import each, number
+from ordinal_blast.ranges import list_of, number
 from ordinal_blast.settings import AugmentSettings
 
 View = Callable[[jax.Array, jax.Array], jax.Array]
@@ -32,7 +32,7 @@ class Affine:
     flip_vertical: bool = False
     rotation: Annotated[float, number(least=0, most=180)] = 0.0
     shift: Annotated[float, number(least=0, most=1)] = 0.0
-    zoom: Annotated[tuple[float, float], each(number(above=0), count=2)] = (1.0, 1.0)
+    zoom: Annotated[tuple[float, float], list_of(number(above=0), count=2)] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.zoom[0] > self.zoom[1]:

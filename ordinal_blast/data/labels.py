@@ -15,11 +15,11 @@ import numpy as np
 
 from ordinal_blast.data.sheets import number, shown
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.ranges import TEXT, WHOLE, Range, each
+from ordinal_blast.ranges import TEXT, WHOLE, Range, list_of
 from ordinal_blast.types import Task
 
 MOST = 100  # grades that are told
-_NAMES = each(TEXT, empty=True)
+_NAMES = list_of(TEXT, empty=True)
 _GRADES = Range(
     "names of grades, worst first, or for several tasks a section of them by task",
     lambda value: all(map(_NAMES.holds, value.values())) if isinstance(value, Mapping) else _NAMES.holds(value),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ordinal_blast.errors import UsageError, UserError, is_full, reason, told
+from ordinal_blast.errors import UsageError, UserError, is_full, one_line, reason
 from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
 from ordinal_blast.types import NO_ID, Task
@@ -178,7 +178,7 @@ def _guarded(name: str, split: str, records: Callable[[], Iterable[Any]]) -> Ite
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"the source of {name} failed in its split {split}: {told(error)}") from error
+        raise UserError(f"the source of {name} failed in its split {split}: {one_line(error)}") from error
 
 
 def built(name: str, cache: Path, known: Mapping[str, Any] | None = None) -> list[Path]:

@@ -19,7 +19,7 @@ from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.segmentation import CropFrames, DiceLoss, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models import initial, networks
-from ordinal_blast.ranges import SEED, each, number, whole
+from ordinal_blast.ranges import SEED, list_of, number, whole
 from ordinal_blast.record import Record
 from ordinal_blast.settings import (
     AugmentSettings,
@@ -71,7 +71,7 @@ class CropperSettings(StageSettings):
 
     seed: int = setting(0, "of its training, and of the frames that it learns from", SEED)
     size: int = setting(64, "pixels of a side of the frames that it reads", whole(1))
-    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", each(number()))
+    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", list_of(number()))
     frames_per_embryo: int = setting(1, "frames of a recording that it learns from", whole(1))
     network: NetworkSettings = setting(NetworkSettings(name="unet"), "from frames to masks")
     augment: AugmentSettings = setting(AugmentSettings, "random views, the same of a frame and its mask")

@@ -15,7 +15,7 @@ from ordinal_blast.embryo import recordings, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError
-from ordinal_blast.ranges import Range, check, each, number, whole
+from ordinal_blast.ranges import Range, check, list_of, number, whole
 from ordinal_blast.record import Record
 from ordinal_blast.settings import StageSettings, setting
 from ordinal_blast.storage import read_npy
@@ -32,7 +32,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-_NUMBERS = each(number())
+_NUMBERS = list_of(number())
 _TIME = Range("'tA', 'tMEB', or an hour as text, such as '110'", _is_time)
 _SHIFTS = Range("numbers of which one is 0, the CNN's time itself", lambda v: _NUMBERS.holds(v) and 0 in v)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from ordinal_blast.errors import UsageError, UserError, needs, told
+from ordinal_blast.errors import UsageError, UserError, needs, one_line
 from ordinal_blast.storage import file_digest
 from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
 
@@ -50,7 +50,7 @@ def digest(init_from: str) -> str:
     try:
         return file_digest(path)
     except OSError as error:
-        raise UserError(f"cannot read the weights {path}: {told(error)}") from error
+        raise UserError(f"cannot read the weights {path}: {one_line(error)}") from error
 
 
 def _names(path: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -74,7 +74,7 @@ def _read(init_from: str) -> dict[tuple[str, ...], Any]:
     try:
         arrays: Mapping[str, np.ndarray] = load_file(path)
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        raise UserError(f"cannot read the weights {path}: {told(error)}") from error
+        raise UserError(f"cannot read the weights {path}: {one_line(error)}") from error
     return {tuple(name.split("/" if "/" in name else ".")): array for name, array in arrays.items()}
 
 

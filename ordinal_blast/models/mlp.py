@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, RATE, WIDTH
 from ordinal_blast.models.dropout import Dropout
 from ordinal_blast.models.normalization import BatchNorm
-from ordinal_blast.ranges import check_fields, each, one_of
+from ordinal_blast.ranges import check_fields, list_of, one_of
 
 ACTIVATIONS = {"elu": nn.elu, "gelu": nn.gelu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "tanh": nn.tanh}
 _RANGES = {
-    "widths": each(WIDTH, empty=True),
+    "widths": list_of(WIDTH, empty=True),
     "activation": one_of(*ACTIVATIONS),
     "dropout": RATE,
     "momentum": MOMENTUM,

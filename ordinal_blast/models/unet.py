@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
-from ordinal_blast.ranges import check_fields, each
+from ordinal_blast.ranges import check_fields, list_of
 
-_RANGES = {"widths": each(WIDTH), "momentum": MOMENTUM, "epsilon": EPSILON}
+_RANGES = {"widths": list_of(WIDTH), "momentum": MOMENTUM, "epsilon": EPSILON}
 
 
 class UNet(nn.Module):

@@ -13,7 +13,7 @@ from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool, resolve
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
-from ordinal_blast.ranges import check_fields, each, whole
+from ordinal_blast.ranges import check_fields, list_of, whole
 
 _glorot = nn.initializers.glorot_uniform()
 
@@ -57,10 +57,10 @@ class SeparableConv(nn.Module):
 
 
 _RANGES = {
-    "stem": each(WIDTH, count=2),
-    "entry": each(WIDTH),
+    "stem": list_of(WIDTH, count=2),
+    "entry": list_of(WIDTH),
     "middle": whole(0),
-    "exit": each(WIDTH, count=4),
+    "exit": list_of(WIDTH, count=4),
     "stem_stride": whole(1),
     "momentum": MOMENTUM,
     "epsilon": EPSILON,

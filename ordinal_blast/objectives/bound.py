@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ordinal_blast import parts
-from ordinal_blast.errors import needs, told
+from ordinal_blast.errors import needs, one_line
 from ordinal_blast.objectives import arguments, numerics, options
 from ordinal_blast.objectives.families import Corrected, Family
 from ordinal_blast.objectives.loss import RULES, AnyLoss, Spec, fact, option_defaults
@@ -217,7 +217,7 @@ def _try(objective: Objective) -> None:
         raise
     except Exception as error:  # of a user's own loss
         raise ValueError(
-            f"{objective.name} fails for outputs [B, {objective.num_outputs}] and labels [B]: {told(error)}"
+            f"{objective.name} fails for outputs [B, {objective.num_outputs}] and labels [B]: {one_line(error)}"
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ordinal_blast import parts, record, settings
 from ordinal_blast.data import images, sheets
 from ordinal_blast.data.sources import table
-from ordinal_blast.errors import UsageError, UserError, reason, told
+from ordinal_blast.errors import UsageError, UserError, one_line, reason
 from ordinal_blast.record import Record
 from ordinal_blast.settings import Settings
 from ordinal_blast.study import identity, recipe
@@ -126,7 +126,7 @@ def _opened(cell: Path, trust: Path | None) -> Iterator[_Run]:
     try:
         chosen = settings.resolve(finished.settings, f"the settings of {cell}")
     except UserError as error:
-        raise UserError(f"{cell} holds no run that this version can read ({told(error)}); run it again") from error
+        raise UserError(f"{cell} holds no run that this version can read ({one_line(error)}); run it again") from error
     with _trusting(chosen, trust, finished.identity["code"]):
         chain = recipe.stages(chosen)
         reader = _reader(chain, finished, chosen)

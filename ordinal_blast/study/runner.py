@@ -79,9 +79,9 @@ class _Run:
                     outcome = _headline(folder)
                 except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
                     failed.append(one.name)
-                    outcome = f"FAILED: {errors.told(problem)}"
+                    outcome = f"FAILED: {errors.one_line(problem)}"
                     with contextlib.suppress(OSError):  # the disk may be what failed; it is printed all the same
-                        error.write_text(f"{errors.told(problem)}\n\n{traceback.format_exc()}", encoding="utf-8")
+                        error.write_text(f"{errors.one_line(problem)}\n\n{traceback.format_exc()}", encoding="utf-8")
             if record.finished(folder):
                 trained.setdefault(training, folder)
             self.session.progress.finish(number, f"{one.name}: {outcome}")

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from ordinal_blast.errors import UserError, reason, told
+from ordinal_blast.errors import UserError, one_line, reason
 from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_json
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax raises is told here, without its traceback
@@ -69,7 +69,7 @@ class Checkpoints:
             raise
         except Exception as error:  # Orbax wraps a full disk in several types
             raise UserError(
-                f"cannot write the checkpoint of epoch {epoch} in {self._directory}: {told(error)}; "
+                f"cannot write the checkpoint of epoch {epoch} in {self._directory}: {one_line(error)}; "
                 "free space and run the same command again, it resumes from the last checkpoint"
             ) from error
 
@@ -87,7 +87,7 @@ class Checkpoints:
             }
             restored = self._manager.restore(self.epoch, args=ocp.args.Composite(**parts))
         except Exception as error:
-            raise self._unreadable(told(error)) from error
+            raise self._unreadable(one_line(error)) from error
         return {name: restored[name] for name in like}
 
     def shapes(self, name: str) -> Any:
@@ -97,7 +97,7 @@ class Checkpoints:
             metadata = ocp.StandardCheckpointHandler().metadata(self._directory / str(self.epoch) / name)
             return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), metadata.tree)
         except Exception as error:
-            raise self._unreadable(told(error)) from error
+            raise self._unreadable(one_line(error)) from error
 
     def digest(self, name: str) -> str:
         """12 hex digits of the content of a tree."""
@@ -128,7 +128,7 @@ class Checkpoints:
             found = json.loads(path.read_bytes())
             whole = _seal(found["epoch"], found["files"], found["history"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise self._unreadable(f"seal.json is damaged ({told(error)})") from error
+            raise self._unreadable(f"seal.json is damaged ({one_line(error)})") from error
         if found != whole:
             raise self._unreadable("seal.json is not what was written")
         return found

@@ -14,7 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from ordinal_blast.ranges import each, number, whole
+from ordinal_blast.ranges import list_of, number, whole
 
 _SHARE = number(least=0, most=1)
 _BEFORE = number(least=0, below=1)
@@ -57,7 +57,7 @@ def exponential(progress: jax.Array, *, end: Annotated[float, _FACTOR] = 0.01) -
 def step(
     progress: jax.Array,
     *,
-    at: Annotated[tuple[float, ...], each(_SHARE)] = (0.5, 0.75),
+    at: Annotated[tuple[float, ...], list_of(_SHARE)] = (0.5, 0.75),
     factor: Annotated[float, _FACTOR] = 0.1,
 ) -> jax.Array:
     """Times `factor` at each of the shares of training in `at`."""

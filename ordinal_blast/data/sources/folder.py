@@ -21,7 +21,7 @@ from ordinal_blast.storage import digest
 
 _SIZE = Range(
     "height and width in pixels, or none",
-    lambda value: value in ((), []) or ranges.each(ranges.whole(1, 8192), 2).holds(value),
+    lambda value: value in ((), []) or ranges.list_of(ranges.whole(1, 8192), 2).holds(value),
 )
 
 

@@ -17,12 +17,12 @@ import jax
 import numpy as np
 from scipy.special import expit, ndtr
 
-from ordinal_blast.ranges import SEED, SHARES, Range, check_fields, each, number, whole
+from ordinal_blast.ranges import SEED, SHARES, Range, check_fields, list_of, number, whole
 
 METHODS = ("IVF", "ICSI", "both")
 INSTRUMENTS = ("EmbryoScope", "EmbryoScope+")
 DRAWS = 10
-_NUMBERS = each(number())
+_NUMBERS = list_of(number())
 _SHARE, _EFFECT = number(least=0, most=1), number(least=-100, most=100)
 _RANGES = {
     "embryos": whole(1),
