@@ -31,12 +31,12 @@ def table(kind: str) -> Mapping[str, Any]:
 
 def named(leaves: Iterable[Leaf]) -> list[tuple[str, str, str]]:
     """The parts that settings name: dotted key, kind and name."""
-    found = []
+    rows = []
     for key, value, field, _ in leaves:
         if kind := field.metadata.get("part"):
             names = {f"{key}[{n}]": name for n, name in enumerate(value)} if isinstance(value, tuple) else {key: value}
-            found += [(where, kind, name) for where, name in names.items()]
-    return found
+            rows += [(where, kind, name) for where, name in names.items()]
+    return rows
 
 
 def place(kind: str, name: str) -> str:

@@ -207,8 +207,8 @@ def _as(hint: Any, value: Any) -> Any:
         return hint(value)
     if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
         inner = typing.get_args(hint)
-        each = inner[:1] * len(value) if inner[1:] == (...,) else inner
-        return tuple(map(_as, each, value)) if len(each) == len(value) else tuple(value)
+        hints = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return tuple(map(_as, hints, value)) if len(hints) == len(value) else tuple(value)
     return value
 
 

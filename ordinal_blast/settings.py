@@ -334,11 +334,11 @@ def _staged(settings: Settings, changes: Mapping[str, Any], *, texts: bool) -> S
 def _defaults(stage: str, name: str = "") -> StageSettings:
     """The section of a stage where nothing is stated."""
     ranges.check(f"{name}.stage", stage, _WORD)
-    made = getattr(parts.find("stage", stage, STAGES), "Settings", None)
-    if not (dataclasses.is_dataclass(made) and isinstance(made, type) and issubclass(made, StageSettings)):
+    section = getattr(parts.find("stage", stage, STAGES), "Settings", None)
+    if not (dataclasses.is_dataclass(section) and isinstance(section, type) and issubclass(section, StageSettings)):
         raise UsageError(f"stage is {stage}: its Settings has to be a dataclass that extends StageSettings")
     with parts.blamed(f"stage is {stage}: its Settings cannot be made of defaults"):
-        return dataclasses.replace(made(), stage=stage)
+        return dataclasses.replace(section(), stage=stage)
 
 
 def _check_read(settings: Settings) -> None:

@@ -113,8 +113,8 @@ def read_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        told = f"{reason(error)}; delete {path.parent} and run the same command again"
-        raise UserError(f"cannot read {path}: {told}") from error
+        advice = f"{reason(error)}; delete {path.parent} and run the same command again"
+        raise UserError(f"cannot read {path}: {advice}") from error
 
 
 def read_npz(

@@ -133,12 +133,12 @@ def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks
         "val": "epochs are chosen without it",
         "test": "measures of the test set do not cover it",
     }
-    found = []
+    sentences = []
     for task in tasks:
         for name, rows in split.items():
             counts = np.bincount(dataset.columns[f"label/{task.name}"][rows] + 1, minlength=task.num_classes + 1)[1:]
-            found += [
+            sentences += [
                 f"grade {task.grades[k]} of task {task.name} has no example in the {name} split: {consequences[name]}"
                 for k in np.flatnonzero(counts == 0)
             ]
-    return found
+    return sentences

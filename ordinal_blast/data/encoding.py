@@ -59,7 +59,7 @@ def columns(extras: Mapping[str, Any]) -> tuple[Column, ...]:
 
 def numbers(values: np.ndarray, table: Sequence[Column]) -> np.ndarray:
     """Entries `[N, columns]` as numbers float32 `[N, D]`."""
-    return np.stack([made for k, column in enumerate(table) for made in column.numbers(values[:, k])], axis=1)
+    return np.stack([encoded for k, column in enumerate(table) for encoded in column.numbers(values[:, k])], axis=1)
 
 
 def learnt(dataset: Dataset, train: np.ndarray) -> Dataset:
@@ -72,15 +72,15 @@ def learnt(dataset: Dataset, train: np.ndarray) -> Dataset:
         return dataset
     table, missing = columns(dataset.extras), dataset.extras["table"]["missing"]
     values = dataset.columns["numbers"][np.arange(len(dataset))]
-    found = tuple(_learn(dataset.name, one, values[:, k], train, missing) for k, one in enumerate(table))
-    if found == table:
+    filled = tuple(_learn(dataset.name, one, values[:, k], train, missing) for k, one in enumerate(table))
+    if filled == table:
         return dataset
-    names = [name for one in found for name in one.names]
+    names = [name for one in filled for name in one.names]
     return dataclasses.replace(
         dataset,
-        columns={**dataset.columns, "numbers": numbers(values, found)},
-        extras={**dataset.extras, "columns": names, "table": {**dataset.extras["table"], "columns": described(found)}},
-        notes=(*dataset.notes, *_notes(found, values, dataset.columns["id"])),
+        columns={**dataset.columns, "numbers": numbers(values, filled)},
+        extras={**dataset.extras, "columns": names, "table": {**dataset.extras["table"], "columns": described(filled)}},
+        notes=(*dataset.notes, *_notes(filled, values, dataset.columns["id"])),
     )
 
 

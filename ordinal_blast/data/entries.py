@@ -34,14 +34,14 @@ def of_sheet(
         entries[there] = [number(texts[row], decimal) for row in there]
         if name in categorical or (there and np.isnan(entries[there]).all()):
             codes = [_category(texts[row], decimal) for row in there]
-            found = sorted(set(codes))
-            if name not in categorical and len(found) > min(_CATEGORIES, max(2, len(there) // 2)):
+            kinds = sorted(set(codes))
+            if name not in categorical and len(kinds) > min(_CATEGORIES, max(2, len(there) // 2)):
                 raise UserError(
-                    f"{sheet.path}: {len(there)} rows have {len(found)} different texts as {shown(name)}, such as "
-                    f"'{shown(found[0])}': leave it out by data.options.drop, or name it in data.options.categorical"
+                    f"{sheet.path}: {len(there)} rows have {len(kinds)} different texts as {shown(name)}, such as "
+                    f"'{shown(kinds[0])}': leave it out by data.options.drop, or name it in data.options.categorical"
                 )
-            entries[there] = np.searchsorted(found, codes)
-            columns.append(Column(name, tuple(found)))
+            entries[there] = np.searchsorted(kinds, codes)
+            columns.append(Column(name, tuple(kinds)))
         else:
             wrong += [(row, i) for row in there if not abs(entries[row]) <= _LARGEST][:1]
             columns.append(Column(name))

@@ -44,7 +44,7 @@ def read(path: Path) -> Photograph:
     """The image in a file; raises UserError in one line for what is no image, damaged, enormous or of unknown range."""
     with _opened(path) as (opened, warned):
         pixels, notes = _decode(opened)
-    return Photograph(pixels, (*notes, *dict.fromkeys(reason(each.message) for each in warned)))
+    return Photograph(pixels, (*notes, *dict.fromkeys(reason(warning.message) for warning in warned)))
 
 
 def size(path: Path) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def read(
     texts = ["" if text in missing and text not in grades else text for text in texts]
     notes: tuple[str, ...] = ()
     if not grades:
-        grades, notes = _told(task, sorted({text for text in texts if text}), decimal)
+        grades, notes = _by_their_names(task, sorted({text for text in texts if text}), decimal)
     graded = Task(task, tuple(grades))
     reading = {**_reading(graded, texts, places, lowest, decimal), "": -1}
     return graded, np.asarray([reading[text] for text in texts], np.int32), notes
@@ -78,7 +78,7 @@ def ordered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(values, key=values.__getitem__))
 
 
-def _told(task: str, texts: Sequence[str], decimal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _by_their_names(task: str, texts: Sequence[str], decimal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The grades that texts name, worst first, and a note that says so."""
     values = {text: number(text, decimal) for text in texts}
     names = sorted({_written(value) if math.isfinite(value) else text for text, value in values.items()})
@@ -88,20 +88,20 @@ def _told(task: str, texts: Sequence[str], decimal: str) -> tuple[tuple[str, ...
     if len(names) < 2:
         what = f"only the label {listed}" if listed else "no label"
         raise UserError(f"{task} has {what}: two or more grades are needed, or state them by data.options.grades")
-    found = ordered(names)
-    if not found:
+    grades = ordered(names)
+    if not grades:
         raise UsageError(
             f"the order of the grades of {task} cannot be told from their names {listed}: state it, worst first, "
             f"such as data.options.grades={tuple(names[:12])!r}"
         )
     whole = [value for value in values.values() if value.is_integer()]
     gaps = sorted({*range(int(min(whole)), int(max(whole)))} - {*whole}) if len(whole) == len(texts) else []
-    notes = [f"grades of {task} are taken in the order of their numbers, worst first: {', '.join(found)}"]
+    notes = [f"grades of {task} are taken in the order of their numbers, worst first: {', '.join(grades)}"]
     if gaps and len(gaps) < MOST:
         notes.append(
             f"no label of {task} is {', '.join(map(str, gaps))}: to have that grade, name it in data.options.grades"
         )
-    return found, tuple(notes)
+    return grades, tuple(notes)
 
 
 def _written(value: float) -> str:

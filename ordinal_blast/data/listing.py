@@ -98,7 +98,7 @@ def of_sheet(
         if name in items:
             raise UserError(f"{place}: {shown(name)} is named before, in {items[name].place}: give every image one row")
         items[name] = Item(name, graded, place, part, who)
-    others = (found.relative_to(root) for found in sorted(root.rglob("*")) if _is_image(found))
+    others = (path.relative_to(root) for path in sorted(root.rglob("*")) if _is_image(path))
     shown_ones = (other.as_posix() for other in others if not any(part.startswith(".") for part in other.parts))
     notes += [f"{printable(name)} is not in {sheet}: left out" for name in shown_ones if name not in items]
     return list(items.values())
@@ -118,14 +118,14 @@ def readable(root: Path, items: Sequence[Item], bad: Bad, notes: list[str]) -> t
     with ThreadPoolExecutor(8) as pool:
         digests = list(pool.map(text, items))
     kept = []
-    for item, found in zip(items, digests, strict=True):
-        if isinstance(found, UserError):
-            refuse(bad, notes, f"cannot read the image {printable(item.name)}: {found}")
+    for item, digest in zip(items, digests, strict=True):
+        if isinstance(digest, UserError):
+            refuse(bad, notes, f"cannot read the image {printable(item.name)}: {digest}")
         else:
-            kept.append((item, found))
+            kept.append((item, digest))
     if not kept:
         raise UserError(f"{printable(root.absolute())} has no image that can be read")
-    return [item for item, _ in kept], [found for _, found in kept]
+    return [item for item, _ in kept], [digest for _, digest in kept]
 
 
 def refuse(bad: Bad, notes: list[str], why: str) -> None:

@@ -148,7 +148,7 @@ def _text(path: Path, separator: str, encoding: str) -> tuple[_Lines, tuple[str,
         raise UserError(f"cannot read {path}: {reason(error)}; give a table in text") from error
     settled = ["in UTF-16"] if utf16 else []
     settled += [f"with {chosen!r} between its entries"] if chosen not in (separator, ",", "\t") else []
-    return lines, tuple(f"{path.name} is read {each}" for each in settled)
+    return lines, tuple(f"{path.name} is read {text}" for text in settled)
 
 
 def _separator(text: str) -> str:

@@ -21,11 +21,11 @@ def named(text: str) -> str:
 
 def by_column(texts: Sequence[str], places: Sequence[str], column: str) -> dict[str, np.ndarray]:
     """The rows of each split that a column names, train first; raises UserError for the first entry that names none."""
-    found = [named(text) for text in texts]
-    for place, text, split in zip(places, texts, found, strict=True):
+    split_names = [named(text) for text in texts]
+    for place, text, split in zip(places, texts, split_names, strict=True):
         if not split:
             raise UserError(f"{place}, {column}: {text[:60]!r} is none of train, val and test")
-    return {split: np.flatnonzero(np.asarray(found) == split) for split in NAMES if split in found}
+    return {split: np.flatnonzero(np.asarray(split_names) == split) for split in NAMES if split in split_names}
 
 
 def with_validation(

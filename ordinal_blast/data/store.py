@@ -193,12 +193,12 @@ def built(name: str, cache: Path, known: Mapping[str, Any] | None = None) -> lis
 def _read(folder: Path, name: str) -> dict[str, Any]:
     """One of the JSON files of a built dataset; raises UserError when it is missing or damaged."""
     try:
-        found = json.loads((folder / name).read_text())
+        content = json.loads((folder / name).read_text())
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{name}: {reason(error)}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise _damaged(folder, f"{name} is no JSON object")
-    return found
+    return content
 
 
 def _damaged(folder: Path, why: str) -> UserError:

@@ -196,8 +196,8 @@ def resample(
     units, strata, assumes = _units(sparse.hstack(sums, format="csr"), labels, clusters)
 
     def mean(total: np.ndarray) -> dict[str, np.ndarray]:
-        found = [_summaries(total[:, m * width : (m + 1) * width], num_classes) for m in range(runs)]
-        return {name: np.mean([summary[name] for summary in found], axis=0) for name in found[0]}
+        summaries = [_summaries(total[:, m * width : (m + 1) * width], num_classes) for m in range(runs)]
+        return {name: np.mean([summary[name] for summary in summaries], axis=0) for name in summaries[0]}
 
     estimates = mean(np.asarray(units.sum(axis=0))[None])
     values = mean(_resampled(units, strata, resamples, np.random.default_rng(seed)))

@@ -96,9 +96,9 @@ def fit(
         raise ValueError(f"method must be 'temperature' or 'vector', found {method!r}")
 
     precise = {"ftol": 1e-14, "gtol": 1e-10}
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
+    optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
     if method == "temperature":
-        return Scaling(slope=np.repeat(found, num_classes), offset=np.zeros(num_classes))
-    slope, offset = np.split(found, 2)
+        return Scaling(slope=np.repeat(optimum, num_classes), offset=np.zeros(num_classes))
+    slope, offset = np.split(optimum, 2)
     # A constant added to every offset changes nothing: centre it, so that the answer is unique.
     return Scaling(slope=slope, offset=offset - offset.mean())

@@ -64,12 +64,12 @@ class AUCComparison:
 def placements_of(labels: ArrayLike, scores: ArrayLike, name: str = "scores") -> Placements:
     """Placements of checked labels and scores; ValueError below 2 cases or 2 controls, where no variance exists."""
     is_case = as_binary(labels)
-    found = placements(is_case, as_scores(scores, len(is_case), name))
-    if min(len(found.cases), len(found.controls)) < 2:
+    placed = placements(is_case, as_scores(scores, len(is_case), name))
+    if min(len(placed.cases), len(placed.controls)) < 2:
         raise ValueError(
-            f"a variance needs at least 2 cases and 2 controls, found {len(found.cases)} and {len(found.controls)}"
+            f"a variance needs at least 2 cases and 2 controls, found {len(placed.cases)} and {len(placed.controls)}"
         )
-    return found
+    return placed
 
 
 def covariance(
@@ -81,7 +81,7 @@ def covariance(
     """
     deviations = [side - side.mean(axis=1, keepdims=True) for side in (cases, controls)]
     if clusters is None:
-        return sum(each @ each.T / (each.shape[1] * (each.shape[1] - 1)) for each in deviations)
+        return sum(v @ v.T / (v.shape[1] * (v.shape[1] - 1)) for v in deviations)
     is_case = as_binary(labels)
     members = as_clusters(clusters, len(is_case))
     sides = [members[is_case], members[~is_case]]
@@ -92,10 +92,10 @@ def covariance(
         )
     size = members.max() + 1
     gathered = [
-        np.stack([np.bincount(side, row, size) for row in each]) / each.shape[1]
-        for side, each in zip(sides, deviations, strict=True)
+        np.stack([np.bincount(side, row, size) for row in v]) / v.shape[1]
+        for side, v in zip(sides, deviations, strict=True)
     ]
-    own = sum(each @ each.T * count / (count - 1) for each, count in zip(gathered, counts, strict=True))
+    own = sum(v @ v.T * count / (count - 1) for v, count in zip(gathered, counts, strict=True))
     cross = gathered[0] @ gathered[1].T * size / (size - 1)
     return own + cross + cross.T
 
@@ -105,8 +105,8 @@ def delong_variance(labels: ArrayLike, scores: ArrayLike, *, clusters: ArrayLike
 
     labels `[N]` in {0, 1}, scores `[N]`, higher for cases. ValueError: NaN scores, fewer than 2 cases or 2 controls.
     """
-    found = placements_of(labels, scores)
-    return float(covariance(found.cases[None], found.controls[None], labels, clusters)[0, 0])
+    placed = placements_of(labels, scores)
+    return float(covariance(placed.cases[None], placed.controls[None], labels, clusters)[0, 0])
 
 
 def check_options(alternative: str, confidence: float) -> None:

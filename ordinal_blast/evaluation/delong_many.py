@@ -93,9 +93,9 @@ def delong_contrast(
     if not ((size > 0) & (size < np.inf)).all() or np.abs((contrast / size).sum(axis=1)).max() > 1e-9:
         raise ValueError("each row of contrast must sum to 0, and not be all 0, so that equal areas are its null")
     contrast = contrast / size  # the test does not depend on the size of a row, what counts as rounding does
-    found = [placements_of(labels, row, f"scores[{i}]") for i, row in enumerate(scores)]
-    areas = np.array([each.auc for each in found])
-    cases, controls = np.stack([each.cases for each in found]), np.stack([each.controls for each in found])
+    placed = [placements_of(labels, row, f"scores[{i}]") for i, row in enumerate(scores)]
+    areas = np.array([one.auc for one in placed])
+    cases, controls = np.stack([one.cases for one in placed]), np.stack([one.controls for one in placed])
     shift = contrast @ areas
     spread = covariance(contrast @ cases, contrast @ controls, labels, clusters)
     values, vectors = np.linalg.eigh(spread)

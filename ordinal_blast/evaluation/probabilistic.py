@@ -70,8 +70,8 @@ def unimodal_share(probs: ArrayLike, num_classes: int) -> float:
 
     Steps within the rounding of the probabilities' own type are plateaus.
     """
-    given = as_numbers(probs, "probs")
-    flat, steps = 2 * step(given), np.diff(as_probs(given, as_num_classes(num_classes)), axis=1)
+    numbers = as_numbers(probs, "probs")
+    flat, steps = 2 * step(numbers), np.diff(as_probs(numbers, as_num_classes(num_classes)), axis=1)
     fallen = np.logical_or.accumulate(steps < -flat, axis=1)
     return float(1 - ((steps > flat) & fallen).any(axis=1).mean())
 
@@ -82,12 +82,12 @@ def crossing_rate(cumulative: ArrayLike, num_classes: int) -> float:
     cumulative `[N, K-1]`, column k about y > k, as given by a head with one sigmoid per threshold. Rises within the
     rounding of their own type are none.
     """
-    given = as_numbers(cumulative, "cumulative")
-    if given.ndim != 2 or given.shape[1] != as_num_classes(num_classes) - 1 or not len(given):
-        raise ValueError(f"cumulative must have shape [N, {num_classes - 1}], found {given.shape}")
-    cumulative = given.astype(np.float64)
+    numbers = as_numbers(cumulative, "cumulative")
+    if numbers.ndim != 2 or numbers.shape[1] != as_num_classes(num_classes) - 1 or not len(numbers):
+        raise ValueError(f"cumulative must have shape [N, {num_classes - 1}], found {numbers.shape}")
+    cumulative = numbers.astype(np.float64)
     if np.isnan(cumulative).any():
         raise ValueError(f"cumulative[{np.argwhere(np.isnan(cumulative))[0][0]}] holds NaN")
     earlier, later = cumulative[:, :-1], cumulative[:, 1:]
-    flat = 2 * step(given) * np.maximum(1, np.where(np.isinf(earlier), 0, np.abs(earlier)))
+    flat = 2 * step(numbers) * np.maximum(1, np.where(np.isinf(earlier), 0, np.abs(earlier)))
     return float((later > earlier + flat).any(axis=1).mean())

@@ -127,12 +127,12 @@ def leave_one_out(
     else:
         credit = _vote(others, ties)[..., None] == np.arange(num_classes)
     raters = counts * credit.any(axis=-1)
-    given = raters.sum(axis=1)
-    if not given.any():
+    votes = raters.sum(axis=1)
+    if not votes.any():
         raise ValueError("no example has a vote of other raters: at least two raters must have graded one")
 
     def by_example(hits: np.ndarray) -> np.ndarray:
-        return np.where(given > 0, (raters * hits).sum(axis=1) / np.maximum(given, 1), np.nan)
+        return np.where(votes > 0, (raters * hits).sum(axis=1) / np.maximum(votes, 1), np.nan)
 
     human = by_example(np.diagonal(credit, axis1=1, axis2=2))
     model = np.full(num_examples, np.nan)
@@ -144,7 +144,7 @@ def leave_one_out(
         model=float(np.nanmean(model)) if predictions is not None else np.nan,
         human_by_example=human,
         model_by_example=model,
-        num_examples=int((given > 0).sum()),
+        num_examples=int((votes > 0).sum()),
         tied=float((multiple * (best.sum(axis=-1) > 1)).sum() / multiple.sum()),
         ties=ties,
     )

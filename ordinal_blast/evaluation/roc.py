@@ -80,7 +80,7 @@ def _independent_pairs(labels: ArrayLike, clusters: ArrayLike | None) -> int:
     """Most pairs of a case and a control that share no example, and no cluster."""
     is_case = as_binary(labels)
     units = np.arange(len(is_case)) if clusters is None else as_clusters(clusters, len(is_case))
-    with_cases, with_controls, any_of_them = (len(np.unique(each)) for each in (units[is_case], units[~is_case], units))
+    with_cases, with_controls, any_of_them = (len(np.unique(ids)) for ids in (units[is_case], units[~is_case], units))
     return min(with_cases, with_controls, any_of_them // 2)
 
 

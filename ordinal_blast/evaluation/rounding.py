@@ -13,7 +13,7 @@ RELATIVE = 1e-12
 
 def round_off(*values: np.ndarray) -> float:
     """What counts as rounding: 1e-12 of the largest finite magnitude among the values."""
-    return RELATIVE * max(float(np.max(np.abs(each), where=np.isfinite(each), initial=0)) for each in values)
+    return RELATIVE * max(float(np.max(np.abs(array), where=np.isfinite(array), initial=0)) for array in values)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -114,11 +114,11 @@ def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.
 
     float16 and bfloat16 cannot hold that: their rows may be off by 4 steps of the type at 1, and are then normalised.
     """
-    given = as_numbers(probs, "probs")
-    if given.ndim != 2 or given.shape[1] != num_classes or not len(given):
-        raise ValueError(f"probs must have shape [N, {num_classes}], found {given.shape}")
-    coarse = 4 * step(given) > tolerance
-    tolerance, probs = max(tolerance, 4 * step(given)), given.astype(np.float64)
+    numbers = as_numbers(probs, "probs")
+    if numbers.ndim != 2 or numbers.shape[1] != num_classes or not len(numbers):
+        raise ValueError(f"probs must have shape [N, {num_classes}], found {numbers.shape}")
+    coarse = 4 * step(numbers) > tolerance
+    tolerance, probs = max(tolerance, 4 * step(numbers)), numbers.astype(np.float64)
     bad = np.flatnonzero(~(probs >= 0).all(axis=1))
     if len(bad):
         row = probs[bad[0]]
@@ -129,7 +129,7 @@ def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.
     if len(bad):
         row, total = probs[bad[0]], totals[bad[0]]
         if abs(total - 1) <= 0.01:
-            why = f"that is rounding beyond what {given.dtype} allows ({tolerance:.2g}): divide each row by its sum"
+            why = f"that is rounding beyond what {numbers.dtype} allows ({tolerance:.2g}): divide each row by its sum"
         elif (row <= 1).all():
             why = "give the probability of each class, not of each threshold"
         else:
@@ -163,14 +163,14 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
 
     Scores are never rounded: two that differ in their last bit are two.
     """
-    given = as_numbers(scores, name)
-    if given.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},) like the labels, found {given.shape}")
-    scores = given.astype(np.float64)
-    if given.dtype.kind in "iu":
+    numbers = as_numbers(scores, name)
+    if numbers.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},) like the labels, found {numbers.shape}")
+    scores = numbers.astype(np.float64)
+    if numbers.dtype.kind in "iu":
         bad = np.flatnonzero(np.abs(scores) > 2.0**53)
         if len(bad):
-            raise ValueError(f"{name}[{bad[0]}] = {given[bad[0]]} has no exact float64: different scores would tie")
+            raise ValueError(f"{name}[{bad[0]}] = {numbers[bad[0]]} has no exact float64: different scores would tie")
     bad = np.flatnonzero(np.isnan(scores))
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] is NaN: a missing score cannot be ranked, drop or fill it first")

@@ -27,11 +27,11 @@ def variables(init_from: str, like: Mapping[str, Any]) -> dict[str, Any]:
     weights, wanted = _read(init_from), flatten_dict(dict(like))
     taken, lacking = {}, []
     for path, leaf in wanted.items():
-        found = next((weights[name] for name in _names(path) if name in weights), None)
-        if found is not None and found.shape == leaf.shape:
-            taken[path] = jnp.asarray(found, leaf.dtype)
+        value = next((weights[name] for name in _names(path) if name in weights), None)
+        if value is not None and value.shape == leaf.shape:
+            taken[path] = jnp.asarray(value, leaf.dtype)
         elif not path[1].endswith("_head"):
-            has = "is missing" if found is None else f"is {list(found.shape)}, not {list(leaf.shape)}"
+            has = "is missing" if value is None else f"is {list(value.shape)}, not {list(leaf.shape)}"
             lacking.append(f"{'/'.join(path)} {has}")
     if lacking or not taken:
         listed = f"{'; '.join(lacking[:3])}{f'; and {len(lacking) - 3} more' if len(lacking) > 3 else ''}"

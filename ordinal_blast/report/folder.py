@@ -25,7 +25,7 @@ def check(out: Path) -> None:
     try:
         if out.exists() and not out.is_dir():
             raise UserError(f"--out {out} is a file: give a folder")
-        _made_before(out, _FIXED)
+        _earlier(out, _FIXED)
     except OSError as error:
         raise _refused(out, error) from error
 
@@ -37,7 +37,7 @@ def write(out: Path, files: Mapping[str, bytes]) -> None:
     recognised and replaced by the next one.
     """
     try:
-        old = _made_before(out, files)
+        old = _earlier(out, files)
         out.mkdir(parents=True, exist_ok=True)
         _note(out, {*old, *files})
         for name, content in files.items():
@@ -55,7 +55,7 @@ def _note(out: Path, names: Iterable[str]) -> None:
     write_json(out / MANIFEST, {"made_by": GENERATOR, "files": sorted(names)})
 
 
-def _made_before(out: Path, wanted: Iterable[str]) -> set[str]:
+def _earlier(out: Path, wanted: Iterable[str]) -> set[str]:
     """Files in `out` that this program made; raises UserError where one that is wanted belongs to somebody else."""
     known = _listed(out)
     foreign = [name for name in wanted if name not in known and (out / name).exists()]

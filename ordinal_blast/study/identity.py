@@ -34,13 +34,13 @@ def of_stage(section: StageSettings, objective: str = "") -> dict[str, str]:
 
 def of_parts(places: Iterable[str]) -> dict[str, str]:
     """The same of parts that are named as "package.module:thing" or "path/file.py:thing"."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     with parts.importable():
         for place in dict.fromkeys(parts.locate(name) or name.rpartition(":")[0] for name in places):
             for name, text in source_text.files(place, _makes_numbers).items():
-                several = found.get(name, text) != text  # files of one name, in different folders
-                found[name] = digest(sorted([text, found[name]])) if several else text
-    return dict(sorted(found.items()))
+                several = texts.get(name, text) != text  # files of one name, in different folders
+                texts[name] = digest(sorted([text, texts[name]])) if several else text
+    return dict(sorted(texts.items()))
 
 
 def outside(chosen: Settings) -> dict[str, str]:

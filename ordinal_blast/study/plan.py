@@ -94,15 +94,15 @@ def folders(names: Sequence[str]) -> dict[str, str]:
     """
     short = {name: re.sub(r"[^A-Za-z0-9._+-]+", "_", name) for name in names}
     alike = collections.Counter(form.casefold() for form in short.values())
-    made = {
+    prefixes = {
         name: form
         if form[:1].isalnum() and len(form) <= 80 and alike[form.casefold()] == 1
         else f"{form.lstrip('._+-')[:60] or 'variant'}-{digest(name)}"
         for name, form in short.items()
     }
-    if len({form.casefold() for form in made.values()}) < len(made):
+    if len({form.casefold() for form in prefixes.values()}) < len(prefixes):
         raise UsageError(f"the variants {', '.join(names)} cannot have folders of their own: choose other names")
-    return made
+    return prefixes
 
 
 def _checked(variants: Iterable[Any], where: str) -> list[tuple[str, Mapping[str, Any]]]:

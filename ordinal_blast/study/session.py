@@ -36,7 +36,7 @@ class Progress:
         self._label = label
         self._worked += 1
 
-    def epoch(self, link: str) -> Callable[[int, int, Mapping[str, float]], None]:
+    def epoch(self, stage: str) -> Callable[[int, int, Mapping[str, float]], None]:
         """What the training loop of `link` is to tell after each epoch."""
 
         first = True
@@ -44,12 +44,12 @@ class Progress:
         def tell(epoch: int, epochs: int, line: Mapping[str, float]) -> None:
             nonlocal first
             if first and epoch > 1:
-                self.say(f"  {self._label} {link}: goes on after epoch {epoch - 1}")
+                self.say(f"  {self._label} {stage}: goes on after epoch {epoch - 1}")
             first = False
             losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
-            self._show(f"{self._label} {link} epoch {epoch}/{epochs} {losses}")
+            self._show(f"{self._label} {stage} epoch {epoch}/{epochs} {losses}")
             if epoch == epochs:
-                self.say(f"  {self._label} {link}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
+                self.say(f"  {self._label} {stage}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
 
         return tell
 

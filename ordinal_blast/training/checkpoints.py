@@ -125,23 +125,23 @@ class Checkpoints:
         if not path.exists():
             return _seal(0, {}, [])
         try:
-            found = json.loads(path.read_bytes())
-            whole = _seal(found["epoch"], found["files"], found["history"])
+            seal = json.loads(path.read_bytes())
+            whole = _seal(seal["epoch"], seal["files"], seal["history"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._unreadable(f"seal.json is damaged ({one_line(error)})") from error
-        if found != whole:
+        if seal != whole:
             raise self._unreadable("seal.json is not what was written")
-        return found
+        return seal
 
     def _check_files(self, part: str) -> None:
         folder = self._directory / str(self.epoch)
         for name, written in self._seal["files"].items():
             if name.startswith(f"{part}/"):
                 try:
-                    found = file_digest(folder / name)
+                    current = file_digest(folder / name)
                 except OSError as error:
                     raise self._unreadable(f"{name} cannot be read ({reason(error)})") from error
-                if found != written:
+                if current != written:
                     raise self._unreadable(f"{name} is not what was written")
 
     def _unreadable(self, why: str) -> UserError:

@@ -57,8 +57,8 @@ class Journal:
             with self._log.open("a") as stream:
                 stream.write(json.dumps(history[-1]) + "\n")
         except OSError as error:
-            told = f"{reason(error)}; free space and run the same command again"
-            raise UserError(f"cannot write {self._log}: {told}") from error
+            advice = f"{reason(error)}; free space and run the same command again"
+            raise UserError(f"cannot write {self._log}: {advice}") from error
         if seal:
             self._checkpoints.save(len(history), {"state": state, "best": best}, history)
 

@@ -133,11 +133,11 @@ def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
 
 def _updates(problem: Problem, train: Examples, training: TrainingSettings) -> int:
     """How many updates all epochs make; raises UsageError for none."""
-    each = batches.steps_per_epoch(train, training.batch_size, training.balance)
-    updates = each * training.epochs // problem.optimizer.accumulate
+    steps = batches.steps_per_epoch(train, training.batch_size, training.balance)
+    updates = steps * training.epochs // problem.optimizer.accumulate
     if not updates:
         raise UsageError(
-            f"optimizer.accumulate is {problem.optimizer.accumulate}: training has {each * training.epochs} batches, "
+            f"optimizer.accumulate is {problem.optimizer.accumulate}: training has {steps * training.epochs} batches, "
             "not enough for one update"
         )
     return updates
@@ -161,8 +161,8 @@ def _epoch(
 
 def _last_rate(problem: Problem, factors: np.ndarray) -> float | None:
     """The learning rate of the last update among these steps, None where none was made."""
-    made = factors[np.isfinite(factors)]
-    return problem.optimizer.learning_rate * float(made[-1]) if len(made) else None
+    moved = factors[np.isfinite(factors)]
+    return problem.optimizer.learning_rate * float(moved[-1]) if len(moved) else None
 
 
 def _defined(value: float) -> float | None:

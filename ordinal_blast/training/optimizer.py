@@ -95,10 +95,10 @@ class Optimizer:
         transformation = self._transformation(self.learning_rate * factor)
         updates, moved = transformation.update(gradients, state.transformation, params)
         params = optax.apply_updates(params, updates)
-        made = jnp.bool_(True) if self.accumulate == 1 else moved.mini_step == 0
-        count = state.updates + made
-        state = state.replace(transformation=moved, updates=count, average=self._averaged(state, params, count, made))
-        return params, state, jnp.where(made, factor, jnp.nan)
+        moves = jnp.bool_(True) if self.accumulate == 1 else moved.mini_step == 0
+        count = state.updates + moves
+        state = state.replace(transformation=moved, updates=count, average=self._averaged(state, params, count, moves))
+        return params, state, jnp.where(moves, factor, jnp.nan)
 
     def after_epoch(self, state: OptimizerState, loss: float) -> OptimizerState:
         """The state after an epoch with this validation loss."""
@@ -118,11 +118,11 @@ class Optimizer:
             transformation = optax.MultiSteps(transformation, self.accumulate).gradient_transformation()
         return transformation
 
-    def _averaged(self, state: OptimizerState, params: Any, count: jax.Array, made: jax.Array) -> Any:
+    def _averaged(self, state: OptimizerState, params: Any, count: jax.Array, moves: jax.Array) -> Any:
         if not self.ema:
             return state.average
         whole = -jnp.expm1(count * math.log(self.ema))  # 1 − d^t, which a subtraction would round away
-        share = jnp.where(made, (1 - self.ema) / whole, 0.0)
+        share = jnp.where(moves, (1 - self.ema) / whole, 0.0)
         return jax.tree.map(lambda average, new: average + share * (new - average), state.average, params)
 
 

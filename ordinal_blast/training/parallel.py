@@ -37,9 +37,9 @@ def _cpu_threads(devices: int) -> int:
     flags = os.environ.get("XLA_FLAGS", "").split()
     if any(flag in flags for flag in ("--xla_cpu_multi_thread_eigen=false", "--xla_cpu_multi_thread_eigen=0")):
         return 1
-    told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
-    if told and told.isdigit() and int(told):
-        return max(int(told), devices)
+    threads = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
+    if threads and threads.isdigit() and int(threads):
+        return max(int(threads), devices)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(allowed, devices)
 

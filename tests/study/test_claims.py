@@ -101,7 +101,7 @@ def edited_loss(home):
 class Killed(session.Progress):
     """The run ends, as by a kill, when it tells of the second epoch."""
 
-    def epoch(self, link):
+    def epoch(self, stage):
         def tell(epoch, epochs, line):
             if epoch == 2:
                 raise KeyboardInterrupt

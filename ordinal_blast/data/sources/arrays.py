@@ -69,8 +69,8 @@ def source(
     known = {*INPUTS, "x", *answers.values(), "group", "split", "id", "columns"}
     if wrong := sorted(arrays.keys() - known) or sorted(set(answers.values()) - arrays.keys()):
         raise UserError(f"{path}: {shown(wrong[0])} is absent or unknown: an array file holds {_HELD}")
-    given = [key for key in (*answers.values(), "group", "split", "id") if key in arrays]
-    texts = {key: _texts(path, arrays, key, count) for key in given}
+    text_keys = [key for key in (*answers.values(), "group", "split", "id") if key in arrays]
+    texts = {key: _texts(path, arrays, key, count) for key in text_keys}
     places = [f"{path}, row {row}" for row in range(count)]
     tasks, columns = [], {}
     notes: list[str] = []

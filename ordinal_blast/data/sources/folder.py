@@ -78,20 +78,20 @@ def source(
         message = f"{root.absolute()} is no folder: name the folder of the images with --config.data.root=FOLDER"
         raise SourceMissingError(name, options, message)
     notes: list[str] = []
-    found = (
+    listed = (
         listing.of_sheet(root, sheet, file, tasks, group, split, bad, notes)
         if sheet
         else listing.of_folders(root, notes)
     )
-    items, digests = listing.readable(root, found, bad, notes)
+    items, digests = listing.readable(root, listed, bad, notes)
     graded, columns = [], {}
     for k, task in enumerate(tasks):
         texts, missing = [item.grades[k] for item in items], sheets.MISSING if sheet else ()
-        one, columns[task], told = labels.read(
+        one, columns[task], said = labels.read(
             task, texts, [item.place for item in items], stated.get(task, ()), missing=missing
         )
         graded.append(one)
-        notes += told
+        notes += said
     notes += _unlabelled(items, columns)
     official = {part: np.flatnonzero([item.split == part for item in items]) for part in (*splits.NAMES, "images")}
     official = {part: chosen for part, chosen in official.items() if len(chosen)}
@@ -168,7 +168,7 @@ def _twice(
     for row, text in enumerate(digests):
         same[text].append(row)
     split = {row: part for part, chosen in rows.items() for row in chosen.tolist()}
-    for copies in (found for found in same.values() if len(found) > 1):
+    for copies in (copies for copies in same.values() if len(copies) > 1):
         parts = sorted({split[row] for row in copies})
         names = ", ".join(printable(items[row].name) for row in copies)
         leak = f", in {' and '.join(parts)}" if len(parts) > 1 else ""
@@ -186,7 +186,7 @@ def _one_size(root: Path, items: Sequence[listing.Item], bad: listing.Bad) -> tu
             listing.refuse(bad, [], str(error))  # those that are left out are noted when they are read
             return None
 
-    sizes = {found for found in map(size, items) if found}
+    sizes = {shape for shape in map(size, items) if shape}
     if not sizes:
         raise UserError(f"{printable(root.absolute())} has no image that can be read")
     if len(sizes) > 1:

@@ -79,8 +79,8 @@ def source(
     if root.is_file():
         root, train = root.parent, train or root.name
     train = train or _only(root)
-    given = {"train": train, "val": val, "test": test} if test else {"rows": train}
-    names = {part: file.replace("{holdout}", str(holdout)) for part, file in given.items() if file}
+    files = {"train": train, "val": val, "test": test} if test else {"rows": train}
+    names = {part: file.replace("{holdout}", str(holdout)) for part, file in files.items() if file}
     name = name or plain_name(Path(train.replace("{holdout}", "")).stem)
     reading = {"separator": separator, "encoding": encoding}
     options = {

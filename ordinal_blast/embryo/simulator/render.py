@@ -29,9 +29,9 @@ def render(simulation: Simulation, rows: Mapping[str, np.ndarray]) -> tuple[np.n
     for start in range(0, count, piece):
         which = slice(start, start + piece)
         chosen = {name: np.asarray(values)[embryo[which]] for name, values in rows.items()}
-        made, noise_keys = scenes(simulation.key, chosen, hours[hour[which]])
-        geometry, inside = _geometry(made, size)
-        pixels = _images(made, geometry, _paths(made, geometry, planes), planes, noise_keys)
+        scene, noise_keys = scenes(simulation.key, chosen, hours[hour[which]])
+        geometry, inside = _geometry(scene, size)
+        pixels = _images(scene, geometry, _paths(scene, geometry, planes), planes, noise_keys)
         keep = min(piece, count - start)
         frames[which], masks[which] = np.asarray(pixels)[:keep], np.asarray(inside)[:keep]
     shape = (len(rows["id"]), len(hours), size, size)
@@ -40,20 +40,20 @@ def render(simulation: Simulation, rows: Mapping[str, np.ndarray]) -> tuple[np.n
 
 # Three programs, not one: within one, XLA would compute again for every plane and every neighbour what they share.
 @functools.partial(jax.jit, static_argnames="size")
-def _geometry(made: Scene, size: int) -> tuple[optics.Geometry, jax.Array]:
-    return jax.vmap(lambda each: (optics.geometry(each, size), optics.mask(each, size)))(made)
+def _geometry(scene: Scene, size: int) -> tuple[optics.Geometry, jax.Array]:
+    return jax.vmap(lambda one: (optics.geometry(one, size), optics.mask(one, size)))(scene)
 
 
 @functools.partial(jax.jit, static_argnames="planes")
-def _paths(made: Scene, geometry: optics.Geometry, planes: tuple[float, ...]) -> optics.Paths:
-    return jax.vmap(lambda *each: optics.paths(*each, planes))(made, geometry)
+def _paths(scene: Scene, geometry: optics.Geometry, planes: tuple[float, ...]) -> optics.Paths:
+    return jax.vmap(lambda *one: optics.paths(*one, planes))(scene, geometry)
 
 
 @functools.partial(jax.jit, static_argnames="planes")
 def _images(
-    made: Scene, geometry: optics.Geometry, paths: optics.Paths, planes: tuple[float, ...], keys: jax.Array
+    scene: Scene, geometry: optics.Geometry, paths: optics.Paths, planes: tuple[float, ...], keys: jax.Array
 ) -> jax.Array:
-    return jax.vmap(lambda *each: optics.image(*each[:3], planes, each[3]))(made, geometry, paths, keys)
+    return jax.vmap(lambda *one: optics.image(*one[:3], planes, one[3]))(scene, geometry, paths, keys)
 
 
 def records(simulation: Simulation) -> Iterator[dict[str, Any]]:
