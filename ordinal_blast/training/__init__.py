@@ -1,1 +1,1 @@
-"""How it learns: state, step, parallel, plateau, selection, loop, checkpoints."""
+"""How it learns: optimiser and schedule, problem, step, parallel, loop, selection, journal, checkpoints."""

@@ -144,7 +144,7 @@ def _rule(settings: OptimizerSettings, where: str) -> Bound:
     rule = Bound(part, settings.options)
     refused = f"{where}.name is {settings.name}, which cannot train here"
     with parts.blamed(refused):
-        before, after, params, updates = jax.eval_shape(functools.partial(_two_updates, rule), jnp.float32(1))
+        before, after, params, updates = _shapes(rule)
     if jax.tree.map(_shape, updates) != jax.tree.map(_shape, params):
         raise UsageError(f"{refused}: its updates are not like the parameters")
     if jax.tree.map(_shape, before) != jax.tree.map(_shape, after):
@@ -152,6 +152,11 @@ def _rule(settings: OptimizerSettings, where: str) -> Bound:
     if isinstance(before, optax.contrib.ScheduleFreeState):
         raise UsageError(f"{refused}: it is evaluated at other parameters than it trains; training.ema averages too")
     return rule
+
+
+@functools.lru_cache(maxsize=32)
+def _shapes(rule: Bound) -> tuple[Any, Any, Any, Any]:
+    return jax.eval_shape(functools.partial(_two_updates, rule), jnp.float32(1))
 
 
 def _two_updates(rule: Bound, rate: jax.Array) -> tuple[Any, Any, Any, Any]:
