@@ -102,7 +102,7 @@ def test_a_run_keeps_the_epoch_that_grades_best(overrides, tmp_path):
 
 
 def test_a_chain_that_the_table_cannot_feed_is_refused(overrides, tmp_path):
-    chosen = settings.load("configs/era.py", overrides | {"mlp.network": "xception"})
+    chosen = settings.load("configs/era.py", overrides | {"mlp.network": "xception", "mlp.standardize": False})
     with pytest.raises(UsageError, match=r"but mlp reads images, and the data and the stages before it have .*numbers"):
         runner.run(plans.single(chosen), tmp_path / "run", "the command", session.begin(1))
     assert not (tmp_path / "run").exists()
