@@ -12,7 +12,7 @@ from ordinal_blast import manual, objectives, parts, settings
 from ordinal_blast.errors import UsageError
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import GraderSettings, Settings, StageSettings
-from ordinal_blast.study import plan
+from ordinal_blast.study import plan, runner
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("configs/*.py"))
@@ -35,6 +35,8 @@ def test_every_ablation_is_a_question_that_fits_a_configuration(name):
     planned = plan.ablation(f"ablations/{name}", config, 1)
     assert planned.question.endswith("?")
     assert len({cell.variant for cell in planned.cells}) == len(planned.cells) >= 2
+    for cell in planned.cells:
+        runner.validate(cell.settings)  # raises nothing
 
 
 def test_the_ablation_of_everything_has_every_objective_and_one_name_of_twins():
@@ -44,6 +46,8 @@ def test_the_ablation_of_everything_has_every_objective_and_one_name_of_twins():
     assert names == set(objectives.names()) - set(twins)
     assert len(planned.cells) == len(names)
     assert planned.cells[0].variant == "cross_entropy"
+    for cell in planned.cells:
+        runner.validate(cell.settings)  # raises nothing
 
 
 def test_shipped_files_are_found_from_any_folder(tmp_path, monkeypatch):

@@ -25,7 +25,8 @@ def validate(objective: ObjectiveSettings) -> None:
     """Raise UsageError for an objective, options or a rule that cannot be, whatever the grades."""
     _rule(objective.rule)
     loss = kinds.find("objective", objective.name)
-    parts.check_options(loss, objective.options, "objective.options", None, None)
+    supplied = {"num_classes": 2} if "num_classes" in parts.signature(loss).parameters else {}
+    parts.check_options(loss, {**objective.options, **supplied}, "objective.options", None, None)
 
 
 def bind(

@@ -42,7 +42,7 @@ class _Run:
         """The cells, after every check that can be made before any work."""
         progress, cells = self.session.progress, self.plan.cells
         for one in {one.variant: one for one in reversed(cells)}.values():
-            _validate(one.settings)
+            validate(one.settings)
         for one in cells:
             self._check(one.settings)
         with alone(self.root, progress.say):
@@ -116,7 +116,7 @@ class _Run:
         return self._materials[key]
 
 
-def _validate(settings: Settings) -> None:
+def validate(settings: Settings) -> None:
     """Raise UsageError for what can be refused before any data is opened."""
     for key, _, name in kinds.named(leaves(settings)):
         if parts.is_outside(name):
