@@ -238,6 +238,72 @@ def test_differences_are_what_is_not_at_its_default_without_places_and_without_d
     assert settings.differences(settings.override(Settings(), {"grader.training.epochs": 30, "seed": 0})) == {}
 
 
+def test_what_is_not_stated_is_this(monkeypatch):
+    monkeypatch.delenv("ORDINAL_BLAST_CACHE", raising=False)
+    learning = {
+        "augment": {"name": "none", "options": {}},
+        "optimizer": {"name": "adam", "learning_rate": 1e-3, "options": {}, "clip_norm": 0.0, "accumulate": 1},
+        "schedule": {"name": "constant", "options": {}},
+        "training": {
+            "batch_size": 32,
+            "epochs": 30,
+            "select": "val_loss",
+            "patience": 0,
+            "ema": 0.0,
+            "balance": "",
+            "checkpoint_every": 1,
+            "steps_per_dispatch": 1,
+            "threads": 2,
+        },
+    }
+    assert settings.tree(Settings()) == {
+        "name": "study",
+        "seed": 0,
+        "seed_also_sets": [],
+        "devices": 0,
+        "tasks": [],
+        "class_weights": "none",
+        "measures": [],
+        "objective": {"name": "cross_entropy", "options": {}, "rule": "native", "correct_weights": False},
+        "data": {
+            "source": "folder",
+            "root": "",
+            "cache": "~/.cache/ordinal_blast",
+            "options": {},
+            "split": {"by": "official", "fractions": [0.8, 0.1, 0.1], "seed": 0},
+        },
+        "report": {"examples": 0, "published": {}},
+        "chain": ["grader"],
+        "grader": {
+            "stage": "grader",
+            "reads": "",
+            "network": {"name": "mlp", "options": {}, "init_from": ""},
+            "standardize": False,
+            **learning,
+        },
+    }
+    marked = {mark: {leaf.key for leaf in settings.leaves(Settings()) if leaf.is_a(mark)} for mark in MARKS}
+    assert marked == MARKS
+
+
+MARKS = {
+    "place": {"data.root", "data.cache"},  # change no result
+    "decision": {"objective.rule", "objective.correct_weights", "measures"},  # change no training
+}
+
+
+def test_decisions_and_places_of_a_stage_are_left_out_as_those_of_a_study_are():
+    @dataclasses.dataclass(frozen=True)
+    class Stage(StageSettings):
+        cut: float = setting(0.5, "where it decides", decision=True)
+        file: str = setting("", "where it lies", place=True)
+        size: int = setting(1, "of it")
+
+    chosen = dataclasses.replace(Settings(), chain=("own",), stages={"own": Stage(cut=0.7, file="x", size=2)})
+    assert settings.differences(chosen) == {"chain": ["own"], "own.cut": 0.7, "own.size": 2}
+    assert settings.differences(chosen, decision=False) == {"chain": ["own"], "own.size": 2}
+
+
 def test_a_new_field_with_a_default_renames_nothing():
     @dataclasses.dataclass(frozen=True)
     class Training(settings.TrainingSettings):

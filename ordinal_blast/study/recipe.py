@@ -198,7 +198,8 @@ def run(chain: Sequence[Stage], work: Work, split: SplitSettings, shown: int, fo
                 "code": identity.of_stage(stage.settings),
                 **stage.depends(work),
             }
-            settings = {leaf.key: listed(leaf.value) for leaf in leaves(stage.settings)}
+            counted = (leaf for leaf in leaves(stage.settings) if not leaf.is_a("place"))
+            settings = {leaf.key: listed(leaf.value) for leaf in counted}
             build = functools.partial(stage.build, inputs, work=work)
             place = shared.stage(root, stage.name, key, settings, build)
             facts[stage.name] = {"folder": place.name, **shared.facts(place)}
