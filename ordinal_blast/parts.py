@@ -22,13 +22,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ordinal_blast import ranges
+from ordinal_blast import ranges, source_text
 from ordinal_blast.errors import UsageError, UserError, one_line
 from ordinal_blast.ranges import Range
+from ordinal_blast.storage import file_digest
 
 _PACKAGE = __name__.partition(".")[0]
 _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
-_loaded: dict[tuple[Path, int, int], ModuleType] = {}
+_HELD: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("held", default=None)
+_loaded: dict[tuple[Any, ...], ModuleType] = {}
+_ran: dict[Path, str] = {}  # the digest of each file of a part, as it was when this process ran it
 
 
 def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
@@ -72,6 +75,36 @@ def importable() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """In this block, a part that is found again is the same, whatever becomes of its files meanwhile."""
+    token = _HELD.set(_HELD.get() or _Held({}, {}))
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """The modules of parts, and the digest of each file of theirs."""
+
+    modules: dict[str, ModuleType]
+    texts: dict[Path, str]
+
+
+def texts(name: str, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
+    """The digest of every source file of a part (see `source_text.files`); where it is held, of what runs."""
+    held = _HELD.get()
+    with importable():
+        return source_text.files(
+            locate(name) or name.rpartition(":")[0],
+            counts,
+            _folder(),
+            lambda path: held.texts[path] if held and path in held.texts else file_digest(path),
+        )
+
+
 def locate(name: str) -> Path | None:
     """The file of a part that is named by its file; None for one that is imported. The file need not exist."""
     place = name.rpartition(":")[0]
@@ -79,21 +112,22 @@ def locate(name: str) -> Path | None:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Run a Python file as a module, once for every text of it; files beside it can be imported by their plain names.
+    """Run a Python file as a module, once for every text of it and of what it imports from its folder.
 
-    Raises UsageError for a file that is not there or does not run, whatever it raises.
+    Files beside it can be imported by their plain names. Raises UsageError for a file that is not there or does not
+    run, whatever it raises.
     """
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
-    content = path.read_bytes()  # from its text: a cached copy may be older than an edit in the same second
-    key = (path.absolute(), hash(content), len(content))
+    modules = source_text.own(path, _folder())
+    key = (path.absolute(), *sorted((str(file), file_digest(file)) for file in modules.values()))
     if key not in _loaded:
         module = ModuleType(f"ordinal_blast_file_{path.stem}_{abs(hash(key)):x}")
         module.__file__ = str(path)
         sys.modules[module.__name__] = module  # where dataclasses and pickles look it up
         try:
-            with _importable(path.absolute().parent, first=True), blamed(f"cannot run {path}"):
-                exec(compile(content, str(path), "exec", dont_inherit=True), vars(module))
+            with _importable(path.absolute().parent, first=True), blamed(f"cannot run {path}"), _anew(modules):
+                exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
         except BaseException:
             del sys.modules[module.__name__]
             raise
@@ -199,19 +233,65 @@ def range_of(hint: Any) -> Range | None:
 
 def _outside(kind: str, name: str) -> Any:
     place, _, thing = name.rpartition(":")
-    path = locate(name)
     with blamed(f"{kind} is {name}"):
-        if path is not None:
-            if not path.is_file():
-                raise UsageError(f"{kind} is {name}: there is no file {path}")
-            module = load_file(path)
-        else:
-            with importable():
-                module = importlib.import_module(place)
+        module = _module(kind, name)
     if not callable(part := getattr(module, thing, None)):
         there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
         raise UsageError(f"{kind} is {name}: {place} has no {thing} to call; it has {', '.join(there) or 'nothing'}")
     return part
+
+
+def _module(kind: str, name: str) -> ModuleType:
+    """The module of a part, by what its files say now unless it is held."""
+    place, path, held = name.rpartition(":")[0], locate(name), _HELD.get()
+    key = str(path or place)
+    if held is not None and key in held.modules:
+        return held.modules[key]
+    if path is not None and not path.is_file():
+        raise UsageError(f"{kind} is {name}: there is no file {path}")
+    with importable():
+        if place.startswith(f"{_PACKAGE}."):
+            return importlib.import_module(place)
+        modules = source_text.own(path or place, _folder())
+        texts = {file: file_digest(file) for file in modules.values()}
+        if path is not None:
+            module = load_file(path)
+        else:
+            with _anew(modules):
+                module = importlib.import_module(place)
+    if held is not None:
+        held.modules[key] = module
+        held.texts.update(texts)
+    return module
+
+
+@contextlib.contextmanager
+def _anew(modules: Mapping[str, Path]) -> Iterator[None]:
+    """For this block, which imports these modules, forget those that this process has imported, unless all of them are
+    what their files say now: Python would run the old text of an edited file, or of one of the same name elsewhere.
+    """
+    texts = {path: file_digest(path) for path in modules.values()}
+    there = {name: _file(sys.modules[name]) for name in modules if name in sys.modules}
+    current = all(_ran.get(path) == text for path, text in texts.items())
+    elsewhere = any(path != modules[name] and path in _ran for name, path in there.items())
+    if not current or elsewhere:
+        ours, tops = {*_ran, *texts}, {name.partition(".")[0] for name in modules}
+        for name, module in list(sys.modules.items()):
+            top = name.partition(".")[0]
+            if top in tops and not {_file(module), _file(sys.modules.get(top))}.isdisjoint(ours):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an edit within a second could run a cached copy
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = written
+    _ran.update(texts)
+
+
+def _file(module: ModuleType | None) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file).resolve() if isinstance(file, str) else None
 
 
 def _folder() -> Path:

@@ -4,67 +4,126 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.util
+import glob
+import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from ordinal_blast.errors import UsageError, one_line
 from ordinal_blast.storage import file_digest
 
+_PACKAGE = __name__.partition(".")[0]
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def files(module: str | Path, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
+def files(
+    module: str | Path,
+    counts: Callable[[str], bool] = lambda name: True,
+    present: Path | None = None,
+    digest: Callable[[Path], str] = file_digest,
+) -> dict[str, str]:
     """The digest of each source file of a module, by its path below its import folder.
 
     module: one that can be imported, or a file. Those files are its own and the ones that it and they import, as far as
-    their `import` statements say and within its own package, or for a single file within its folder. `counts` says
-    which modules do; installed packages beside it never do. Empty for a part of the interpreter itself, and for a file
-    that is not there.
+    their `import` statements say, and as they lie within its own package where that is installed, else within its
+    folder or the `present` one, without this package. `counts` says which modules do. Empty for a part of the
+    interpreter itself, and for a file that is not there. Raises UsageError for one that is no Python, or a module that
+    was made in no file.
     """
-    if isinstance(module, Path):
-        origin, name, alone = module.resolve(), module.stem, True
-        folder = origin.parent
-    else:
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None or not spec.has_location:
-            return {}
-        origin, name = Path(spec.origin).resolve(), module
-        folder = origin.parents[module.count(".") + (origin.name == "__init__.py")]
-        alone = "." not in module and origin.name != "__init__.py" and folder.name not in _INSTALLED
-    if not origin.is_file():
+    return {key: digest(path) for key, _, path in _closure(module, counts, present)}
+
+
+def own(module: str | Path, present: Path | None = None) -> dict[str, Path]:
+    """Those files by the names of their modules; none for a module that is installed, which nobody edits."""
+    if isinstance(module, str) and _spec(module) is None:
         return {}
-    digests: dict[str, str] = {}
-    waiting = [(parent, _locate(folder, parent)) for parent in _lineage(name)[:-1]] + [(name, origin)]
+    start = _start(module)
+    if start is None or _is_installed(start[0]):
+        return {}
+    return {name: path for _, name, path in _closure(module, lambda name: True, present)}
+
+
+def _start(module: str | Path) -> tuple[Path, str, Path] | None:
+    """The import folder, the name and the file of a module; None where it has no file."""
+    if isinstance(module, Path):
+        origin = module.resolve()
+        return (origin.parent, module.stem, origin) if origin.is_file() else None
+    spec = _spec(module)
+    if spec is None and module in sys.modules:  # such as that of a notebook
+        raise UsageError(f"the module {module} is in no file that can be found again: put its parts in one")
+    if spec is None or spec.origin is None or not spec.has_location:
+        return None
+    origin = Path(spec.origin).resolve()
+    folder = origin.parents[module.count(".") + (origin.name == "__init__.py")]
+    return (folder, module, origin) if origin.is_file() else None
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module would be imported from now, whatever was imported before; nothing is run to find it."""
+    spec = None
+    for name in _lineage(module) if _top(module) not in ("", "__main__") else ():
+        path = spec and spec.submodule_search_locations
+        finders = (finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = next((spec for find in finders if (spec := find(name, path))), None)
+        if spec is None:
+            break
+    return spec
+
+
+def _is_installed(folder: Path) -> bool:
+    return folder.name in _INSTALLED or folder == Path(sysconfig.get_path("stdlib")).resolve()
+
+
+def _closure(
+    module: str | Path, counts: Callable[[str], bool], present: Path | None
+) -> Iterator[tuple[str, str, Path]]:
+    """The path below its import folder, the name and the file of every module that counts, see `files`."""
+    start = _start(module)
+    if start is None:
+        return
+    folder, name, origin = start
+    top = _top(name)
+    alone = _is_installed(folder) or top == _PACKAGE  # what lies beside it is of others
+    folders = [folder, *([present.resolve()] if present and not alone else [])]
+    waiting = [(parent, _locate(folders, parent)) for parent in _lineage(name)[:-1]] + [(name, origin)]
+    seen: set[str] = set()
     while waiting:
         name, path = waiting.pop()
-        if path is None or not counts(name) or not (alone or _top(name) == _top(str(module))):
+        of_others = _top(name) != top if alone else _top(name) == _PACKAGE
+        if path is None or name in seen or of_others or not counts(name):
             continue
-        key = path.relative_to(folder).as_posix()
-        if key in digests:
-            continue
-        digests[key] = file_digest(path)
+        seen.add(name)
+        yield next(path.relative_to(one).as_posix() for one in folders if path.is_relative_to(one)), name, path
         if path.suffix == ".py":
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            waiting += [(other, _locate(folder, other)) for other in _imports(path, path.stat().st_mtime_ns, package)]
-    return digests
+            waiting += [(other, _locate(folders, other)) for other in _imports(path, path.stat().st_mtime_ns, package)]
 
 
 def _top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _locate(folder: Path, module: str) -> Path | None:
-    """The file of a module below its import folder, if it lies there."""
-    place = folder.joinpath(*module.split("."))
-    compiled = sorted(place.parent.glob(f"{place.name}.*.so")) if place.parent.is_dir() else ()
-    candidates = (place / "__init__.py", place.with_name(f"{place.name}.py"), *compiled)
-    return next((path for path in candidates if path.is_file()), None)
+def _locate(folders: Iterable[Path], module: str) -> Path | None:
+    """The file of a module below the first of these import folders where it lies."""
+    for folder in folders:
+        place = folder.joinpath(*module.split("."))
+        compiled = sorted(place.parent.glob(f"{glob.escape(place.name)}.*.so")) if place.parent.is_dir() else ()
+        candidates = (place / "__init__.py", place.with_name(f"{place.name}.py"), *compiled)
+        if path := next((path for path in candidates if path.is_file()), None):
+            return path
+    return None
 
 
 @functools.lru_cache(maxsize=1024)
 def _imports(path: Path, changed: int, package: str) -> tuple[str, ...]:
     """The modules that a file imports, by what its `import` statements could mean. changed: when it was."""
-    return tuple(dict.fromkeys(_named(ast.walk(ast.parse(path.read_bytes())), package)))
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"cannot run {path}: {one_line(error)}") from error
+    return tuple(dict.fromkeys(_named(ast.walk(tree), package)))
 
 
 def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:

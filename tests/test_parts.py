@@ -178,3 +178,86 @@ def test_every_kind_of_part_has_its_table_and_every_part_in_it_can_be_found():
     assert kinds.find("optimizer", "adam") is optax.adam
     assert kinds.table("measure") == {}
     assert kinds.place("measure", "mine.py:ordered") == "mine.py:ordered"
+
+
+def edit(file, old, new):
+    """Another text of the same length, within the same second: what a cached copy is not known to be older than."""
+    file.write_text(file.read_text().replace(old, new))
+
+
+def test_what_a_file_imports_from_its_folder_or_the_present_one_runs_as_it_is_now(folder):
+    (folder / "common_3.py").write_text("offset = 0\n")
+    mine = folder / "nets" / "mine.py"
+    mine.write_text(
+        "import beside_1, common_3\nfrom nets.beside_1 import scale\n"
+        "def part(x):\n    assert scale == beside_1.scale\n    return scale * x + common_3.offset\n"
+    )
+    first = parts.find("loss", "nets/mine.py:part", {})
+    assert first(4) == 12
+    edit(folder / "nets" / "beside_1.py", "3", "5")
+    assert parts.find("loss", "nets/mine.py:part", {})(4) == 20
+    edit(folder / "common_3.py", "0", "7")
+    assert parts.find("loss", "nets/mine.py:part", {})(4) == 27
+    assert first(4) == 12
+    assert set(parts.texts("nets/mine.py:part")) == {"mine.py", "beside_1.py", "common_3.py"}
+
+
+def test_a_module_that_was_imported_before_runs_as_it_is_now(folder):
+    package = folder / "own_package_4"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "deep.py").write_text("from own_package_4.terms import scale\ndef part(x):\n    return scale * x\n")
+    (package / "terms.py").write_text("scale = 2\n")
+    (package / "other.py").write_text("x = 1\n")
+    with parts.importable():
+        import own_package_4.other
+        from own_package_4.deep import part
+    edit(package / "terms.py", "2", "3")
+    assert parts.find("loss", "own_package_4.deep:part", {})(1) == 3
+    edit(package / "terms.py", "3", "4")
+    again = parts.find("loss", "own_package_4.deep:part", {})
+    assert again(1) == 4
+    assert parts.find("loss", "own_package_4.deep:part", {}) is again
+    assert part(1) == 2
+    with parts.importable():
+        import own_package_4.other
+
+        assert own_package_4.other.x == 1
+    edit(folder / "own_module_2.py", "2", "6")
+    assert parts.find("loss", "own_module_2:part", {})(1) == 6
+
+
+def test_files_of_one_name_in_different_folders_are_not_taken_for_each_other(folder):
+    (folder / "losses").mkdir()
+    (folder / "losses" / "beside_1.py").write_text("scale = 8\n")
+    (folder / "losses" / "mine.py").write_text((folder / "nets" / "mine.py").read_text())
+    for _ in range(2):
+        assert parts.find("loss", "nets/mine.py:part", {})(1) == 3
+        assert parts.find("loss", "losses/mine.py:part", {})(1) == 8
+
+
+def test_a_part_that_is_held_is_the_same_whatever_becomes_of_its_files(folder):
+    with parts.held():
+        first = parts.find("loss", "nets/mine.py:part", {}), parts.find("loss", "own_module_2:part", {})
+        texts = parts.texts("nets/mine.py:part")
+        edit(folder / "nets" / "beside_1.py", "3", "9")
+        edit(folder / "own_module_2.py", "2", "9")
+        with parts.held():
+            assert (parts.find("loss", "nets/mine.py:part", {}), parts.find("loss", "own_module_2:part", {})) == first
+        assert parts.texts("nets/mine.py:part") == texts
+    assert parts.texts("nets/mine.py:part") != texts
+    assert parts.find("loss", "nets/mine.py:part", {})(1) == 9
+    assert parts.find("loss", "own_module_2:part", {})(1) == 9
+
+
+def test_a_part_of_the_module_that_was_started_has_no_text():
+    with pytest.raises(UsageError, match="the module __main__ is in no file that can be found again"):
+        parts.texts("__main__:part")
+
+
+def test_a_part_of_the_interpreter_or_an_installed_package_is_not_imported_anew(folder):
+    import statistics
+
+    assert parts.find("measure", "statistics:mean", {}) is statistics.mean
+    assert parts.find("optimizer", "optax:adam", {}) is optax.adam
+    assert "statistics.py" in parts.texts("statistics:mean")

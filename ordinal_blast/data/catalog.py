@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ordinal_blast import parts, source_text
+from ordinal_blast import parts
 from ordinal_blast.data import splits, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
@@ -47,15 +47,8 @@ def prepare(data: DataSettings) -> Path:
     if not isinstance(source, store.Source):
         raise UsageError(f"data.source {data.source} returns a {type(source).__name__}: it has to return a Source")
     if parts.is_outside(data.source):  # edited, it may make other records of the same files
-        source = dataclasses.replace(source, identity={**source.identity, "code": _text(data.source)})
+        source = dataclasses.replace(source, identity={**source.identity, "code": parts.texts(data.source)})
     return store.build(source, cache)
-
-
-def _text(name: str) -> Mapping[str, str]:
-    """The digests of the files that a source of one's own is made of, without those of this package."""
-    place = parts.locate(name) or name.rpartition(":")[0]
-    with parts.importable():
-        return source_text.files(place, lambda module: not module.startswith("ordinal_blast."))
 
 
 def _plain(value: Any) -> Any:

@@ -189,7 +189,7 @@ def _trusting(chosen: Settings, trust: Path | None, trained: Mapping[str, str]) 
         )
     if not trust.is_dir():
         raise UsageError(f"--trust {trust}: there is no such folder")
-    with parts.from_folder(trust):
+    with parts.from_folder(trust), parts.held():
         now = identity.of_parts(outside.values())
         if changed := [file for file, text in now.items() if trained.get(file) != text]:
             raise UserError(f"the run was trained with another text of {', '.join(changed)}: restore it")

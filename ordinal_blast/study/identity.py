@@ -1,8 +1,8 @@
 """What a cell or a shared stage is made of beside its settings and data: the source text that makes its numbers.
 
 Of this package that is the text of the rooms that make numbers, of a part from outside its own file and what that
-imports of its own package, or for a single file of the files beside it. Other packages count by version, which a record
-keeps.
+imports of its own package or, where it is not installed, of its folder and the present one. Other packages count by
+version, which a record keeps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ordinal_blast import __version__, kinds, parts, schema, source_text
+from ordinal_blast import __version__, kinds, parts, schema
 from ordinal_blast.settings import Settings, StageSettings, leaves
 from ordinal_blast.storage import digest
 
@@ -35,11 +35,10 @@ def of_stage(section: StageSettings, objective: str = "") -> dict[str, str]:
 def of_parts(places: Iterable[str]) -> dict[str, str]:
     """The same of parts that are named as "package.module:thing" or "path/file.py:thing"."""
     texts: dict[str, str] = {}
-    with parts.importable():
-        for place in dict.fromkeys(parts.locate(name) or name.rpartition(":")[0] for name in places):
-            for name, text in source_text.files(place, _makes_numbers).items():
-                several = texts.get(name, text) != text  # files of one name, in different folders
-                texts[name] = digest(sorted([text, texts[name]])) if several else text
+    for place in dict.fromkeys(f"{place.rpartition(':')[0]}:" for place in places):
+        for name, text in parts.texts(place, _makes_numbers).items():
+            several = texts.get(name, text) != text  # files of one name, in different folders
+            texts[name] = digest(sorted([text, texts[name]])) if several else text
     return dict(sorted(texts.items()))
 
 

@@ -28,7 +28,8 @@ def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed
     a cell's settings are wrong, `root` holds other cells under these names, the code that makes their numbers has
     changed (unless that is allowed), or another process is at work there.
     """
-    return _Run(plan, root, session).whole(command, allow_changed_code)
+    with parts.held():
+        return _Run(plan, root, session).whole(command, allow_changed_code)
 
 
 class _Run:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import ordinal_blast
-from ordinal_blast import parts, settings
+from ordinal_blast import parts, settings, source_text
 from ordinal_blast.study import grader, identity, recipe
 
 PACKAGE = Path(ordinal_blast.__file__).parent
@@ -28,7 +28,7 @@ def copied(tmp_path, monkeypatch):
         path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         return importlib.util.spec_from_file_location(module, path)
 
-    monkeypatch.setattr(importlib.util, "find_spec", find)
+    monkeypatch.setattr(source_text, "_spec", find)
     return home
 
 

@@ -153,3 +153,26 @@ def test_a_decision_and_a_measure_of_ones_own_are_reported_without_training_agai
     assert not result.grades.any()
     assert result.measures["missed"] == (result.labels > 0).sum()
     assert "mine.py" in "".join(worst.identity["code"])
+
+
+def test_a_part_that_is_edited_during_a_run_runs_as_it_was_until_its_end(tmp_path, tiny_overrides):
+    (tmp_path / "beside_5.py").write_text("weight = 1\n")
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from pathlib import Path\nimport beside_5\n"
+        "def edited(labels, grades, *, num_classes, probs):\n"
+        "    for name in ('beside_5.py', 'mine.py'):\n"
+        "        Path(__file__).with_name(name).write_text('def edited(*_, **__):\\n    return 2.0\\nweight = 2\\n')\n"
+        "    return float(beside_5.weight)\n"
+    )
+    text = 'def variants():\n    yield "mode", {}\n    yield "mean", {"objective.rule": "mean"}\n'
+    planned = plan(tmp_path, tiny_overrides | {"measures": (f"{own}:edited",), "cnn.training.epochs": 1}, text)
+    assert go(planned, tmp_path / "run") == []
+    for name in ("mode-s0", "mean-s0"):
+        assert of_test(tmp_path / "run", name).measures["edited"] == 1.0
+    one, two = (read(tmp_path / "run", name).identity["code"] for name in ("mode-s0", "mean-s0"))
+    assert one == two
+    with pytest.raises(UsageError, match=r"another text of beside_5.py, mine.py"):
+        go(planned, tmp_path / "run")
+    assert go(planned, tmp_path / "again") == []
+    assert of_test(tmp_path / "again", "mode-s0").measures["edited"] == 2.0
