@@ -13,6 +13,7 @@ from ordinal_blast.errors import UserError
 
 Missing = Literal["refuse", "median", "indicator"]
 _LARGEST = float(np.finfo(np.float32).max)
+_NO_PLACE = -1  # of a category that is not among `Column.texts`, or not `known`
 _CATEGORIES = 100  # of a column that is not said to have some
 _HINT = "correct that line, or see data.options.label, categorical, na and decimal"
 
@@ -60,7 +61,8 @@ def of_columns(
 ) -> tuple[np.ndarray, tuple[tuple[str, ...], ...]]:
     """Entries float32 `[N, columns]` of known columns by name, and notes of each row.
 
-    A category that the training rows lack is noted, and counts as missing. Raises UserError as `of_sheet` does.
+    A category that the training rows lack is noted, and is none of theirs, but not missing. Raises UserError as
+    `of_sheet` does.
     """
     values = np.full((len(sheet.rows), len(columns)), np.nan)
     notes: list[list[str]] = [[] for _ in sheet.rows]
@@ -79,6 +81,7 @@ def of_columns(
             elif (category := _category(text, decimal)) in known:
                 values[row, k] = known[category]
             else:
+                values[row, k] = _NO_PLACE
                 notes[row].append(f"{name} is '{shown(text)}', which no training row has: it counts as none of those")
     return values.astype(np.float32), tuple(map(tuple, notes))
 

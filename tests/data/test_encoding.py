@@ -3,7 +3,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder
 
 from ordinal_blast.data import inspection, material
 from ordinal_blast.data.sources import table
@@ -89,6 +92,25 @@ def test_rows_of_a_new_table_are_read_as_training_taught(tmp_path):
     (tmp_path / "new.csv").write_text("age,sex,colour\n1,f,red\n")
     with pytest.raises(UserError, match=r"new.csv has 0 columns named centre: it has age, sex, colour"):
         table.rows(tmp_path / "new.csv", extras)
+
+
+@pytest.mark.parametrize("missing", ["median", "indicator"])
+def test_numbers_are_those_of_scikit_learn_fitted_on_training_rows_and_the_same_when_graded_later(tmp_path, missing):
+    dataset = opened(tmp_path, missing=missing).dataset
+    frame = pd.read_csv(tmp_path / "eyes.csv")
+    train, numbers = frame["part"] == "train", []
+    for name in ("age", "sex", "colour", "centre"):
+        column = frame[[name]] if name == "age" else frame[[name]].astype(object)
+        if name == "age":
+            numbers.append(SimpleImputer(strategy="median").fit(column[train]).transform(column))
+        else:
+            one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+            numbers.append(one_hot.fit(column[train & column[name].notna()]).transform(column))
+        if missing == "indicator" and column[name][train].isna().any():
+            numbers.append(column.isna().to_numpy())
+    np.testing.assert_array_equal(dataset.columns["numbers"], np.concatenate(numbers, axis=1).astype(np.float32))
+    later = table.rows(tmp_path / "eyes.csv", dataset.extras)  # green and 3, which no training row has, are not missing
+    np.testing.assert_array_equal(later.numbers, dataset.columns["numbers"])
 
 
 def test_what_is_missing_is_refused_unless_it_is_said_what_to_do(tmp_path):
