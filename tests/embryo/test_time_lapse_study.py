@@ -124,7 +124,7 @@ def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
     assert (outcome.title, cropper.title) == ("Outcome: fetal heartbeat", "Cropper")
     assert [part.title for part in outcome.blocks] == ["RNN", "CNN"]
     dice = read(root, "a-s0").stages["cropper"]["dice_val"]
-    assert cropper.blocks[0].text == f"Dice coefficient of its masks on the validation set: {dice:.3f}."
+    assert cropper.facts == [("Cropper Dice (validation)", f"{dice:.3f}")]
 
 
 def test_a_report_without_an_outcome_has_no_section_of_it(root):
