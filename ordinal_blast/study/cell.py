@@ -36,15 +36,11 @@ def training_digest(settings: Settings, data: str) -> str:
     return digest([differences(settings, decision=False), data])
 
 
-def identify(cell: Cell, data: str) -> dict[str, Any]:
-    """What a cell is beside its settings: its variant, its data, the text of the code that makes its numbers."""
-    return {"variant": cell.variant, "data": data, "code": identity.of_code(cell.settings)}
-
-
 def claim(folder: Path, settings: Settings, identified: Mapping[str, Any], allow_changed_code: bool) -> list[str]:
     """Write what the cell is made of, or where its training has begun, check that it is what was written before.
 
-    Returns the source files whose text is another, where `allow_changed_code`. Raises UsageError that names the first
+    identified: the variant, the identity of its data, and the text of its code (see `identity.of_code`). Returns the
+    source files whose text is another, where `allow_changed_code`. Raises UsageError that names the first
     setting, the data or the source files that differ, so that no directory mixes two.
     """
     begun = record.began(folder)

@@ -14,7 +14,7 @@ from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
 from ordinal_blast.settings import Settings, differences, leaves
 from ordinal_blast.storage import digest, remove_leftovers
-from ordinal_blast.study import cell, decisions, recipe, standing
+from ordinal_blast.study import cell, decisions, identity, recipe, standing
 from ordinal_blast.study.lock import alone
 from ordinal_blast.study.plan import Cell, Plan
 from ordinal_blast.study.recipe import Work
@@ -50,7 +50,16 @@ class _Run:
             plan = standing.joined(self.plan, command, self.root)
             for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
                 remove_leftovers(folder, record.WRITTEN)
-            identified = {one.name: cell.identify(one, self._material(one.settings).identity) for one in cells}
+            first = {one.variant: one for one in reversed(cells)}  # whose code is that of all seeds of the variant
+            code = {variant: identity.of_code(one.settings) for variant, one in first.items()}
+            identified = {
+                one.name: {
+                    "variant": one.variant,
+                    "data": self._material(one.settings).identity,
+                    "code": code[one.variant],
+                }
+                for one in cells
+            }
             changed: list[str] = []
             for one in cells:
                 folder = record.folder_of(self.root, one.name)
