@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import flax.linen as nn
@@ -49,6 +50,23 @@ def test_the_path_of_imports_is_as_before(folder):
     assert sys.path == before
 
 
+def test_the_folder_of_parts_is_the_present_one_again_after_the_block(tmp_path):
+    with parts.from_folder(tmp_path):
+        assert parts.locate("a.py:b") == tmp_path / "a.py"
+    assert parts.locate("a.py:b") == Path.cwd() / "a.py"
+    assert parts.locate("~/a.py:b") == Path.home() / "a.py"
+    assert parts.locate("a:b") is None
+
+
+def test_a_file_beside_a_part_goes_before_another_of_its_name(folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "beside_5.py").write_text("scale = 7\n")
+    (folder / "nets" / "beside_5.py").write_text("scale = 5\n")
+    (folder / "nets" / "five.py").write_text("import beside_5\ndef part(x):\n    return beside_5.scale * x\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    assert parts.find("loss", "nets/five.py:part", {})(1) == 5
+
+
 def test_a_file_runs_once_for_every_text_of_it(folder):
     first = parts.find("loss", "nets/mine.py:part", {})
     assert parts.find("loss", "nets/mine.py:part", {}) is first
@@ -78,7 +96,7 @@ def test_a_class_of_a_file_has_a_module_that_is_there(folder):
         ),
         ("", "", "network is '': there are mlp, none, or one of your own"),
         ("no_such_module_3:part", "", "network is no_such_module_3:part: ModuleNotFoundError: No module named"),
-        ("no_such.py:part", "", "/no_such.py"),
+        ("no_such.py:part", "", "network is no_such.py:part: there is no file /"),
         ("mine.py:part", "x = 1", "network is mine.py:part: mine.py has no part to call; it has nothing"),
         ("mine.py:part", "part = 1\ndef other(): pass", "mine.py has no part to call; it has other"),
         ("mine.py:", "def other(): pass", "mine.py has no  to call; it has other"),

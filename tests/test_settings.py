@@ -81,6 +81,7 @@ def test_an_installed_package_lists_its_own_files_and_none_that_lie_beside_it(tm
         ({"mlp.training.epochs": "3"}, "there is no setting mlp.training.epochs: did you mean cnn.training.epochs?"),
         ({"": "3"}, "there is no setting '': did you mean cnn?"),
         ({"name.x": "3"}, "there is no setting name.x"),
+        ({"data.options.name.x": "3"}, "there is no setting data.options.name.x"),
         ({"stages": {}}, "there is no setting stages"),
         ({"cnn.network.options.": "3"}, "there is no setting cnn.network.options."),
         ({"cnn.training.epochs": "three"}, "cnn.training.epochs is 'three': it takes a whole number from 1 on"),
@@ -135,6 +136,40 @@ def test_texts_of_the_command_line_are_read_as_the_type_that_stands_there_whethe
     assert changed.name == "12"
     assert changed.data.options["name"] == "7"  # a text stays one where a text stands
     assert changed.data.split.fractions == (0.5, 0.25, 0.25)
+
+
+def test_an_option_is_changed_beside_the_others_and_may_be_none_or_text_that_is_no_literal():
+    base = settings.load("configs/retinamnist.py")
+    options = base.stages["cnn"].network.options
+    changes = {"middle": "None", "why": "{[1]: 2}", "deep": "(" * 10_000, "new.inner": "1"}
+    changed = settings.override(base, {f"cnn.network.options.{name}": value for name, value in changes.items()})
+    assert len(options) > 3
+    assert changed.stages["cnn"].network.options == {
+        **options,
+        "middle": None,
+        "why": "{[1]: 2}",
+        "deep": "(" * 10_000,
+        "new": {"inner": 1},
+    }
+
+
+def test_the_type_of_a_setting_says_what_it_may_be_where_nothing_else_does(tmp_path):
+    (tmp_path / "plain.py").write_text(
+        "import dataclasses\n"
+        "from typing import Literal\n"
+        "from ordinal_blast.settings import StageSettings, setting\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class PlainSettings(StageSettings):\n"
+        "    size: int = setting(3, 'of it')\n"
+        "    mode: Literal['1', '2'] = setting('1', 'of it')\n"
+        "class Plain:\n"
+        "    Settings = PlainSettings\n"
+    )
+    base = settings.resolve({"chain": ("own",), "own": {"stage": f"{tmp_path}/plain.py:Plain"}}, "mine")
+    assert settings.override(base, {"own.mode": "2"}).stages["own"].mode == "2"
+    for key, value, words in (("size", "x", "a whole number"), ("mode", "3", "one of '1', '2'")):
+        with pytest.raises(UsageError, match=f"own.{key} is '{value}': it takes {words}"):
+            settings.override(base, {f"own.{key}": value})
 
 
 def test_a_file_is_taken_at_its_word():

@@ -10,6 +10,7 @@ from ordinal_blast.evaluation import metrics
 from ordinal_blast.study import cell, runner, session
 from ordinal_blast.study import plan as plans
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 STAGE = '''
 """A stage that says its numbers, and a measure that counts what it is asked of."""
 from ordinal_blast.settings import StageSettings
@@ -149,6 +150,17 @@ def test_a_cell_that_shares_its_training_has_all_of_it_but_the_decision(study):
             first, second = (result(study, task, split, name) for name in ("mean", "median"))
             for field in ("labels", "weights", "outputs"):
                 np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
+
+
+def test_a_finished_cell_that_was_not_trained_is_not_taken_for_another(study):
+    plan, root, _ = study
+    folder, chosen = root / "cells/median-s0", plan.cells[1].settings
+    assert not (folder / "checkpoints").exists()
+    identified = record.read(folder).identity
+    assert cell.claim(folder, chosen, identified, False) == []
+    with pytest.raises(UsageError, match=r"begun with objective.rule='median', now it is 'mode': use another"):
+        cell.claim(folder, settings.override(chosen, {"objective.rule": "mode"}), identified, False)
+    assert record.read(folder).settings == settings.tree(chosen)
 
 
 def test_all_that_changes_the_training_and_nothing_else_makes_another_training():

@@ -1,0 +1,225 @@
+"""What a grader trains with is what settings and data say; nothing is trained here."""
+
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ordinal_blast.data import augment
+from ordinal_blast.data.batches import inverse_frequency
+from ordinal_blast.data.material import Material
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.evaluation import metrics
+from ordinal_blast.models import initial
+from ordinal_blast.settings import (
+    AugmentSettings,
+    GraderSettings,
+    NetworkSettings,
+    ObjectiveSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    TrainingSettings,
+)
+from ordinal_blast.study import cell, decisions, recipe
+from ordinal_blast.study.grader import Grader
+from ordinal_blast.study.recipe import Goal, Work
+from ordinal_blast.training import loop, optimizer
+from ordinal_blast.training.problem import OnInputs
+from ordinal_blast.types import Task
+
+SPLITS = {"train": [5, 1, 3, 7], "val": [0, 4], "test": [2]}  # row 6 has no label and is in none
+LABELS = np.asarray([2, 0, 1, 1, 0, 1, -1, -1])
+
+
+class Rows:
+    """Eight rows."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.columns = {
+            "id": np.asarray([f"row {row}" for row in range(8)]),
+            "group": np.asarray([f"patient {row}" for row in range(8)]),
+            "age": np.arange(8),
+            "numbers": rng.normal(3, 2, (8, 2)).astype(np.float32),
+            "images": rng.integers(0, 255, (8, 4, 4, 3), np.uint8),
+            "label/one": LABELS,
+        }
+
+    def __len__(self):
+        return 8
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """`trained(section, column)`: all that training is called with, the work, and the facts that are kept."""
+
+    def run(section, column):
+        calls = {}
+
+        def fit(problem, train, val, training, **rest):
+            calls.update(rest, problem=problem, train=train, val=val, training=training)
+            return loop.Fitted({}, 3, [{"seconds": 1.5}, {"seconds": 2.0}])
+
+        monkeypatch.setattr(loop, "fit", fit)
+        tasks, objective = (Task("one", ("low", "middle", "high")),), ObjectiveSettings()
+        rows = {name: np.asarray(chosen) for name, chosen in SPLITS.items()}
+        material = Material(Rows(), tasks, rows, rows, ())
+        progress = SimpleNamespace(epoch=lambda name: name)
+        session = SimpleNamespace(devices=("a device",), progress=progress)
+        work = Work(material, Goal(objective, "inverse_frequency", 7), decisions.bind(objective, tasks), session)
+        inputs = {column: recipe._view(material.dataset.columns[column])}
+        facts = Grader("cnn", section).build(inputs, tmp_path, work)
+        return calls, work, facts
+
+    return run
+
+
+def test_rows_labels_and_weights_of_each_split_are_its_own(trained):
+    calls, work, _ = trained(GraderSettings(reads="numbers"), "numbers")
+    columns = work.material.dataset.columns
+    by_grade = inverse_frequency(LABELS[SPLITS["train"]], 3)
+    for split in ("train", "val"):
+        examples, rows = calls[split], SPLITS[split]
+        np.testing.assert_array_equal(examples.ids, columns["id"][rows])
+        np.testing.assert_array_equal(examples.inputs(np.arange(len(rows))), columns["numbers"][rows])
+        np.testing.assert_array_equal(examples.labels["one"], LABELS[rows])
+        want = np.where(LABELS[rows] < 0, 0, by_grade[LABELS[rows]])
+        np.testing.assert_array_equal(examples.weights["one"], want)
+        assert set(examples.extras) == {"group", "age"}
+        np.testing.assert_array_equal(examples.extras["age"], np.asarray(rows))
+
+
+def test_numbers_are_standardised_by_training_rows_that_have_a_label_or_not(trained):
+    calls, work, facts = trained(GraderSettings(reads="numbers", standardize=True), "numbers")
+    numbers = work.material.dataset.columns["numbers"].astype(np.float64)
+    train = numbers[SPLITS["train"]]
+    for split in ("train", "val"):
+        got = calls[split].inputs(np.arange(len(SPLITS[split])))
+        want = (numbers[SPLITS[split]] - train.mean(axis=0)) / train.std(axis=0)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(facts["standardized"]["mean"], train.mean(axis=0), rtol=1e-6)
+    assert (facts["seconds"], facts["best_epoch"]) == (3.5, 3)
+
+
+def test_training_gets_the_sections_of_its_stage_the_seed_the_view_and_the_weights_to_start_from(trained, tmp_path):
+    section = GraderSettings(
+        reads="images",
+        network=NetworkSettings(init_from="w.safetensors"),
+        augment=AugmentSettings("quarter"),
+        optimizer=OptimizerSettings("sgd", 0.5, {"momentum": 0.9}, 2.0, 3),
+        schedule=ScheduleSettings("cosine", {"end": 0.1}),
+        training=TrainingSettings(batch_size=2, ema=0.5, balance="one"),
+    )
+    calls, _, _ = trained(section, "images")
+    assert calls["training"] is section.training
+    assert (calls["seed"], calls["directory"], calls["devices"]) == (7, tmp_path, ("a device",))
+    problem = calls["problem"]
+    assert problem.augment == OnInputs(augment.make(section.augment, "cnn.augment"))
+    assert problem.optimizer == optimizer.make(section.optimizer, section.schedule, section.training, "cnn")
+    assert (problem.optimizer.clip_norm, problem.optimizer.accumulate, problem.optimizer.ema) == (2.0, 3, 0.5)
+    assert isinstance(calls["initial"], functools.partial)
+    assert (calls["initial"].func, calls["initial"].args) == (initial.variables, ("w.safetensors",))
+    calls, _, _ = trained(GraderSettings(reads="images"), "images")
+    assert calls["initial"] is calls["problem"].augment is None
+
+
+def test_epochs_are_measured_on_the_labels_of_the_validation_set(trained):
+    calls, _, _ = trained(GraderSettings(reads="numbers"), "numbers")
+    grades = np.asarray([1, 0])
+    measured = calls["monitor"].measure({"one": np.eye(3, dtype=np.float32)[grades]})
+    labels = LABELS[SPLITS["val"]]
+    assert measured == {
+        "val_qwk": metrics.qwk(labels, grades, 3),
+        "val_mae": metrics.mae(labels, grades, 3),
+        "val_rmse": metrics.rmse(labels, grades, 3),
+    }
+    assert measured["val_mae"] == 0.5
+
+
+def test_a_grader_reads_what_is_said_before_what_its_network_declares_and_else_images(tmp_path):
+    (tmp_path / "nets.py").write_text("import flax.linen as nn\nclass Net(nn.Module):\n    pass\n")
+    own = f"{tmp_path}/nets.py:Net"
+    for reads, network, expected in (
+        ("", "mlp", "numbers"),
+        ("images", "mlp", "images"),
+        ("", own, "images"),
+        ("sequences", own, "sequences"),
+    ):
+        assert Grader("cnn", GraderSettings(reads=reads, network=NetworkSettings(network))).reads == (expected,)
+
+
+RULES = """
+import numpy as np
+
+def best(probs):
+    return probs.argmax(axis=1)
+
+def shares(probs):
+    return probs.max(axis=1)
+
+def one(probs):
+    return 1
+
+def beyond(probs):
+    return np.full(len(probs), probs.shape[1])
+
+def below(probs):
+    return np.full(len(probs), -1)
+
+def breaks(probs):
+    raise ValueError("no idea")
+"""
+
+
+@pytest.fixture
+def bound():
+    return decisions.bind(ObjectiveSettings(), (Task("one", ("low", "middle", "high")),))["one"]
+
+
+OUTPUTS = np.asarray([[0, 0, 1], [2, 0, 0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            "shares",
+            r"gives float64 \(2,\) for probabilities \(2, 3\): it has to give one whole number of 0 ... 2 an ex",
+        ),
+        ("one", r"gives int64 \(\) for probabilities \(2, 3\): it has to give one whole number of 0 ... 2 an example"),
+        ("beyond", r"gives int64 \(2,\) for probabilities \(2, 3\): it has to give one whole number of 0 ... 2 an exa"),
+        ("below", r"gives int64 \(2,\) for probabilities \(2, 3\): it has to give one whole number of 0 ... 2 an exam"),
+        ("breaks", "raised: ValueError: no idea"),
+    ],
+)
+def test_a_rule_of_ones_own_gives_a_grade_an_example_or_is_refused(tmp_path, bound, rule, message):
+    (tmp_path / "rules.py").write_text(RULES)
+    assert decisions.decide(bound, f"{tmp_path}/rules.py:best", OUTPUTS).grades.tolist() == [2, 0]
+    with pytest.raises(UserError, match=rf"^objective.rule {tmp_path}/rules.py:{rule} {message}"):
+        decisions.decide(bound, f"{tmp_path}/rules.py:{rule}", OUTPUTS)
+
+
+def test_a_loss_or_its_options_that_cannot_be_are_refused_before_any_data_is_open():
+    for settings, message in (
+        (ObjectiveSettings(options={"sharpness": 2}), "^objective.options has no sharpness"),
+        (ObjectiveSettings("korn"), "^objective is 'korn'"),
+        (ObjectiveSettings(rule="mod"), "^objective.rule is 'mod'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            decisions.validate(settings)
+
+
+def test_outputs_that_are_not_finite_and_a_measure_that_raises_are_told(bound):
+    def raw(outputs):
+        labels = np.asarray([2, 0])
+        return cell._Raw(np.asarray(["a", "b"]), {}, {"one": labels}, {"one": np.ones(2)}, {"one": outputs})
+
+    def fails(labels, grades, *, num_classes, probs):
+        raise ValueError("no idea")
+
+    task = Task("one", ("low", "middle", "high"))
+    with pytest.raises(UserError, match=r"^a-s0: cnn gives outputs that are not finite; lower the learning rate$"):
+        cell._result("a-s0: cnn", task, bound, "native", raw(np.full_like(OUTPUTS, np.nan)), {})
+    with pytest.raises(UsageError, match=r"^the measure mine.py:fails raised: ValueError: no idea$"):
+        cell._result("a-s0: cnn", task, bound, "native", raw(OUTPUTS), {"mine.py:fails": fails})
