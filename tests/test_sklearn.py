@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -66,6 +67,51 @@ def test_every_family_of_outputs_learns_the_order(table, objective):
     assert np.mean(np.abs(fitted.predict(rows) - grades)) < 0.3
     assert np.corrcoef(fitted.ranking_score(rows), rows @ [1.0, -0.5, 0.0])[0, 1] > 0.9
     np.testing.assert_allclose(fitted.predict_proba(rows).sum(axis=1), 1, rtol=1e-12)
+
+
+HOUSING = """
+21 21 28 34 22 36 10 11 36 61 23 17 43 35 40 26 18 54 13 9 10 8 8 12 6 7 9 18 6 7 15 13 13 7 5 11
+14 19 37 17 23 40 3 5 23 78 46 43 48 45 86 15 25 62 20 23 20 10 22 24 7 10 21 57 23 13 31 21 13 5 6 13
+"""  # how many households of each satisfaction (fastest), influence, type of house and contact: `housing` of R's MASS
+
+
+@pytest.fixture(scope="module")
+def households():
+    """The 72 rows of MASS::housing as indicators, their grades and how many households each stands for."""
+    contact, kind, influence, satisfaction = np.indices((2, 4, 3, 3)).reshape(4, -1)
+    columns = [influence == 1, influence == 2, kind == 1, kind == 2, kind == 3, contact == 1]
+    return np.column_stack(columns).astype(float), satisfaction, np.fromstring(HOUSING, sep=" ")
+
+
+def linear(households, objective, **parameters):
+    """The likelihood is that of its maximum to 1e-7, where float32 ends: parameters are then as near as its root."""
+    rows, grades, count = households
+    parameters |= {"epochs": 300, "learning_rate": 0.1, "batch_size": 72, "validation_fraction": 0, "patience": 0}
+    options = {"widths": (), "dropout": 0.0}
+    fitted = OrdinalClassifier(objective, network_options=options, standardize=False, random_state=0, **parameters)
+    return fitted.fit(rows, grades, count)
+
+
+def test_a_cumulative_link_on_a_line_is_the_proportional_odds_model_of_r(households):
+    """MASS::polr(Sat ~ Infl + Type + Cont, weights = Freq, data = housing), which ordinal::clm gives too."""
+    fitted = linear(households, "cumulative_link")
+    rows, grades, count = households
+    head = fitted.variables_["params"]["grade_head"]
+    slopes = [0.566393738, 1.288819110, -0.572350002, -0.366186371, -1.091014659, 0.360284005]
+    np.testing.assert_allclose(head["score"]["kernel"][:, 0], slopes, atol=2e-3)
+    cuts = [head["first"][0], head["first"][0] + np.log1p(np.exp(head["steps"][0])) + 1e-3]
+    np.testing.assert_allclose(cuts, [-0.496135138, 0.690708259], atol=2e-3)
+    probs = fitted.predict_proba(rows)
+    np.testing.assert_allclose(probs[0], [0.378449355, 0.287675109, 0.333875536], atol=1e-3)
+    np.testing.assert_allclose(probs[71], [0.258414880, 0.274691562, 0.466893558], atol=1e-3)
+    assert count @ np.log(probs[np.arange(72), grades]) == pytest.approx(-1739.57464953, rel=1e-7)
+
+
+def test_cross_entropy_on_a_line_is_multinomial_regression(households):
+    rows, grades, count = households
+    ours = linear(households, "cross_entropy").predict_proba(rows)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(rows, grades, count).predict_proba(rows)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def test_names_in_a_stated_order_are_graded_as_numbers_are(table):

@@ -4,9 +4,11 @@ import textwrap
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from ordinal_blast import objectives
+from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.models import networks
 from ordinal_blast.models.grader import GradingNetwork
@@ -84,6 +86,44 @@ def fit(task, directory, devices=1, **more):
 
 def losses(fitted):
     return [(line["train_loss"], line["val_loss"]) for line in fitted.history]
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_training_is_the_loop_that_one_would_write_in_flax_and_optax(nets, devices):
+    """The same initial weights and batches, no dropout: every epoch's losses to round-off."""
+    task, bound = problem(nets, "Small"), objectives.get("ordinal_cross_entropy", num_classes=3)
+    train, val = examples(0), examples(1)
+    network, head = task.model.backbone.network, bound.layer()
+    start = step.create(task, train.inputs(np.arange(2)), 3, 1)
+    params = {"network": start.params["backbone"]["network"], "head": start.params["grade_head"]}
+    statistics, moves = start.batch_stats["backbone"]["network"], optax.adam(optax.cosine_decay_schedule(0.02, 9))
+    state = moves.init(params)
+
+    def outputs(params, statistics, images, train):
+        variables = {"params": params["network"], "batch_stats": statistics}
+        kept = network.apply(variables, images / 127.5 - 1, train, mutable=["batch_stats"])
+        return head.apply({"params": params["head"]}, kept[0]), kept[1]["batch_stats"]
+
+    @jax.jit
+    def update(params, statistics, state, images, labels):
+        def loss_of(params):
+            made, moved = outputs(params, statistics, images, True)
+            return bound.loss(made, labels), moved
+
+        (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, state = moves.update(gradients, state, params)
+        return optax.apply_updates(params, updates), statistics, state, loss
+
+    by_hand = []
+    for _, epoch in batches.epochs(train, size=14, first=0, last=3, seed=3, threads=0):
+        losses_of = []
+        for batch in epoch:
+            images, labels = np.float32(batch.inputs), batch.labels["grade"]
+            params, statistics, state, loss = update(params, statistics, state, images, labels)
+            losses_of.append(float(loss))
+        made, _ = outputs(params, statistics, np.float32(val.inputs(np.arange(42))), False)
+        by_hand.append((np.mean(losses_of), float(bound.loss(made, val.labels["grade"]))))
+    np.testing.assert_allclose(losses(fit(task, None, devices)), by_hand, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["Small", "Nnx"])

@@ -83,5 +83,21 @@ def test_that_of_optax_is_another_rule():
     assert scales_of_optax(rising, patience=2) == [1] * 6
 
 
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_that_of_keras_and_that_of_pytorch_without_a_margin_are_this_rule(patience):
+    """ReduceLROnPlateau: Keras reduces once as many epochs as `patience` are bad, PyTorch once more than that are."""
+    losses = np.random.default_rng(patience).integers(-20, 20, 60) + np.linspace(20, 0, 60).round()
+    losses[::17] = math.nan
+    keras, pytorch = [], []
+    for told, allowed in ((keras, patience), (pytorch, patience - 1)):
+        scale, best, bad = 1.0, math.inf, 0
+        for loss in losses:
+            best, bad = (loss, 0) if loss < best else (best, bad + 1)
+            if (bad >= allowed) if told is keras else (bad > allowed):
+                scale, bad = scale / 2, 0
+            told.append(scale)
+    assert keras == pytorch == scales(losses, patience)
+
+
 def test_nan_counts_as_no_drop():
     assert scales([1, math.nan, math.nan, 0.5], patience=2) == [1, 1, 0.5, 0.5]
