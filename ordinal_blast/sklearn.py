@@ -28,7 +28,7 @@ with needs("sklearn"):
     from ordinal_blast.data.batches import Examples, fixed
     from ordinal_blast.data.splits import split_off_groups
     from ordinal_blast.models import networks
-    from ordinal_blast.models.grader import GradingNetwork
+    from ordinal_blast.models.heads import GradingNetwork
     from ordinal_blast.objectives import Objective
     from ordinal_blast.ranges import check, number
     from ordinal_blast.schema import S

@@ -18,7 +18,7 @@ import pytest
 from ordinal_blast import cli, objectives
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.models import networks
-from ordinal_blast.models.grader import GradingNetwork
+from ordinal_blast.models.heads import GradingNetwork
 from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
 from ordinal_blast.training import journal, loop, optimizer
 from ordinal_blast.training.problem import GradingLoss, Problem

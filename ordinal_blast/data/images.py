@@ -77,7 +77,7 @@ def printable(name: object) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def fit(photograph: Photograph, shape: tuple[int, int, int]) -> Photograph:
+def fit(photograph: Photograph, shape: tuple[int, ...]) -> Photograph:
     """The photograph as training images of `shape` (H, W, C): untouched where it has that shape.
 
     Grey from colour by ITU-R 601, colour from grey by repetition; the largest middle part of the shape's proportions,

@@ -18,9 +18,10 @@ from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.segmentation import CropFrames, DiceLoss, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
-from ordinal_blast.models import initial, networks
+from ordinal_blast.models import networks
 from ordinal_blast.ranges import SEED, list_of, number, whole
 from ordinal_blast.record import Record
+from ordinal_blast.schema import setting
 from ordinal_blast.settings import (
     AugmentSettings,
     NetworkSettings,
@@ -28,10 +29,9 @@ from ordinal_blast.settings import (
     ScheduleSettings,
     StageSettings,
     TrainingSettings,
-    setting,
 )
 from ordinal_blast.study.recipe import Stage, Values, Work
-from ordinal_blast.training import loop, optimizer, parallel
+from ordinal_blast.training import initial, loop, optimizer, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.selection import check_selection
 
@@ -80,11 +80,10 @@ class CropperSettings(StageSettings):
     training: TrainingSettings = setting(TrainingSettings, "how long and how")
 
 
-class Cropper(Stage):
+class Cropper(Stage[CropperSettings]):
     """Trains a segmentation network on the embryo masks of the training set; makes an `EmbryoFinder`."""
 
     Settings: ClassVar[type[StageSettings]] = CropperSettings
-    settings: CropperSettings
     reads = ("frames", "masks", "hpi")
     makes = ("cropper",)
 

@@ -11,15 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ordinal_blast.data import images
+from ordinal_blast.data.batches import View
 from ordinal_blast.embryo import recordings, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError
 from ordinal_blast.ranges import Range, check, list_of, number, whole
 from ordinal_blast.record import Record
-from ordinal_blast.settings import StageSettings, setting
+from ordinal_blast.schema import setting
+from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import read_npy
-from ordinal_blast.study.recipe import Stage, Values, View, Work
+from ordinal_blast.study.recipe import Stage, Values, Work
 
 _CHUNK = 16  # embryos whose frames are in memory at once
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
@@ -86,11 +88,10 @@ class Crops:
         return np.stack([self.pixels[divmod(i, len(self.hours))][..., chosen] for i in indices])
 
 
-class Crop(Stage):
+class Crop(Stage[CropSettings]):
     """Crops frames around the embryo that a cropper finds; makes "images" of the CNN's time, and hourly "crops"."""
 
     Settings: ClassVar[type[StageSettings]] = CropSettings
-    settings: CropSettings
     makes = ("images", "crops")
     suffixes = (".npz", *images.SUFFIXES)
 

@@ -13,7 +13,8 @@ from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.crops import Crops
 from ordinal_blast.ranges import whole
 from ordinal_blast.record import Record
-from ordinal_blast.settings import StageSettings, setting
+from ordinal_blast.schema import setting
+from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import read_npy
 from ordinal_blast.study.grader import Features
 from ordinal_blast.study.recipe import Stage, Values, Work
@@ -26,11 +27,10 @@ class SequenceSettings(StageSettings):
     max_frames: int = setting(30, "frames of a sequence, the last at the time of maximum expansion", whole(1))
 
 
-class Sequences(Stage):
+class Sequences(Stage[SequenceSettings]):
     """Features of the hourly crops by the grader before it; makes "sequences" `[N, max_frames, D]`."""
 
     Settings: ClassVar[type[StageSettings]] = SequenceSettings
-    settings: SequenceSettings
     reads = ("crops", "features")
     makes = ("sequences",)
 

@@ -4,7 +4,7 @@ x: `[B, ...]`; train: batch statistics and dropout on; keys: typed PRNG keys `[B
 without them); mask: bool `[B]`, False on padding rows. Parameters are float32, `dtype` is what the network computes in.
 """
 
-from ordinal_blast.models.grader import GradingNetwork, count_parameters
+from ordinal_blast.models.heads import GradingNetwork, count_parameters
 from ordinal_blast.models.lstm import LSTM
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.models.sequence import FrameSequence

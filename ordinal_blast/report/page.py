@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import folder, grid, markup, theme
+from ordinal_blast.report import grid, manifest, markup, theme
 from ordinal_blast.report.blocks import Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.examples import VERDICTS
@@ -28,7 +28,7 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     page. The same inputs give the same bytes. Raises UserError where `out` is not to be written to, and where sections
     from another package fail.
     """
-    folder.check(out)
+    manifest.check(out)
     chapters = [_chapter(study, key, command) for study, key in zip(studies, _keys(studies), strict=True)]
     if scores := grid.gather(studies):
         chapters.append(_together(scores, studies))
@@ -40,7 +40,7 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     files = {f"figures/{picture.name}": picture.content for picture in pictures}
     files["rows.csv"] = _csv(pd.concat([study.scores for study in studies], ignore_index=True))
     files |= {name: template.render(chapters=chapters).encode() for name, template in pages.items()}
-    folder.write(out, files)
+    manifest.write(out, files)
     return out / "report.html"
 
 

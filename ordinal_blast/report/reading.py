@@ -8,7 +8,7 @@ from typing import Any
 
 from ordinal_blast import record
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.report import folder
+from ordinal_blast.report import manifest
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.results import Cell
 from ordinal_blast.storage import digest
@@ -41,7 +41,7 @@ def read(run_dir: Path) -> Study:
 def _run_of(path: Path) -> Path:
     if (path / record.PLAN).exists():
         return path
-    if not folder.is_report(path):
+    if not manifest.is_report(path):
         raise UsageError(f"{path} holds no run (no {record.PLAN}): give the --workdir of train, ablate or demo")
     if (path.parent / record.PLAN).exists():
         return path.parent

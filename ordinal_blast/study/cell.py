@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ordinal_blast import parts, record
+from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Examples, Model, Record, Split, TaskResult
-from ordinal_blast.settings import Settings, differences, leaves, resolve, tree
+from ordinal_blast.settings import Settings, SplitSettings, differences, leaves, resolve, tree
 from ordinal_blast.storage import digest
 from ordinal_blast.study import decisions, identity, recipe
 from ordinal_blast.study.plan import Cell
@@ -196,7 +197,7 @@ def _conclude(
             },
             class_weights=settings.class_weights,
             measures={_short(name): getattr(part, "higher_is_better", True) for name, part in measures.items()},
-            dataset=_dataset(settings, work),
+            dataset=_dataset(material, settings.data.split),
             warnings=tuple(material.warnings),
             stages=trained.facts,
             provenance={
@@ -240,8 +241,8 @@ def _short(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _dataset(settings: Settings, work: Work) -> dict[str, Any]:
-    dataset, split = work.material.dataset, settings.data.split
+def _dataset(material: Material, split: SplitSettings) -> dict[str, Any]:
+    dataset = material.dataset
     official = split.by == "official"
     rule = "as published with the dataset" if official else f"by {split.by}, shares {tuple(split.fractions)}"
     return {
@@ -252,7 +253,7 @@ def _dataset(settings: Settings, work: Work) -> dict[str, Any]:
         "identity": dataset.identity,
         "split": rule,
         "extras": dict(dataset.extras),
-        "sizes": {name: len(rows) for name, rows in work.material.splits.items()},
+        "sizes": {name: len(rows) for name, rows in material.splits.items()},
     }
 
 

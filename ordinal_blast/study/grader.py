@@ -15,17 +15,17 @@ import numpy as np
 
 from ordinal_blast import parts, settings
 from ordinal_blast.data import augment
-from ordinal_blast.data.batches import Examples, fixed
+from ordinal_blast.data.batches import Examples, View, fixed
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.models import initial, networks
-from ordinal_blast.models.grader import GradingNetwork, count_parameters
+from ordinal_blast.models import networks
+from ordinal_blast.models.heads import GradingNetwork, count_parameters
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
-from ordinal_blast.study.recipe import Graded, Stage, Values, View, Work
-from ordinal_blast.training import loop, optimizer, parallel
+from ordinal_blast.study.recipe import Graded, Stage, Values, Work
+from ordinal_blast.training import initial, loop, optimizer, parallel
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
 
@@ -37,14 +37,14 @@ _CHUNK = 128  # new examples in one call of the network
 class Features:
     """What the heads of a trained grader read."""
 
-    problem: Problem
-    variables: Any
+    network: GradingNetwork
+    variables: Mapping[str, Any]
     devices: tuple[jax.Device, ...]
 
     def extract(self, inputs: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
         """Features float32 `[count, D]`; inputs(indices) gives the network's inputs of these."""
         variables = {collection: {"network": values} for collection, values in self.variables.items()}
-        problem = Problem(_Features(self.problem.model))
+        problem = Problem(_Features(self.network))
         outputs = parallel.predict(problem, variables, inputs, count, _CHUNK, self.devices)
         return np.asarray(outputs["features"], np.float32)
 
@@ -58,11 +58,10 @@ class _Features(nn.Module):
         return {"features": self.network.features(x)}
 
 
-class Grader(Stage):
+class Grader(Stage[GraderSettings]):
     """Trains a network on images, sequences or numbers; makes its features for later stages."""
 
     Settings: ClassVar[type[GraderSettings]] = GraderSettings
-    settings: GraderSettings
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -100,7 +99,6 @@ class Grader(Stage):
     def check(self, work: Work) -> None:
         """Raise UsageError for a batch, a task or a network that does not fit the data."""
         training, (name,) = self.settings.training, self.reads
-        problem = self._problem(work.bound)
         count = len(work.material.splits["train"])
         if training.batch_size > count:
             raise UsageError(
@@ -114,7 +112,7 @@ class Grader(Stage):
         if name in columns:
             first = np.asarray(columns[name][np.arange(1)])
             with parts.blamed(f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"):
-                _trace(problem.model.backbone, first.shape, first.dtype.name)
+                _trace(self._network({}).backbone, first.shape, first.dtype.name)
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
@@ -126,7 +124,7 @@ class Grader(Stage):
         """The features of the trained network."""
         view, _ = self._view(inputs, work)
         fitted = self._fit(view, folder, work)
-        return {"features": Features(self._problem(work.bound), fitted.variables, work.session.devices)}
+        return {"features": Features(self._network(work.bound), fitted.variables, work.session.devices)}
 
     def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded:
         """Raw outputs of the network for every split."""
@@ -152,7 +150,7 @@ class Grader(Stage):
         """Grades new examples: adds "graded", predictions of each task, and "features"."""
         model, objective = record.models[self.name], settings.resolve(record.settings, str(folder)).objective
         bound = decisions.bind(objective, record.tasks, model.fitted)
-        problem, (name,) = self._problem(bound), self.reads
+        problem, network, (name,) = self._problem(bound), self._network(bound), self.reads
         deciding = decisions.corrected(bound, record.objective["undone_weights"])
         variables = loop.restore(problem, np.zeros((1, *model.inputs), model.dtype), folder)
         devices = tuple(jax.local_devices()[:1])
@@ -163,16 +161,19 @@ class Grader(Stage):
             x = _standardize(np.asarray(values[name]), record.stages.get(self.name, {}))
             outputs = parallel.predict(problem, variables, x.__getitem__, len(x), _CHUNK, devices)
             graded = {task: decisions.decide(one, objective.rule, outputs[task]) for task, one in deciding.items()}
-            features = Features(problem, variables, devices)
+            features = Features(network, variables, devices)
             return {**values, "features": features, "graded": graded, "grader": self.name}
 
         return apply
+
+    def _network(self, bound: Mapping[str, Objective]) -> GradingNetwork:
+        return GradingNetwork(networks.make(self.settings.network, f"{self.name}.network"), tuple(bound.items()))
 
     def _problem(self, bound: Mapping[str, Objective]) -> Problem:
         section, where = self.settings, self.name
         view = augment.make(section.augment, f"{where}.augment")
         return Problem(
-            GradingNetwork(networks.make(section.network, f"{where}.network"), tuple(bound.items())),
+            self._network(bound),
             GradingLoss(tuple(bound.items())),
             optimizer.make(section.optimizer, section.schedule, section.training, where),
             OnInputs(view) if view else None,
@@ -267,6 +268,6 @@ def _decision(objective: Objective) -> Callable[[np.ndarray], jax.Array]:
 
 
 @functools.lru_cache(maxsize=32)
-def _trace(backbone: Any, shape: tuple[int, ...], dtype: str) -> None:
+def _trace(backbone: nn.Module, shape: tuple[int, ...], dtype: str) -> None:
     """The shapes of a network's variables for one input; raises what the network raises."""
     jax.eval_shape(lambda: backbone.init(jax.random.key(0), jnp.zeros(shape, dtype), train=False))

@@ -6,16 +6,18 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ordinal_blast import parts, record, settings
 from ordinal_blast.data import images, sheets
 from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UsageError, UserError, one_line, reason
 from ordinal_blast.record import Record
-from ordinal_blast.settings import Settings
+from ordinal_blast.settings import Settings, StageSettings
 from ordinal_blast.study import identity, recipe
 from ordinal_blast.study.recipe import Stage, Values
+
+_Item = TypeVar("_Item")
 
 
 def grade(
@@ -38,7 +40,7 @@ def grade(
     for a damaged one.
     """
 
-    def attempt(action: Callable[[Path], list[Any]], path: Path) -> list[Any]:
+    def attempt(action: Callable[[Path], list[_Item]], path: Path) -> list[_Item]:
         try:
             return action(path)
         except UserError as error:
@@ -129,12 +131,12 @@ def _opened(cell: Path, trust: Path | None) -> Iterator[_Run]:
         raise UserError(f"{cell} holds no run that this version can read ({one_line(error)}); run it again") from error
     with _trusting(chosen, trust, finished.identity["code"]):
         chain = recipe.stages(chosen)
-        reader = _reader(chain, finished, chosen)
+        reader = _reader(chain, finished, chosen.data.source)
         stages = [stage.restore(_folder(stage, chain, cell, finished), finished) for stage in chain]
         yield _Run(finished, reader, stages)
 
 
-def _folder(stage: Stage, chain: Sequence[Stage], cell: Path, finished: Record) -> Path:
+def _folder(stage: Stage[StageSettings], chain: Sequence[Stage[StageSettings]], cell: Path, finished: Record) -> Path:
     """Where a stage of the chain was built: with the stages, or for the last in a cell, perhaps another one."""
     if stage is not chain[-1]:
         return cell.parents[1] / "stages" / finished.stages[stage.name]["folder"]
@@ -144,7 +146,7 @@ def _folder(stage: Stage, chain: Sequence[Stage], cell: Path, finished: Record) 
     return cell
 
 
-def _reader(chain: Sequence[Stage], finished: Record, chosen: Settings) -> _Reader:
+def _reader(chain: Sequence[Stage[StageSettings]], finished: Record, source: str) -> _Reader:
     """The first stage that reads files, or what reads the images or the rows that the first grader does."""
     for stage in chain:
         if stage.suffixes:
@@ -156,7 +158,7 @@ def _reader(chain: Sequence[Stage], finished: Record, chosen: Settings) -> _Read
     if reads == "numbers" and "table" in finished.dataset["extras"]:
         return _Reader(sheets.SUFFIXES, lambda path: _table(path, finished))
     raise UsageError(
-        f"{finished.cell} was trained on {reads} ({first.dtype}) of the source {chosen.data.source}, which come in no "
+        f"{finished.cell} was trained on {reads} ({first.dtype}) of the source {source}, which come in no "
         "file that grade reads: 8-bit images and rows of tables do"
     )
 

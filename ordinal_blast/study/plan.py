@@ -105,7 +105,7 @@ def folders(names: Sequence[str]) -> dict[str, str]:
     return prefixes
 
 
-def _checked(variants: Iterable[Any], where: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _checked(variants: Iterable[tuple[str, Mapping[str, Any]]], where: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Variants as a list; raises UsageError for anything but names with their overrides."""
     with parts.blamed(f"{where} raised"):
         taken = list(itertools.islice(variants, _MOST + 1))

@@ -10,14 +10,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from ordinal_blast import parts
-from ordinal_blast.data.batches import Examples
+from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
@@ -28,9 +28,6 @@ from ordinal_blast.study import identity, shared
 from ordinal_blast.study.session import Session
 
 INPUTS = ("images", "sequences", "numbers")  # what networks read
-
-View = Callable[[np.ndarray, np.random.Generator | None], Any]
-"""view(rows, rng): the inputs of these rows of the data set; rng draws random views in training, None looks still."""
 
 Values = dict[str, Any]
 """New examples of one file, by name: "names" `[N]`, "notes", what was read of them, and what stages made of that."""
@@ -69,7 +66,10 @@ class Graded:
     dtype: str
 
 
-class Stage(abc.ABC):
+Section = TypeVar("Section", bound=StageSettings)
+
+
+class Stage(abc.ABC, Generic[Section]):
     """One step of the chain, under its name and with its section of the settings.
 
     Subclasses set `Settings`, the dataclass of their section, and are named by the setting `stage`.
@@ -78,7 +78,7 @@ class Stage(abc.ABC):
     Settings: ClassVar[type[StageSettings]]
     suffixes: ClassVar[tuple[str, ...]] = ()  # of the files of new examples that `read` takes
 
-    def __init__(self, name: str, settings: Any) -> None:
+    def __init__(self, name: str, settings: Section) -> None:
         self.name, self.settings = name, settings
 
     @property
@@ -143,13 +143,13 @@ def goal(settings: Settings) -> Goal:
     return Goal(settings.objective, settings.class_weights, settings.seed)
 
 
-def stages(settings: Settings) -> tuple[Stage, ...]:
+def stages(settings: Settings) -> tuple[Stage[StageSettings], ...]:
     """The stages of the chain, in order."""
     sections = ((name, settings.stages[name]) for name in settings.chain)
     return tuple(parts.find("stage", section.stage, STAGES)(name, section) for name, section in sections)
 
 
-def check(chain: Sequence[Stage], columns: Mapping[str, Any]) -> None:
+def check(chain: Sequence[Stage[StageSettings]], columns: Iterable[str]) -> None:
     """Raise UsageError unless every stage finds what it reads among the columns or what earlier ones make."""
     there = dict.fromkeys(columns, "the data")
     for stage in chain:
@@ -173,14 +173,16 @@ class Finished:
     shown: np.ndarray | None
 
 
-def run(chain: Sequence[Stage], work: Work, split: SplitSettings, shown: int, folder: Path, root: Path) -> Finished:
+def run(
+    chain: Sequence[Stage[StageSettings]], work: Work, split: SplitSettings, shown: int, folder: Path, root: Path
+) -> Finished:
     """Go through the chain: the last stage in `folder`, all others, which cells can share, under `root`/stages.
 
     shown: how many test images are kept.
     """
     material = work.material
     values: dict[str, Any] = dict(material.dataset.columns)
-    values |= {name: _view(values[name]) for name in INPUTS if name in values}
+    values |= {name: fixed(values[name]) for name in INPUTS if name in values}
     keys = dict.fromkeys(values, "")  # of the data, whose identity is in every key
     graded: dict[str, Graded] = {}
     facts: dict[str, Mapping[str, Any]] = {}
@@ -210,11 +212,6 @@ def run(chain: Sequence[Stage], work: Work, split: SplitSettings, shown: int, fo
             graded[stage.name] = says
     rows = material.splits["test"][:shown]
     images = np.asarray(values["images"](rows, None)) if "images" in values and len(rows) else None
-    for look in looks if images is not None else ():
-        images = look(images)
+    for look in looks:
+        images = None if images is None else look(images)
     return Finished(graded, facts, images)
-
-
-def _view(column: Any) -> View:
-    """The view of a column that always looks the same."""
-    return lambda rows, rng: column[rows]

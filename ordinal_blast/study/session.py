@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 from tqdm import tqdm
 
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import check, whole
+from ordinal_blast.training.selection import Line
 
 
 class Progress:
@@ -36,12 +37,12 @@ class Progress:
         self._label = label
         self._worked += 1
 
-    def epoch(self, stage: str) -> Callable[[int, int, Mapping[str, float]], None]:
+    def epoch(self, stage: str) -> Callable[[int, int, Line], None]:
         """What the training loop of `link` is to tell after each epoch."""
 
         first = True
 
-        def tell(epoch: int, epochs: int, line: Mapping[str, float]) -> None:
+        def tell(epoch: int, epochs: int, line: Line) -> None:
             nonlocal first
             if first and epoch > 1:
                 self.say(f"  {self._label} {stage}: goes on after epoch {epoch - 1}")

@@ -20,7 +20,7 @@ def joined(plan: Plan, command: str, root: Path) -> dict[str, Any]:
     and the order of variants; among equals the first does. Raises UsageError where both have a reference of their own
     or belong to different experiments, UserError where what stands there cannot be read.
     """
-    new = {
+    new: dict[str, Any] = {
         "experiment": plan.experiment,
         "question": plan.question,
         "reference": plan.variants[0],

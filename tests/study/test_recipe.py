@@ -13,7 +13,8 @@ from ordinal_blast.training.selection import HIGHER, LOWER
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 OWN_STAGE = '''
 import numpy as np
-from ordinal_blast.settings import StageSettings, setting
+from ordinal_blast.schema import setting
+from ordinal_blast.settings import StageSettings
 from ordinal_blast.study.recipe import Stage
 import dataclasses
 

@@ -11,7 +11,7 @@ from ordinal_blast import objectives
 from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.models import networks
-from ordinal_blast.models.grader import GradingNetwork
+from ordinal_blast.models.heads import GradingNetwork
 from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
 from ordinal_blast.training import loop, optimizer, parallel, step
 from ordinal_blast.training.problem import GradingLoss, Problem

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from ordinal_blast import objectives
-from ordinal_blast.models.grader import GradingNetwork
+from ordinal_blast.models.heads import GradingNetwork
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.training import parallel, step
 from ordinal_blast.training.optimizer import Optimizer

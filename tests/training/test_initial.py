@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.models import MLP, GradingNetwork, initial
+from ordinal_blast.models import MLP, GradingNetwork
 from ordinal_blast.objectives import get
+from ordinal_blast.training import initial
 from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
 
 X = np.ones((2, 3), np.float32)
