@@ -90,7 +90,7 @@ def losses(fitted):
 
 
 def test_training_on_one_and_on_four_devices_is_the_loop_that_one_would_write_in_flax_and_optax(nets):
-    """The same initial weights and batches of 14, two rows of padding on four devices: losses of epochs to round-off."""
+    """The same initial weights and batches of 14, two rows of padding on four devices: losses to round-off."""
     task, bound = problem(nets, "Small"), objectives.get("ordinal_cross_entropy", num_classes=3)
     train, val = examples(0), examples(1)
     network, head = task.model.backbone.network, bound.layer()
