@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ordinal_blast.data.splits import grouped, split_off_groups
+from ordinal_blast.data import splits
+from ordinal_blast.data.splits import grouped, split_off, split_off_groups, with_validation
 from ordinal_blast.errors import UsageError
 
 
@@ -66,3 +67,47 @@ def test_splitting_off_groups_takes_whole_ones_of_every_stratum_alike():
     assert not set(groups[order][kept]) & set(groups[order][chosen])
     assert len(chosen) == 30
     assert abs(strata[order][chosen].sum() - 7.5) <= 3
+
+
+def test_a_split_goes_by_its_usual_names_in_any_letters():
+    usual = {
+        "train": ["train", " Training "],
+        "val": ["val", "VALID", "validation", "dev"],
+        "test": ["Test", "testing"],
+        "": ["", "held out", "tests", "trainval"],
+    }
+    for name, texts in usual.items():
+        assert {splits.named(text) for text in texts} == {name}
+
+
+def test_a_seed_divides_as_it_always_did():
+    parts = grouped(np.repeat(np.arange(10), 2), (0.6, 0.2, 0.2), 3)
+    assert {name: rows.tolist() for name, rows in parts.items()} == {
+        "train": [0, 1, 2, 3, 4, 5, 8, 9, 12, 13, 18, 19],
+        "val": [10, 11, 14, 15],
+        "test": [6, 7, 16, 17],
+    }
+    kept, chosen = split_off(np.tile([0, 1, 2], 6), 0.25, (1, 2))
+    assert (kept.tolist(), chosen.tolist()) == ([0, 1, 3, 4, 5, 6, 10, 11, 13, 14, 15, 16, 17], [2, 7, 8, 9, 12])
+
+
+@pytest.mark.parametrize(
+    ("groups", "stratified", "val"),
+    [
+        (None, True, [6, 7, 8]),
+        (None, False, [8, 14, 15]),
+        (np.arange(18) // 2, True, [4, 5, 12, 13]),
+    ],
+)
+def test_validation_comes_from_the_training_rows_wherever_they_stand(groups, stratified, val):
+    labels, rows = np.tile([0, 1, 2], 6), {"train": np.arange(4, 16), "test": np.arange(4)}
+    parts = with_validation(rows, labels, groups, 0.25, (5, 0), stratified=stratified)
+    assert {name: part.tolist() for name, part in parts.items()} == {
+        "train": [row for row in range(4, 16) if row not in val],
+        "val": val,
+        "test": [0, 1, 2, 3],
+    }
+    assert with_validation(parts, labels, groups, 0.25, (5, 0), stratified=stratified) is parts
+    for share in (0.0, 1.0, "x"):
+        with pytest.raises(UsageError, match="^data.options.val_share is "):
+            with_validation(rows, labels, groups, share, (5, 0), stratified=stratified)

@@ -41,7 +41,7 @@ class Rows:
             "id": np.asarray([f"row {row}" for row in range(8)]),
             "group": np.asarray([f"patient {row}" for row in range(8)]),
             "age": np.arange(8),
-            "numbers": rng.normal(3, 2, (8, 2)).astype(np.float32),
+            "numbers": np.column_stack([rng.normal(3, 2, (8, 2)), np.full(8, 7.0)]).astype(np.float32),
             "images": rng.integers(0, 255, (8, 4, 4, 3), np.uint8),
             "label/one": LABELS,
         }
@@ -64,7 +64,8 @@ def trained(monkeypatch, tmp_path):
         monkeypatch.setattr(loop, "fit", fit)
         tasks, objective = (Task("one", ("low", "middle", "high")),), ObjectiveSettings()
         rows = {name: np.asarray(chosen) for name, chosen in SPLITS.items()}
-        material = Material(Rows(), tasks, rows, rows, ())
+        everything = rows | {"train": np.asarray([*SPLITS["train"], 6])}
+        material = Material(Rows(), tasks, rows, everything, ())
         progress = SimpleNamespace(epoch=lambda name: name)
         session = SimpleNamespace(devices=("a device",), progress=progress)
         work = Work(material, Goal(objective, "inverse_frequency", 7), decisions.bind(objective, tasks), session)
@@ -90,13 +91,13 @@ def test_rows_labels_and_weights_of_each_split_are_its_own(trained):
         np.testing.assert_array_equal(examples.extras["age"], np.asarray(rows))
 
 
-def test_numbers_are_standardised_by_training_rows_that_have_a_label_or_not(trained):
+def test_numbers_are_standardised_by_the_rows_that_are_trained_on_and_a_constant_is_0(trained):
     calls, work, facts = trained(GraderSettings(reads="numbers", standardize=True), "numbers")
     numbers = work.material.dataset.columns["numbers"].astype(np.float64)
     train = numbers[SPLITS["train"]]
     for split in ("train", "val"):
         got = calls[split].inputs(np.arange(len(SPLITS[split])))
-        want = (numbers[SPLITS[split]] - train.mean(axis=0)) / train.std(axis=0)
+        want = (numbers[SPLITS[split]] - train.mean(axis=0)) / [*train.std(axis=0)[:2], 1]
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(facts["standardized"]["mean"], train.mean(axis=0), rtol=1e-6)
     assert (facts["seconds"], facts["best_epoch"]) == (3.5, 3)

@@ -49,6 +49,16 @@ def test_a_plain_name_is_its_folder_whatever_stands_beside_it(tmp_path):
     assert alone not in twins
 
 
+def test_a_plain_name_with_capitals_is_its_folder_where_no_other_has_its_letters(tmp_path):
+    assert [cell.name for cell in named(tmp_path, "CORN", "Sord").cells] == ["CORN-s0", "Sord-s0"]
+
+
+def test_a_name_that_is_the_short_form_of_another_is_refused():
+    taken = plans.folders(["gap < 1", "gap > 1"])["gap < 1"]
+    with pytest.raises(UsageError, match="cannot have folders of their own: choose other names"):
+        plans.folders(["gap < 1", "gap > 1", taken])
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "two\nlines", 3, None])
 def test_a_name_that_cannot_be_printed_is_refused(tmp_path, name):
     with pytest.raises(UsageError, match=r"question.py: .*variant"):
