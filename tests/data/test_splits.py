@@ -109,5 +109,5 @@ def test_validation_comes_from_the_training_rows_wherever_they_stand(groups, str
     }
     assert with_validation(parts, labels, groups, 0.25, (5, 0), stratified=stratified) is parts
     for share in (0.0, 1.0, "x"):
-        with pytest.raises(UsageError, match="^data.options.val_share is "):
+        with pytest.raises(UsageError, match=r"^data\.options\.val_share is "):
             with_validation(rows, labels, groups, share, (5, 0), stratified=stratified)
