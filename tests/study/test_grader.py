@@ -11,7 +11,6 @@ from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.models import initial
 from ordinal_blast.settings import (
     AugmentSettings,
     GraderSettings,
@@ -24,7 +23,7 @@ from ordinal_blast.settings import (
 from ordinal_blast.study import cell, decisions, recipe
 from ordinal_blast.study.grader import Grader
 from ordinal_blast.study.recipe import Goal, Work
-from ordinal_blast.training import loop, optimizer
+from ordinal_blast.training import initial, loop, optimizer
 from ordinal_blast.training.problem import OnInputs
 from ordinal_blast.types import Task
 
