@@ -36,7 +36,7 @@ class Examples:
         return len(self.ids)
 
     def inputs(self, indices: np.ndarray) -> Any:
-        """The inputs of these examples as they are evaluated."""
+        """The inputs `[n, ...]` of the examples at these indices `[n]`, as they are evaluated."""
         return self.view(indices, None)
 
 

@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
 
 
 def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndarray]:
-    """Indices of train, val and test by the rule of a `data.split` section.
+    """Row indices `[n]` of train, val and test by the rule of a `data.split` section.
 
     by: "official" for the splits the dataset comes with, or a column ("group" for treatments or patients, "id" for
     single items, "clinic") whose values are never divided. Raises UsageError for another rule.
@@ -93,7 +93,7 @@ def graded(dataset: store.Dataset, names: Sequence[str]) -> tuple[Task, ...]:
 def labelled(
     dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Sequence[Task]
 ) -> Mapping[str, np.ndarray]:
-    """The rows of each set that have a label for one of the tasks.
+    """The rows `[n]` of each set that have a label for one of the tasks.
 
     Raises UserError where a set has too few labels of a task: none at all, fewer than two to choose an epoch by, or one
     grade alone to learn from.

@@ -29,7 +29,7 @@ class Item(NamedTuple):
 
 
 def of_folders(root: Path, notes: list[str]) -> list[Item]:
-    """The images in the folders of grades, of all splits."""
+    """The images in the folders of grades, of all splits; raises UserError for another arrangement."""
     above = _folders(root)
     parts = {folder: splits.named(folder.name) for folder in above}
     if not above:
@@ -64,7 +64,7 @@ def of_folders(root: Path, notes: list[str]) -> list[Item]:
 def of_sheet(
     root: Path, sheet: str, file: str, tasks: Sequence[str], group: str, split: str, bad: Bad, notes: list[str]
 ) -> list[Item]:
-    """The images that the rows of a sheet name."""
+    """The images that the rows of a sheet name; raises UserError for a sheet or a row that cannot be read so."""
     path = root / sheet
     if not path.exists():
         raise UserError(
@@ -105,7 +105,7 @@ def of_sheet(
 
 
 def readable(root: Path, items: Sequence[Item], bad: Bad, notes: list[str]) -> tuple[list[Item], list[str]]:
-    """The items whose files can be read, and their digests."""
+    """The items whose files can be read, and their digests; raises UserError where there is none."""
 
     def text(item: Item) -> str | UserError:
         try:

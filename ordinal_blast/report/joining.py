@@ -31,7 +31,7 @@ def load(*run_dirs: Path | str) -> Study:
 
 
 def read(run_dirs: Sequence[Path]) -> list[Study]:
-    """One study per table, in the order given; raises UserError for what is no run directory, or given twice."""
+    """One study per table, in the order given; raises UsageError for none or one given twice, UserError for no run."""
     if not run_dirs:
         raise UsageError("no run directory given: name at least one")
     if twice := [folder for folder, n in Counter(folder.resolve() for folder in run_dirs).items() if n > 1]:

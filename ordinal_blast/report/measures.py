@@ -185,5 +185,5 @@ def baseline(group: Group) -> Baseline:
 
 
 def known(labels: np.ndarray) -> np.ndarray:
-    """The labels that are not missing (−1)."""
+    """The labels `[n]` that are not missing (−1)."""
     return labels[labels >= 0]

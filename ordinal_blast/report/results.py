@@ -56,7 +56,7 @@ class Group:
         return cell.tested(self.stage).tasks[self.task]
 
     def ids(self, cell: Cell) -> np.ndarray:
-        """The test examples, in order."""
+        """The test examples `[N]`, in order."""
         return cell.tested(self.stage).ids
 
     @property

@@ -50,7 +50,7 @@ class Journal:
                 stream.write(text.encode())
 
     def keep(self, history: Sequence[Line], state: Any, best: Any, *, seal: bool) -> None:
-        """Append the last line of the history; seal: make this the checkpoint."""
+        """Append the last line of the history; seal: make this the checkpoint. UserError where the disk refuses."""
         if self._directory is None:
             return
         try:

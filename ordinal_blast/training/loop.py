@@ -120,7 +120,7 @@ def fit(
 
 
 def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
-    """The best variables of a finished run in `directory`; `inputs` `[B, ...]` gives the shapes."""
+    """The best variables of a finished run in `directory`, UserError for none; `inputs` `[B, ...]` gives the shapes."""
     checkpoints = Checkpoints(directory / FOLDER)
     if not checkpoints.epoch:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")

@@ -23,9 +23,9 @@ def source(
 ) -> Source:
     """The file `root/NAME.npz`: uint8 images `[N, H, W]` or `[N, H, W, C]` and labels `[N]` or `[N, 1]` in 0 ... K-1.
 
-    C is 1 (grey) or 3 (colours); all images have one size. Raises UserError when the file is missing, damaged, holds
-    pickled objects or volumes, lacks an array or has an empty one, or has a label that is not one of the K grades.
-    MedMNIST names no patients, so every image is a group of its own.
+    C is 1 (grey) or 3 (colours); all images have one size. Raises SourceMissingError for no file, UserError where it is
+    damaged, holds pickled objects or volumes, lacks an array or has an empty one, or a label that is not one of the K
+    grades. MedMNIST names no patients, so every image is a group of its own.
     """
     path = root / f"{name}.npz"
     options = {"format": "medmnist", "grades": list(grades), "task": task}
