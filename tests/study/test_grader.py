@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.data import augment
-from ordinal_blast.data.batches import inverse_frequency
+from ordinal_blast.data.batches import fixed, inverse_frequency
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
@@ -20,7 +20,7 @@ from ordinal_blast.settings import (
     ScheduleSettings,
     TrainingSettings,
 )
-from ordinal_blast.study import cell, decisions, recipe
+from ordinal_blast.study import cell, decisions
 from ordinal_blast.study.grader import Grader
 from ordinal_blast.study.recipe import Goal, Work
 from ordinal_blast.training import initial, loop, optimizer
@@ -68,7 +68,7 @@ def trained(monkeypatch, tmp_path):
         progress = SimpleNamespace(epoch=lambda name: name)
         session = SimpleNamespace(devices=("a device",), progress=progress)
         work = Work(material, Goal(objective, "inverse_frequency", 7), decisions.bind(objective, tasks), session)
-        inputs = {column: recipe._view(material.dataset.columns[column])}
+        inputs = {column: fixed(material.dataset.columns[column])}
         facts = Grader("cnn", section).build(inputs, tmp_path, work)
         return calls, work, facts
 
