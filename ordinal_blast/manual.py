@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import textwrap
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ordinal_blast import kinds, parts, schema
@@ -34,6 +35,8 @@ def rows(settings: Settings) -> list[dict[str, Any]]:
         else:
             marks = [mark for mark in ("place", "decision") if leaf.is_a(mark)]
             meaning = leaf.field.metadata.get("doc", "")
+            if leaf.field.name in ("name", "source") and part and (summary := _summary(kinds.find(*part[1:]))):
+                meaning = f"{meaning}; {leaf.value}: {summary}"
             takes = "" if leaf.field.metadata.get("part") else leaf.takes  # a part's name, as the meaning says
             listed.append(_row(leaf.key, leaf.hint, leaf.value, defaults[leaf.key], takes, meaning, marks))
     return listed
@@ -73,6 +76,7 @@ def _options(key: str, options: Mapping[str, Any], part: Any) -> Iterator[dict[s
     """The options that a part takes by its signature, and those beside them that are stated."""
     allowed, hints = parts.stated(part), parts.hints(part)
     taken = {p.name: p for p in parts.options_of(part) if p.name not in _ELSEWHERE}
+    meanings = _meanings(part, taken)
     for name in (*taken, *(option for option in options if option not in taken)):
         parameter = taken.get(name)
         keyword = parameter is None or parameter.kind == parameter.KEYWORD_ONLY
@@ -81,8 +85,41 @@ def _options(key: str, options: Mapping[str, Any], part: Any) -> Iterator[dict[s
             continue  # what the part is called with
         default = None if default is inspect.Parameter.empty else default
         hint = hints.get(name, parameter.annotation) if parameter else type(options[name])
+        if name not in allowed and isinstance(default, bool | int | float | str):
+            hint = type(default)  # simpler than the unions of other packages
         takes = allowed[name].words if name in allowed else ""
-        yield _row(f"{key}.{name}", hint, options.get(name, default), default, takes, "")
+        refused = "" if parameter or parts.open_ended(part) else "no option of this part: a run refuses it"
+        yield _row(f"{key}.{name}", hint, options.get(name, default), default, takes, refused or meanings.get(name, ""))
+
+
+def _summary(part: Any) -> str:
+    """The first sentence of a part's docstring, empty where it has none of its own."""
+    paragraph = _one_line((inspect.getdoc(part) or "").partition("\n\n")[0])
+    own = part.__doc__ and not paragraph.startswith(f"{getattr(part, '__name__', '')}(")  # as dataclasses make them
+    return _sentence(paragraph) if own else ""
+
+
+def _meanings(part: Any, options: Iterable[str]) -> dict[str, str]:
+    """What a part's docstring says of its options, each in a sentence after its name and a colon."""
+    names = "|".join(map(re.escape, options))
+    if not names:
+        return {}
+    said: dict[str, str] = {}
+    for paragraph in map(_one_line, (inspect.getdoc(part) or "").split("\n\n")):
+        heads = list(re.finditer(rf"(?:^|(?<=[.;] ))((?:{names})(?:, (?:{names}))*): ", paragraph))
+        for head, following in itertools.zip_longest(heads, heads[1:]):
+            meaning = paragraph[head.end() : following.start() if following else None]
+            said |= dict.fromkeys(head[1].split(", "), _sentence(meaning))
+    return said
+
+
+def _sentence(text: str) -> str:
+    """The first one, without its stop."""
+    return re.split(r"\. (?=[^a-z])", text)[0].strip().rstrip(".;")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _type(hint: Any) -> str:

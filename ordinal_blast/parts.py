@@ -172,9 +172,8 @@ def check_options(part: Callable[..., Any], options: Mapping[str, Any], where: s
     except (TypeError, ValueError):  # some callables of C have none
         return
     takes = [parameter.name for parameter in options_of(part)][len(positional) :]
-    open_ended = any(p.kind == p.VAR_KEYWORD for p in called.parameters.values())
     for option in options:
-        if option not in takes and not open_ended:
+        if option not in takes and not open_ended(part):
             near = " or ".join(difflib.get_close_matches(option, takes, n=3)) or ", ".join(takes) or "no options"
             raise UsageError(f"{where} has no {option}: it takes {near}")
     try:
@@ -192,6 +191,11 @@ def signature(part: Callable[..., Any]) -> inspect.Signature:
         of_init = inspect.signature(part.__init__)
         return of_init.replace(parameters=list(of_init.parameters.values())[1:])
     return inspect.signature(part)
+
+
+def open_ended(part: Callable[..., Any]) -> bool:
+    """Whether a part takes options of any name."""
+    return any(parameter.kind == parameter.VAR_KEYWORD for parameter in signature(part).parameters.values())
 
 
 def options_of(part: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -118,7 +118,10 @@ class ScheduleSettings:
     """How the learning rate changes."""
 
     name: str = setting(
-        "constant", "constant, plateau, cosine, warmup_cosine, ..., or a function of your own", _WORD, part="schedule"
+        "constant",
+        "constant, cosine, exponential, linear, plateau, step, warmup_cosine, or a function of your own",
+        _WORD,
+        part="schedule",
     )
     options: Mapping[str, Any] = setting({}, "arguments of the schedule")
 

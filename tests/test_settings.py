@@ -419,6 +419,45 @@ def test_the_manual_has_every_setting_with_what_the_file_changes_and_the_options
     assert "* " not in manual.text(Settings()).split("\n", 2)[2]
 
 
+def test_the_manual_says_what_the_docstring_of_a_part_says_of_its_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        """
+def halved(progress, *, first: float = 0.5, then: float = 0.1, rest: int = 3):
+    \"\"\"Times `first`, e.g. a half. No more of this.
+
+    first, then: the factors
+    of both halves. More is not said. rest: what is left; rests: no option.
+    \"\"\"
+    return first
+"""
+    )
+    chosen = settings.resolve(
+        {"grader": {"schedule": {"name": "mine.py:halved", "options": {"frist": 0.3}}}, "data": {"source": "table"}},
+        "config",
+    )
+    rows = {row["key"]: row for row in manual.rows(chosen)}
+    said = {key.rpartition(".")[2]: row["meaning"] for key, row in rows.items() if "schedule.options" in key}
+    assert said == {
+        "first": "the factors of both halves",
+        "then": "the factors of both halves",
+        "rest": "what is left; rests: no option",
+        "frist": "no option of this part: a run refuses it",
+    }
+    assert rows["grader.schedule.name"]["meaning"].endswith("; mine.py:halved: Times `first`, e.g. a half")
+    assert rows["data.options.holdout"]["meaning"] == "the number that `{holdout}` in a file name stands for"
+    undocumented = {"licence", "citation"}  # as their names say
+    assert {row["key"] for row in rows.values() if row["key"].startswith("data.options.") and not row["meaning"]} == {
+        f"data.options.{name}" for name in undocumented
+    }
+
+
+def test_the_manual_gives_options_of_other_packages_the_type_of_their_default():
+    rows = {row["key"]: row for row in manual.rows(Settings())}
+    assert rows["grader.optimizer.options.b1"]["type"] == "float"
+    assert rows["grader.optimizer.options.nesterov"]["type"] == "bool"
+
+
 def test_a_plan_is_every_variant_of_a_seed_before_the_next_seed():
     planned = plan.ablation("ablations/losses.py", settings.load("configs/retinamnist.py"), 2)
     assert planned.variants[:2] == ("cross_entropy", "cross_entropy median")

@@ -72,12 +72,12 @@ def of_sheet(
         )
     table = sheets.read(path)
     notes += table.notes
-    named = [name.replace("\\", "/") for name in table.column(file)]
-    texts = list(zip(*(table.column(task) for task in tasks), strict=True))
-    groups = table.column(group) if group else [""] * len(named)
+    named = [name.replace("\\", "/") for name in table.column(file, "file")]
+    texts = list(zip(*(table.column(task, "tasks") for task in tasks), strict=True))
+    groups = table.column(group, "group") if group else [""] * len(named)
     parts = ["images"] * len(named)
     if split:
-        for part, rows in splits.by_column(table.column(split), table.places, split).items():
+        for part, rows in splits.by_column(table.column(split, "split"), table.places, split).items():
             for row in rows:
                 parts[row] = part
     items: dict[str, Item] = {}

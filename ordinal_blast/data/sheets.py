@@ -59,12 +59,16 @@ class Sheet(NamedTuple):
     rows: list[list[str]]
     notes: tuple[str, ...] = ()
 
-    def column(self, name: str) -> list[str]:
-        """The texts of a column, without space around them; raises UserError unless there is one of that name."""
+    def column(self, name: str, option: str = "") -> list[str]:
+        """The texts of a column, without space around them; raises UserError unless there is one of that name.
+
+        option: of `data.options`, which named it.
+        """
         if self.columns.count(name) != 1:
             has = ", ".join(shown(column) or "one without a name" for column in self.columns[:12])
             has += ", ..." if len(self.columns) > 12 else ""
-            raise UserError(f"{self.path} has {self.columns.count(name)} columns named {name}: it has {has}")
+            hint = f"; name another by data.options.{option}" if option else ""
+            raise UserError(f"{self.path} has {self.columns.count(name)} columns named {name}: it has {has}{hint}")
         return self.at(self.columns.index(name))
 
     def at(self, place: int) -> list[str]:

@@ -202,8 +202,8 @@ def test_a_sheet_whose_reader_is_not_installed_is_one_clear_line(sheeted, monkey
         ("A,NA", "D,NA", r"line 5: the label D is not one of the 3 grades"),
         (",2,p2", ",high,p2", r"the order of the grades of te cannot be told from their names 1, 2, 3, high"),
         ("part", "icm", r"has 2 columns named icm"),
-        ("part", "half", r"has 0 columns named part: it has file, icm"),
-        ("file", "image", r"has 0 columns named file"),
+        ("part", "half", r"has 0 columns named part: it has file, icm, .*; name another by data.options.split$"),
+        ("file", "image", r"has 0 columns named file: .*; name another by data.options.file$"),
         (",x\n", "\n", r"line 2: 5 entries instead of 6"),
     ],
 )

@@ -45,7 +45,7 @@ def source(
     every task: numbers from `lowest` on, -1 or NaN where missing, or names of grades, empty where missing. grades:
     worst first, by task where there are several; see `labels.read` for those that are told. group, split, id: texts or
     whole numbers `[N]`; columns: names of the numbers `[D]`. missing: what is done with NaN among numbers (see
-    `encoding`). val_share and so on: see `splits.with_validation`.
+    `encoding`). val_share, val_stratified, val_seed: see `splits.with_validation`.
 
     Raises SourceMissingError for an absent file, UsageError for options that do not fit, and UserError for a file that
     is damaged, holds pickled objects, other arrays than these, or arrays of other lengths, types or values.

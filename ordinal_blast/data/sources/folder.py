@@ -47,15 +47,17 @@ def source(
     """The images below `root`, as uint8 `[H, W, channels]` (see `images`), with their grades.
 
     Without a sheet every folder in `root` is a grade of the only task and holds its images; folders named train, val
-    and test may lie above them. With one, `root/SHEET` (see `sheets`) has a row an image: its path below `root` in the
-    column `file`, with or without its ending, and a grade in a column for every one of `tasks`, empty where it is
-    missing. group: the column of the patient, or "" where every image is a group of its own. split: a column of train,
-    val and test. Hidden files and folders are none.
+    and test may lie above them. Hidden files and folders are none.
+
+    sheet: a file in `root` (see `sheets`) with a row an image. file: its column of paths below `root`, with or without
+    their endings. tasks: its columns of grades, empty where one is missing. group: its column of the patient, or ""
+    where every image is a group of its own. split: its column of train, val and test.
 
     size: of all images, which are cut to its proportions and resized; where there is none, they have to be of one.
-    grades: worst first, by task where there are several; see `labels.read` for those that are told. bad: what cannot be
-    read is refused, or left out with a note. name: by default that of the folder. val_share and so on: of the training
-    images where there is a test set and no validation set (see `splits.with_validation`).
+    channels: 1 makes grey of colours, 3 colours of grey. grades: worst first, or a section of them by task; see
+    `labels.read` for those that are told. bad: what cannot be read is refused, or left out with a note. name: by
+    default that of the folder. val_share, val_stratified, val_seed: of the validation images that are split off the
+    training ones, where there is a test set and no validation set (see `splits.with_validation`).
 
     Raises SourceMissingError for no folder, UsageError for options that do not fit, and UserError for a folder without
     images, with a folder inside a grade, a sheet that names a file twice, or outside `root`, or none.
@@ -103,7 +105,7 @@ def source(
     return Source(
         name=name,
         tasks=tuple(graded),
-        summary=f"{name}: {len(items)} images as {height} x {width} pixels in {channels} channels, "
+        summary=f"{name}: images as {height} x {width} pixels in {channels} channel{'s' * (channels > 1)}, "
         + ", ".join(f"{task.num_classes} grades of {task.name}" for task in graded),
         licence=licence,
         citation=citation,

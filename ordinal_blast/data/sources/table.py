@@ -53,20 +53,25 @@ def source(
 ) -> Source:
     """The files `root/TRAIN`, `root/VAL` and `root/TEST`, or one for all: numbers float32 `[D]` and grades of one task.
 
-    CSV or TSV, Parquet or Excel; what `separator`, `encoding` and `decimal` leave empty is settled by content (see
-    `sheets`). train: the file, by default the only table in `root` (which may be a table itself). `{holdout}` in a file
-    name stands for the number of the hold-out. name: by default that of the file. task: by default that of the column.
+    CSV or TSV, Parquet or Excel. separator, encoding, decimal: settled by content where they are empty (see `sheets`).
+    train: the file, by default the only table in `root` (which may be a table itself). val, test: files of their own,
+    or empty. holdout: the number that `{holdout}` in a file name stands for. name: by default that of the file. task:
+    by default that of the column.
 
     label: the column of the grade by its name in the header line, or "" for files without a header, where it is the
-    last column (and columns are named "column 1" and so on). grades, lowest: see `labels.read`. group: the column of
-    the patient, or "" where every row is a group of its own. split: a column of train, val and test. drop: columns that
-    are left out; so is a first column without a name. categorical: columns of categories; those of texts alone are
-    without being named. na: what an entry that is missing has; missing: what is done with it (see `encoding`).
+    last column (and columns are named "column 1" and so on). grades: worst first. lowest: the number of the worst
+    grade, where they are numbers. group: the column of the patient, or "" where every row is a group of its own. split:
+    a column of train, val and test. drop: columns that are left out; so is a first column without a name. categorical:
+    columns of categories; those of texts alone are without being named. na: what an entry that is missing has. missing:
+    such an entry is refused, or taken as the median of the training rows, with "indicator" and a column that says where
+    (see `encoding`).
 
-    Where there is a test set and no validation set, `val_share` of the training rows is split off (see
-    `splits.with_validation`), drawn from (val_seed, holdout). Raises SourceMissingError for an absent file, UsageError
-    for options that do not fit, and UserError for a file that has no rows, a ragged row, an entry that is no number, a
-    label that is no grade, no such column, or other columns than the training file.
+    val_share, val_stratified: of the training rows that are split off where there is a test set and no validation set
+    (see `splits.with_validation`). val_seed: they are drawn from it and the hold-out.
+
+    Raises SourceMissingError for an absent file, UsageError for options that do not fit, and UserError for a file that
+    has no rows, a ragged row, an entry that is no number, a label that is no grade, no such column, or other columns
+    than the training file.
     """
     if val and not test:
         raise UsageError("data.options: name a test file where there is a val file")
@@ -133,7 +138,7 @@ def source(
     how = how if rows is not official else "file" if val else "as named"
     validation = f"validation {how}" if len(rows) > 1 else "unsplit"
     kinds = sum(bool(column.texts) for column in columns)
-    summary = f"{name}: {len(columns) - kinds} numbers" + (f" and {kinds} categories" if kinds else "")
+    summary = f"{name}: {len(columns) - kinds} numbers" + (f" and {kinds} categor{'y' if kinds == 1 else 'ies'}" if kinds else "")
     return Source(
         name=name,
         tasks=(graded,),
