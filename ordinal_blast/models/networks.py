@@ -12,7 +12,7 @@ A module of one's own is a Flax class (or a function that gives a module) of one
 The first two get images as float32 in [−1, 1], a uint8 x as x / 127.5 − 1. Their random layers (`nn.Dropout`) draw
 from one key a step and device: the same after a resume, others on another number of devices. `nn.BatchNorm` of Linen
 takes the statistics of the global batch without its padding rows, whatever the devices; `nnx.BatchNorm` takes those of
-each device's rows, padding included, and its running statistics are averaged over devices.
+all devices too, padding included.
 
 A module says what it reads by a class attribute: `reads = "images"`, "sequences" or "numbers".
 """
@@ -119,13 +119,18 @@ class OfNNX(nn.Module):
         rngs = {"rngs": nnx.Rngs(key)} if "rngs" in inspect.signature(self.kind.__init__).parameters else {}
         network = nnx.bridge.ToLinen(lambda: self.kind(**self.options, **rngs), skip_rng=True, name="network")
 
+        shared = train and self.axis_name and not self.is_initializing()
+
         def call(module: nnx.Module, x: jax.Array) -> jax.Array:
             module.train() if train else module.eval()
+            for _, inner in nnx.iter_graph(module):
+                if shared and isinstance(inner, nnx.BatchNorm):
+                    inner.axis_name = self.axis_name
             return module(x, **_flags(self.kind, train))
 
         with parts.blamed(self.kind.__name__):
             features = network(scale_pixels(x, jnp.float32), nnx_method=call)
-        if train and self.axis_name and not self.is_initializing():
+        if shared:  # what else is running
             running = network.variables.get("batch_stats", {})
             for name, value in jax.lax.pmean(running, self.axis_name).items():
                 network.put_variable("batch_stats", name, value)
