@@ -22,7 +22,7 @@ _PLACE = ("variant", "seed", "stage", "task", "split")
 _WHOLE = ("seed", "seeds", "n", "num_classes", "label", "grade")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """One run directory, or several that may stand in one table.
 
@@ -36,6 +36,13 @@ class Study:
     failed: Mapping[str, str]
     missing: tuple[str, ...]
     apart: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line: a notebook shows it."""
+        count = len(self.plan["variants"])
+        variants = f"{count} variant{'s' * (count > 1)}, reference {self.reference}"
+        cells = f"{len(self.cells)} of {len(self.plan['cells'])} cells finished"
+        return f"<Study {self.plan['experiment']}: {variants}; {cells}; {', '.join(map(str, self.folders))}>"
 
     @property
     def reference(self) -> str:

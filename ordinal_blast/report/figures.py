@@ -19,6 +19,7 @@ from ordinal_blast.report.theme import Look
 
 LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
+_LEVEL = 5  # letters of a grade that fit below its cell
 
 
 def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> str:
@@ -72,6 +73,8 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> str:
         label = labels(grades)
         for ticks in (axes.set_xticks, axes.set_yticks):
             ticks(range(k), [label[grade] for grade in grades])
+        if max(map(len, label.values())) > _LEVEL:
+            axes.tick_params(axis="x", labelrotation=90)
         axes.tick_params(labelcolor=theme.INK)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")

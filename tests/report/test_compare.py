@@ -30,6 +30,11 @@ def test_scores_are_those_of_the_records_in_the_order_of_the_plan(small, study):
     assert {name: row[name] for name in result.measures} == dict(result.measures)
 
 
+def test_a_study_shows_itself_in_one_line(small, study):
+    name, reference = study.plan["experiment"], study.reference
+    assert repr(study) == f"<Study {name}: 3 variants, reference {reference}; 9 of 9 cells finished; {small}>"
+
+
 def test_a_frame_is_a_copy(study):
     frame = study.scores
     frame["qwk"] = 0.0

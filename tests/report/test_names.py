@@ -7,10 +7,11 @@ import html
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
 from ordinal_blast import report
-from ordinal_blast.report import load
+from ordinal_blast.report import figures, load, theme
 from ordinal_blast.report.names import LONGEST, cut, labels, one_line, visible
 
 HOSTILE = (
@@ -31,6 +32,13 @@ HOSTILE = (
     "🥚 egg",
     "n" * 3000,
 )
+
+
+@pytest.mark.parametrize(("grades", "rotated"), [(("C", "B", "A"), 1), (("mild", "moderate", "critical"), 4)])
+def test_long_names_of_grades_stand_upright_below_a_confusion_matrix(grades, rotated):
+    (look,) = theme.looks(["a"], "a").values()
+    drawn = figures.confusion(np.eye(3, dtype=int), grades, look)
+    assert drawn.count("rotate(-90") == rotated  # the label of the vertical axis, and the names
 
 
 def test_labels_are_short_on_one_line_and_never_alike():
