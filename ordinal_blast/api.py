@@ -34,9 +34,15 @@ def ablate(
 
     config: a configuration file or its name, or what its `get_config()` returns: settings that differ from the
     defaults. variants: an ablation file or its name; names of objectives, the first of which is the reference; or per
-    name the settings that it changes, `{"corn": {"objective": "corn"}}`. data: arrays in memory instead of
-    `config.data`, see `data.memory.save`. workdir: `runs/NAME` unless said otherwise; the same call goes on
-    where it stopped. Raises UserError where cells failed, after all others were run; UsageError as the command does.
+    name the settings that it changes, `{"corn": {"objective": "corn"}}`.
+
+    data: what is in memory instead of `config.data`, a mapping of arrays: x (or images, sequences, numbers), y (or a
+    mapping of labels by task) and, where they are known, group, split and id of every example; or a pandas frame as x,
+    and y or the name of a column of x as label. Beside them stand options of the source `arrays`, or `table` for a
+    frame, such as `grades=("low", "high")`. Where there is no split, groups are divided by `config.data.split`.
+
+    workdir: `runs/NAME` unless said otherwise; the same call goes on where it stopped. Raises UserError where cells
+    failed, after all others were run; UsageError as the command does.
     """
     chosen = _settings(config)
     root = Path(workdir) if workdir is not None else Path("runs") / chosen.name
@@ -45,8 +51,10 @@ def ablate(
     if isinstance(variants, str | Path):
         grid = plan.ablation(str(variants), chosen, seeds)
     else:
-        named = variants if isinstance(variants, Mapping) else {name: {"objective": name} for name in variants}
-        grid = plan.of_variants("", list(named.items()), chosen, seeds)
+        named = (
+            variants.items() if isinstance(variants, Mapping) else [(name, {"objective": name}) for name in variants]
+        )
+        grid = plan.of_variants("", named, chosen, seeds)
     command = shlex.join(["ordinal_blast.ablate", chosen.name, f"--seeds={seeds}"])
     failed = runner.run(grid, root, command, session.begin(chosen.devices), allow_changed_code=allow_changed_code)
     if failed:

@@ -9,6 +9,7 @@ forked after JAX has run in it may hang.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -56,9 +57,9 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
     """Grades rows of numbers with a network that learns an ordinal objective.
 
     The order of grades, worst first, is `classes` where it is given; else the categories of an ordered pandas
-    Categorical; else sorted, as scikit-learn does, which for names is the order of the alphabet. Where scikit-learn
-    itself replaces names by numbers (`cross_val_predict` of probabilities, voting, stacking) that order is lost: give
-    grades as numbers there.
+    Categorical; else sorted, as scikit-learn does, which for names is the order of the alphabet, with a warning. Where
+    scikit-learn itself replaces names by numbers (`cross_val_predict` of probabilities, voting, stacking) that order is
+    lost: give grades as numbers there.
 
     objective, objective_options: a name of `objectives.names()`, or a loss of your own as "file.py:loss".
     rule: the decision. "mode", the most probable grade, is what scikit-learn expects of a classifier; "median" suits
@@ -138,6 +139,9 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         weights = _weights(sample_weight, X)
         X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         self.grades_ = np.unique(y) if order is None else np.asarray(order)
+        if order is None and len(self.grades_) > 2 and any(isinstance(grade, str) for grade in self.grades_.tolist()):
+            names = ", ".join(map(str, self.grades_))
+            warnings.warn(f"grades are taken in the order of the alphabet, {names}: state it as classes", stacklevel=2)
         self.classes_ = np.unique(self.grades_)
         weights = weights * compute_sample_weight(self.class_weight, y)
         X, labels, weights = _merged(X, _places(y, self.grades_), weights)
@@ -199,8 +203,10 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
 
     def _objective(self, fitted: Mapping[str, Mapping[str, Any]] | None = None) -> Objective:
         stated = {"name": self.objective, "options": self.objective_options or {}, "rule": self.rule}
+        section = _section("objective", ObjectiveSettings(), **stated)
+        decisions.validate(section)
         task = Task(_TASK, tuple(map(str, range(len(self.grades_)))))
-        return decisions.bind(_section("objective", ObjectiveSettings(), **stated), (task,), fitted)[_TASK]
+        return decisions.bind(section, (task,), fitted)[_TASK]
 
     def _network(self, objective: Objective) -> GradingNetwork:
         options = {**(_SMALL if self.network == "mlp" else {}), **(self.network_options or {})}

@@ -87,6 +87,11 @@ def test_variants_are_a_mapping_of_settings_too_and_a_frame_is_a_table(config, d
     assert study.cells[0].record.dataset["extras"]["columns"] == ["a", "b", "c"]
 
 
+def test_a_name_that_stands_twice_is_refused(config, data, tmp_path):
+    with pytest.raises(UsageError, match="corn"):
+        ordinal_blast.ablate(config, ["corn", "corn"], data=data, workdir=tmp_path / "run")
+
+
 def test_a_cell_that_fails_is_an_error_that_says_where_after_the_others_ran(config, data, tmp_path):
     own = tmp_path / "diverging.py"
     own.write_text("import jax.numpy as jnp\ndef loss(logits, labels):\n    return logits[:, 0] * jnp.inf\n")

@@ -55,6 +55,7 @@ def small(objective="corn", **parameters):
     )
 
 
+@pytest.mark.filterwarnings("ignore:grades are taken in the order of the alphabet")
 @parametrize_with_checks([OrdinalClassifier()])
 def test_scikit_learn_finds_nothing_wrong(estimator, check):
     check(estimator)
@@ -135,10 +136,11 @@ def test_scorers_of_probabilities_read_names_in_a_stated_order_rightly(table):
     np.testing.assert_array_equal(*scores)
 
 
-def test_names_whose_order_nothing_states_are_sorted(table):
+def test_names_whose_order_nothing_states_are_sorted_with_a_warning(table):
     rows, grades = table
     for named in (NAMES[grades], pd.Series(pd.Categorical(NAMES[grades], categories=NAMES))):
-        assert small(epochs=1).fit(rows, named).grades_.tolist() == sorted(NAMES)
+        with pytest.warns(UserWarning, match="order of the alphabet, best, fair, good, poor: state it as classes"):
+            assert small(epochs=1).fit(rows, named).grades_.tolist() == sorted(NAMES)
 
 
 def test_a_stated_grade_without_a_row_keeps_its_place(table):
