@@ -166,7 +166,7 @@ def test_grades_that_do_not_fit_are_refused(table, parameters, message):
     ("parameters", "message"),
     [
         ({"objective": "korn"}, "objective is 'korn' .did you mean corn"),
-        ({"objective_options": {"power": 2.0}}, "corn has no option power"),
+        ({"objective_options": {"power": 2.0}}, "objective.options has no power: it takes threshold_weights"),
         ({"rule": "mod"}, "rule is 'mod' .did you mean mode"),
         ({"network": "xception"}, "network xception reads images: name one that reads numbers"),
         ({"network_options": {"width": 3}}, "network.options has no width"),
