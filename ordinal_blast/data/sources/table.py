@@ -138,7 +138,9 @@ def source(
     how = how if rows is not official else "file" if val else "as named"
     validation = f"validation {how}" if len(rows) > 1 else "unsplit"
     kinds = sum(bool(column.texts) for column in columns)
-    summary = f"{name}: {len(columns) - kinds} numbers" + (f" and {kinds} categor{'y' if kinds == 1 else 'ies'}" if kinds else "")
+    summary = f"{name}: {len(columns) - kinds} numbers" + (
+        f" and {kinds} categor{'y' if kinds == 1 else 'ies'}" if kinds else ""
+    )
     return Source(
         name=name,
         tasks=(graded,),
