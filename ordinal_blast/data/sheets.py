@@ -140,7 +140,7 @@ def _text(path: Path, separator: str, encoding: str) -> tuple[_Lines, tuple[str,
     try:
         content = path.read_bytes()
         utf16 = not encoding and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = content.decode(encoding or ("utf-16" if utf16 else "utf-8-sig"))
+        text = content.decode(encoding or ("utf-16" if utf16 else "utf-8"))
         text = text.removeprefix("\ufeff")
         chosen = separator or _separator(text)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=chosen)

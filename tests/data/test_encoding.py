@@ -8,7 +8,7 @@ import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from ordinal_blast.data import inspection, material
+from ordinal_blast.data import catalog, encoding, inspection, material, store
 from ordinal_blast.data.sources import table
 from ordinal_blast.errors import UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
@@ -29,8 +29,7 @@ OPTIONS = {"label": "y", "grades": ("low", "high"), "split": "part", "categorica
 def opened(tmp_path, text=ROWS, by="official", **options):
     (tmp_path / "eyes.csv").write_text(text)
     split = SplitSettings(by, (0.5, 0.25, 0.25))
-    data = DataSettings("table", str(tmp_path), str(tmp_path / "cache"), OPTIONS | options, split)
-    return material.open(data)
+    return material.open(DataSettings("table", str(tmp_path), str(tmp_path / "cache"), OPTIONS | options, split))
 
 
 def test_medians_and_categories_are_those_of_the_training_rows(tmp_path):
@@ -111,6 +110,19 @@ def test_numbers_are_those_of_scikit_learn_fitted_on_training_rows_and_the_same_
     np.testing.assert_array_equal(dataset.columns["numbers"], np.concatenate(numbers, axis=1).astype(np.float32))
     later = table.rows(tmp_path / "eyes.csv", dataset.extras)  # green and 3, which no training row has, are not missing
     np.testing.assert_array_equal(later.numbers, dataset.columns["numbers"])
+    assert later.notes[4] == (
+        "sex is missing",
+        "colour is 'green', which no training row has: it counts as none of those",
+        "centre is '3', which no training row has: it counts as none of those",
+    )
+
+
+def test_numbers_alone_of_which_none_may_be_missing_teach_nothing(tmp_path):
+    (tmp_path / "eyes.csv").write_text("x,z,part,y\n1,2,train,low\n3,4,val,high\n")
+    options = {"label": "y", "grades": ("low", "high"), "split": "part"}
+    built = store.open_dataset(catalog.prepare(DataSettings("table", str(tmp_path), str(tmp_path / "cache"), options)))
+    assert encoding.learnt(built, np.arange(1)) is built
+    assert [column.median for column in encoding.columns(built.extras)] == [None, None]
 
 
 def test_what_is_missing_is_refused_unless_it_is_said_what_to_do(tmp_path):

@@ -58,6 +58,14 @@ def test_one_folder_a_grade_is_a_dataset_whose_order_is_told_by_numbers(graded):
         material.open(settings(graded, SplitSettings()))
 
 
+def test_folders_that_are_named_as_splits_without_a_training_one_are_grades(tmp_path):
+    for grade in ("dev", "test"):
+        picture(tmp_path / "eyes" / grade / "a.png", 9)
+    dataset = opened(tmp_path / "eyes", grades=("dev", "test"))
+    assert dataset.columns["label/grade"].tolist() == [0, 1]
+    assert list(dataset.official) == ["images"]
+
+
 def test_an_order_that_cannot_be_told_has_to_be_stated(tmp_path):
     root = tmp_path / "eyes"
     for grade in ("mild", "none", "severe"):

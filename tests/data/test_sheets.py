@@ -45,6 +45,12 @@ def test_unicode_is_told_by_its_mark(tmp_path, encoding):
     assert found.notes == (("a.csv is read in UTF-16",) if encoding == "utf-16" else ())
 
 
+def test_a_mark_at_the_beginning_is_no_letter_of_the_first_column_whether_or_not_its_encoding_is_stated(tmp_path):
+    sheet(tmp_path, "größe,y\n1,ä\n", encoding="utf-8-sig")
+    for encoding in ("", "utf-8"):
+        assert sheets.read(tmp_path / "a.csv", encoding=encoding).columns == ("größe", "y")
+
+
 def test_another_encoding_has_to_be_stated(tmp_path):
     with pytest.raises(
         UserError, match=r"a.csv: it is no text in UTF-8; say its encoding by data.options.encoding, such"
@@ -100,6 +106,7 @@ def test_parquet_is_read_as_a_text_file_would_be(tmp_path):
     assert found.columns == ("x", "n", "sex", "who")
     assert np.float32(found.rows[0][0]) == np.float32(0.1)
     assert [row[1:] for row in found.rows] == [["1", "m", "p1"], ["", "", "NA"], ["3", "f", ""]]
+    assert found.rows[2][0] == "3"
     assert found.places[1] == f"{tmp_path}/a.parquet, line 3"
     frame.set_index("who").to_parquet(tmp_path / "a.parquet")
     assert sheets.read(tmp_path / "a.parquet").columns == ("who", "x", "n", "sex")
