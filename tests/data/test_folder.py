@@ -171,6 +171,19 @@ def test_images_beside_a_sheet_have_grades_of_many_tasks_groups_and_splits(sheet
     }
 
 
+def test_a_sheet_of_windows_names_its_images_alike_and_a_name_without_its_ending_means_one_image(sheeted):
+    first = opened(sheeted, **SHEETED)
+    (sheeted / "grades.csv").write_text(SHEET.replace("a/1.png", "a\\1.png").replace("a/2", ".\\a\\2"))
+    assert opened(sheeted, **SHEETED).columns["id"].tolist() == first.columns["id"].tolist()
+    (sheeted / "grades.csv").write_text(SHEET.replace("a/1.png", "a/1"))
+    assert opened(sheeted, **SHEETED).columns["id"].tolist() == first.columns["id"].tolist()
+    picture(sheeted / "a" / "1.jpg", 9)
+    with pytest.raises(
+        UserError, match=r"grades.csv, line 2: a/1: there are a/1.png, a/1.jpg; correct it, or say skip"
+    ):
+        opened(sheeted, **SHEETED)
+
+
 def test_a_sheet_that_excel_wrote_is_read_alike(sheeted):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
