@@ -68,7 +68,7 @@ def _folder(root):
     lines = ["file,path,grade,other,who,part"]
     for k in range(12):
         Image.fromarray(np.full((6, 6, 3), 10 * k, np.uint8)).save(root / f"{k}.png")
-        lines.append(f"{k}.png,{k}.png,{k % 2},{k % 3},p{k // 2},{('train', 'test')[k % 4 == 3]}")
+        lines.append(f"{k}.png,{k}.png,{k % 2},{k % 3},p{k // 2},{('train', 'test')[k > 8]}")
     for name in ("a", "b"):
         (root / f"{name}.csv").write_text("\n".join(lines) + "\n")
     changes = {
@@ -126,9 +126,13 @@ def test_files_of_a_table_that_do_not_go_together_are_refused(tmp_path, options,
         source(root, label="y", **options)
 
 
+def _ids(source):
+    return {part: [record["id"] for record in make()] for part, make in source.splits.items()}
+
+
 def _rows(source):
     """The rows of each split, by the number in their ids."""
-    return {part: [int(record["id"].rpartition("-")[2]) for record in make()] for part, make in source.splits.items()}
+    return {part: [int(one.rpartition("-")[2]) for one in ids] for part, ids in _ids(source).items()}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -148,8 +152,7 @@ def test_validation_rows_of_a_table_are_drawn_by_the_seed_and_the_holdout(tmp_pa
     source, root, base, _ = _table(tmp_path)
     kept, chosen = splits.split_off(np.arange(24) % 3, 0.25, (seed, holdout))
     made = source(root, **base, val_share=0.25, val_seed=seed, holdout=holdout)
-    ids = {part: [record["id"] for record in make()] for part, make in made.splits.items()}
-    assert ids == {
+    assert _ids(made) == {
         "train": [f"train-{row:05d}" for row in kept],
         "val": [f"train-{row:05d}" for row in chosen],
         "test": [f"test-{row:05d}" for row in range(24)],
@@ -174,3 +177,23 @@ def test_decimal_commas_of_one_file_are_those_of_all(tmp_path):
         numbers = {part: [record["numbers"].tolist() for record in make()] for part, make in source.splits.items()}
         assert numbers == {"train": [[1.5], [2.25]], "val": [[1.5], [2.25]], "test": [[3.0], [4.0]]}
         assert source.notes.count("its numbers are read with a decimal comma") == note
+
+
+@pytest.mark.parametrize(("column", "old", "new"), [("grade", "0.png,0.png,0", "0.png,0.png,1"), ("group", "p0", "p9")])
+def test_what_a_sheet_says_of_an_image_belongs_to_the_identity(tmp_path, column, old, new):
+    source, root, base, _ = _folder(tmp_path)
+    before = source(root, **base, group="who").identity
+    text = (root / "a.csv").read_text()
+    (root / "a.csv").write_text(text.replace(old, new))
+    assert source(root, **base, group="who").identity != before, column
+    (root / "a.csv").write_text(text)
+    assert source(root, **base, group="who").identity == before
+
+
+def test_validation_images_share_no_patient_with_training_images(tmp_path):
+    source, root, base, _ = _folder(tmp_path)
+    made = source(root, **base, group="who", split="part", val_share=0.4)
+    groups = {part: {record["group"] for record in make()} for part, make in made.splits.items()}
+    assert set(groups) == {"train", "val", "test"}
+    assert not groups["train"] & groups["val"]
+    assert len(_ids(made)["val"]) > len(groups["val"])
