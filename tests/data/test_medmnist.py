@@ -121,6 +121,8 @@ def broken(tmp_path, kind):
         made["train_images"] = made["train_images"][:, :0]
     if kind == "more labels":
         made["val_labels"] = made["test_labels"]
+    if kind == "fractions":
+        made["train_labels"] = made["train_labels"] / 2
     if kind == "scalar":
         made["val_labels"] = np.uint8(1)
     if kind == "lacks":
@@ -149,6 +151,7 @@ def broken(tmp_path, kind):
         ("no rows", r"val_images must be uint8 .* not uint8 .0, 5, 6, 3."),
         ("no pixels", r"train_images must be uint8"),
         ("more labels", r"val_labels must be one integer for each of 3 images, not uint8 .4, 1."),
+        ("fractions", r"train_labels must be one integer for each of 9 images, not float64 .9, 1."),
         ("scalar", r"val_labels must be one integer for each of 3 images, not uint8 .."),
         ("lacks", r"eyes.npz lacks test_labels: it holds test_images, "),
         ("pickle", r"cannot read .*eyes.npz: train_labels.npy holds pickled Python objects, which are never loaded"),
