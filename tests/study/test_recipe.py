@@ -102,6 +102,7 @@ def test_a_stage_before_what_it_reads_is_made_is_refused_and_says_where_it_goes(
         ({"objective": "korn"}, "'korn' (did you mean corn"),
         ({"objective.rule": "mod"}, "'mod' (did you mean mode"),
         ({"cnn.network": "nets.py:Net"}, "there is no file"),
+        ({"measures": ("mine.py:missed",)}, "measures[0] is mine.py:missed: there is no file"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_before_any_work(tmp_path, tiny_overrides, changes, message):

@@ -129,9 +129,10 @@ def test_an_unknown_objective_stops_before_any_work(tmp_path, tiny_overrides):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_larger_than_the_training_set_is_refused_before_any_work(tmp_path, tiny_overrides):
+def test_a_batch_larger_than_the_training_set_is_refused_before_any_work_of_any_variant(tmp_path, tiny_overrides):
+    text = 'def variants():\n    yield "fits", {}\n    yield "large", {"cnn.training.batch_size": 64}\n'
     with pytest.raises(UsageError, match=r"cnn.training.batch_size is 64, and there are 60 training examples"):
-        go(plan(tmp_path, tiny_overrides | {"cnn.training.batch_size": 64}), tmp_path / "run")
+        go(plan(tmp_path, tiny_overrides, text), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

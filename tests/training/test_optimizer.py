@@ -177,6 +177,10 @@ def test_an_optimiser_and_a_schedule_of_ones_own_come_from_a_file(tmp_path):
         "    return progress, progress\n"
         "def forgets(learning_rate):\n"
         "    return optax.stateless(lambda updates, params: {})\n"
+        "def grows(learning_rate):\n"
+        "    def update(updates, state, params=None):\n"
+        "        return updates, jax.numpy.concatenate([state, state])\n"
+        "    return optax.GradientTransformation(lambda params: jax.numpy.zeros(1), update)\n"
     )
     moves = make(f"{file}:descent", f"{file}:halves", {"sign": -1.0}, schedule_options={"by": 4.0}, learning_rate=0.1)
     path, factors, _ = run(moves, [PARAMS] * 4)
@@ -188,7 +192,9 @@ def test_an_optimiser_and_a_schedule_of_ones_own_come_from_a_file(tmp_path):
         UsageError, match=r"mine.py:forgets, which cannot train here: its updates are not like the para"
     ):
         make(f"{file}:forgets")
-    with pytest.raises(UsageError, match=r"has no nothing to call; it has descent, halves, two, forgets"):
+    with pytest.raises(UsageError, match=r"mine.py:grows, which cannot train here: its state changes its shape$"):
+        make(f"{file}:grows")
+    with pytest.raises(UsageError, match=r"has no nothing to call; it has descent, halves, two, forgets, grows"):
         make(f"{file}:nothing")
 
 

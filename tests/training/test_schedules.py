@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from ordinal_blast import parts
 from ordinal_blast.training import schedules
 from ordinal_blast.training.schedules import SCHEDULES, OnPlateau
 
@@ -101,3 +102,19 @@ def test_that_of_keras_and_that_of_pytorch_without_a_margin_are_this_rule(patien
 
 def test_nan_counts_as_no_drop():
     assert scales([1, math.nan, math.nan, 0.5], patience=2) == [1, 1, 0.5, 0.5]
+
+
+def test_what_a_schedule_takes_where_nothing_is_stated():
+    stated = {
+        name: {option.name: option.default for option in parts.options_of(schedule) if option.name != "progress"}
+        for name, schedule in SCHEDULES.items()
+    }
+    assert stated == {
+        "constant": {},
+        "cosine": {"end": 0.0},
+        "exponential": {"end": 0.01},
+        "linear": {"end": 0.0},
+        "plateau": {"factor": 0.5, "patience": 5},
+        "step": {"at": (0.5, 0.75), "factor": 0.1},
+        "warmup_cosine": {"warmup": 0.05, "start": 0.0, "end": 0.0},
+    }
