@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ordinal_blast import ranges, source_text
 from ordinal_blast.errors import UsageError, UserError, one_line
@@ -29,7 +29,16 @@ from ordinal_blast.storage import file_digest
 
 _PACKAGE = __name__.partition(".")[0]
 _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
-_HELD: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("held", default=None)
+_HELD: contextvars.ContextVar[dict[str, _Held] | None] = contextvars.ContextVar("held", default=None)
+
+
+class _Held(NamedTuple):
+    """The module of a part, and the digest of each file that it is made of."""
+
+    module: ModuleType
+    texts: dict[str, str]
+
+
 _loaded: dict[tuple[Any, ...], ModuleType] = {}
 _ran: dict[Path, str] = {}  # the digest of each file of a part, as it was when this process ran it
 
@@ -44,9 +53,10 @@ def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
         return _outside(kind, name)
     if name not in known:
         near = " or ".join(difflib.get_close_matches(name, known, n=3))
+        there = f"there are {', '.join(sorted(known))}, or one of your own" if known else "it takes one of your own"
         raise UsageError(
-            f"{kind} is {name!r}{f' (did you mean {near}?)' if near else ''}: there are {', '.join(sorted(known))}, or "
-            "one of your own as package.module:thing or path/file.py:thing"
+            f"{kind} is {name!r}{f' (did you mean {near}?)' if near else ''}: {there} as package.module:thing or "
+            "path/file.py:thing"
         )
     part = known[name]
     return _outside(kind, part) if isinstance(part, str) else part
@@ -78,31 +88,21 @@ def importable() -> Iterator[None]:
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """In this block, a part that is found again is the same, whatever becomes of its files meanwhile."""
-    token = _HELD.set(_HELD.get() or _Held({}, {}))
+    token = _HELD.set({} if (held := _HELD.get()) is None else held)
     try:
         yield
     finally:
         _HELD.reset(token)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Held:
-    """The modules of parts, and the digest of each file of theirs."""
-
-    modules: dict[str, ModuleType]
-    texts: dict[Path, str]
-
-
 def texts(name: str, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
     """The digest of every source file of a part (see `source_text.files`); where it is held, of what runs."""
-    held = _HELD.get()
+    place = locate(name) or name.rpartition(":")[0]
+    held = _HELD.get() or {}
+    if str(place) in held:
+        return held[str(place)].texts
     with importable():
-        return source_text.files(
-            locate(name) or name.rpartition(":")[0],
-            counts,
-            _folder(),
-            lambda path: held.texts[path] if held and path in held.texts else file_digest(path),
-        )
+        return source_text.files(place, counts, _folder())
 
 
 def locate(name: str) -> Path | None:
@@ -249,23 +249,21 @@ def _module(kind: str, name: str) -> ModuleType:
     """The module of a part, by what its files say now unless it is held."""
     place, path, held = name.rpartition(":")[0], locate(name), _HELD.get()
     key = str(path or place)
-    if held is not None and key in held.modules:
-        return held.modules[key]
+    if held is not None and key in held:
+        return held[key].module
     if path is not None and not path.is_file():
         raise UsageError(f"{kind} is {name}: there is no file {path}")
     with importable():
         if place.startswith(f"{_PACKAGE}."):
             return importlib.import_module(place)
-        modules = source_text.own(path or place, _folder())
-        texts = {file: file_digest(file) for file in modules.values()}
+        texts = {} if held is None else source_text.files(path or place, present=_folder())
         if path is not None:
             module = load_file(path)
         else:
-            with _anew(modules):
+            with _anew(source_text.own(place, _folder())):
                 module = importlib.import_module(place)
     if held is not None:
-        held.modules[key] = module
-        held.texts.update(texts)
+        held[key] = _Held(module, texts)
     return module
 
 

@@ -32,10 +32,28 @@ _WORD = Range(
 )
 _NAMES = Range("names, each once", lambda v: ranges.list_of(_WORD, empty=True).holds(v) and len(set(v)) == len(v))
 _CHAIN = Range(
-    "one name or more, each once and without dots", lambda v: _NAMES.holds(v) and len(v) > 0 and "." not in "".join(v)
+    "one name or more, each once and without dots and slashes",  # they name folders too
+    lambda v: _NAMES.holds(v) and len(v) > 0 and all(len(name) < 99 and not {*"./\\"} & {*name} for name in v),
 )
 _PLACE = Range(f"{PATH.words}, in printable text", lambda v: PATH.holds(v) and v.isprintable())
 _SOMEWHERE = Range(f"{_PLACE.words}, and not empty", lambda v: _WORD.holds(v) and _PLACE.holds(v))
+
+
+_MEAN_AND_SD = ranges.list_of(number(), count=2)
+_PUBLISHED = Range(
+    "a source and values, {'source': text, 'values': {variant: {measure: (mean, s.d.)}}}",
+    lambda v: (
+        not v
+        or (
+            set(v) == {"source", "values"}
+            and isinstance(v["source"], str)
+            and isinstance(v["values"], Mapping)
+            and all(
+                isinstance(by, Mapping) and all(map(_MEAN_AND_SD.holds, by.values())) for by in v["values"].values()
+            )
+        )
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -345,7 +363,7 @@ def _defaults(stage: str, name: str = "") -> StageSettings:
 
 
 def _check_read(settings: Settings) -> None:
-    """Raise UsageError for a setting that nothing would read."""
+    """Raise UsageError for a setting that nothing would read, or could."""
     split = settings.data.split
     for name in ("fractions", "seed") if split.by == SplitSettings.by else ():
         if getattr(split, name) != getattr(SplitSettings, name):
@@ -353,6 +371,7 @@ def _check_read(settings: Settings) -> None:
                 f"data.split.{name} is {getattr(split, name)!r}, and nothing reads it: data.split.by is official, so "
                 "that nothing is divided; leave it out, or divide by group"
             )
+    ranges.check("report.published", settings.report.published, _PUBLISHED)
 
 
 def _unknown(key: str, settings: Settings) -> str:

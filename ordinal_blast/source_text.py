@@ -22,7 +22,6 @@ def files(
     module: str | Path,
     counts: Callable[[str], bool] = lambda name: True,
     present: Path | None = None,
-    digest: Callable[[Path], str] = file_digest,
 ) -> dict[str, str]:
     """The digest of each source file of a module, by its path below its import folder.
 
@@ -32,7 +31,7 @@ def files(
     interpreter itself, and for a file that is not there. Raises UsageError for one that is no Python, or a module that
     was made in no file.
     """
-    return {key: digest(path) for key, _, path in _closure(module, counts, present)}
+    return {key: file_digest(path) for key, _, path in _closure(module, counts, present)}
 
 
 def own(module: str | Path, present: Path | None = None) -> dict[str, Path]:

@@ -26,13 +26,14 @@ class GradingNetwork(nn.Module):
     ) -> dict[str, jax.Array]:
         """Return the raw outputs of each task, float32 `[B, num_outputs]`; keys and mask as the backbone has them.
 
-        Raises UsageError for a backbone whose features are not `[B, D]`.
+        Raises UsageError for a backbone whose features are not floats `[B, D]`.
         """
         features = self.backbone(x, train=train, keys=keys, mask=mask)
-        if getattr(features, "ndim", None) != 2 or len(features) != len(x):
+        fits = getattr(features, "ndim", None) == 2 and len(features) == len(x) and features.size > 0
+        if not fits or not jnp.issubdtype(features.dtype, jnp.floating):
             raise UsageError(
-                f"the network gives {_said(features)} for {len(x)} examples: it has to give features [B, D], such as "
-                "the mean over all positions"
+                f"the network gives {_said(features)} for {len(x)} examples: it has to give features [B, D] of floats, "
+                "such as the mean over all positions"
             )
         features = features.astype(jnp.float32)
         return {task: objective.layer(name=f"{task}_head")(features) for task, objective in self.heads}
@@ -43,7 +44,7 @@ class GradingNetwork(nn.Module):
 
 
 def _said(features: Any) -> str:
-    return f"{list(features.shape)}" if hasattr(features, "shape") else f"a {type(features).__name__}"
+    return f"{features.dtype} {list(features.shape)}" if hasattr(features, "shape") else f"a {type(features).__name__}"
 
 
 def count_parameters(variables: Mapping[str, Any]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ordinal_blast import parts, record
+from ordinal_blast import parts, ranges, record
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
@@ -155,7 +155,7 @@ def _conclude(
     settings, objective, material = cell.settings, cell.settings.objective, work.material
     undone = decisions.undone(objective, settings.class_weights, material)
     deciding = decisions.corrected(work.bound, undone)
-    measures = {name: parts.find("measures", name, {}) for name in settings.measures}
+    measures = _measures(settings)
     models = {}
     for name, raw in trained.raw.items():
         train = raw["train"]
@@ -196,7 +196,7 @@ def _conclude(
                 "undone_weights": undone,
             },
             class_weights=settings.class_weights,
-            measures={_short(name): getattr(part, "higher_is_better", True) for name, part in measures.items()},
+            measures={_short(name): _higher(measure) for name, measure in measures.items()},
             dataset=_dataset(material, settings.data.split),
             warnings=tuple(material.warnings),
             stages=trained.facts,
@@ -210,6 +210,31 @@ def _conclude(
             examples=trained.examples,
         ),
     )
+
+
+def check(settings: Settings, material: Material) -> None:
+    """Raise UsageError for a rule or a measure of one's own that fails for labels of the test set and any predictions:
+    found out after training, it would have cost the training.
+    """
+    measures, rng = _measures(settings), np.random.default_rng(0)
+    for task in material.tasks:
+        labels = material.dataset.columns[f"label/{task.name}"][material.splits["test"]]
+        probs = rng.dirichlet(np.ones(task.num_classes), len(labels))
+        grades = decisions.by_rule(settings.objective.rule, probs)
+        if measures:
+            _measured(task, labels, probs.argmax(axis=1) if grades is None else grades, probs, measures)
+
+
+def _measures(settings: Settings) -> dict[str, Measure]:
+    """The measures of one's own; raises UsageError for one whose `higher_is_better` is neither True nor False."""
+    measures = {name: parts.find("measures", name, {}) for name in settings.measures}
+    for name, measure in measures.items():
+        ranges.check(f"{name}.higher_is_better", _higher(measure), ranges.FLAG)
+    return measures
+
+
+def _higher(measure: Measure) -> bool:
+    return getattr(measure, "higher_is_better", True)
 
 
 def _result(
@@ -232,8 +257,11 @@ def _measured(
     known = labels[kept], grades[kept]
     values = metrics.summary(*known, num_classes=task.num_classes, probs=probs[kept])
     for name, measure in measures.items():
+        if _short(name) in values:
+            raise UsageError(f"measures has {name}, and there is a measure {_short(name)} already: name it otherwise")
+        own = map(decisions.untouchable, (*known, probs[kept]))
         with parts.blamed(f"the measure {name} raised"):
-            values[_short(name)] = float(measure(*known, num_classes=task.num_classes, probs=probs[kept]))
+            values[_short(name)] = float(measure(next(own), next(own), num_classes=task.num_classes, probs=next(own)))
     return values
 
 

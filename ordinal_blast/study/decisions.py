@@ -11,7 +11,7 @@ import numpy as np
 from ordinal_blast import kinds, objectives, parts
 from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.data.material import Material
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
 from ordinal_blast.objectives.loss import RULES
 from ordinal_blast.settings import ObjectiveSettings
@@ -82,24 +82,37 @@ def decides_by(objective: Objective, rule: str) -> str:
 
 
 def decide(objective: Objective, rule: str, outputs: np.ndarray) -> Predictions:
-    """What a fitted objective says of raw outputs `[N, num_outputs]`.
-
-    Raises UserError for a rule of one's own that gives no grades.
-    """
+    """What a fitted objective says of raw outputs `[N, num_outputs]`; raises UsageError as `by_rule` does."""
     raw = jnp.asarray(outputs)
     probs = np.exp(np.asarray(objective.log_probs(raw), np.float64))
+    own = by_rule(rule, probs)
+    grades = np.asarray(objective.predict(raw, rule=rule)) if own is None else own
+    return Predictions(np.asarray(raw), probs, grades, np.asarray(objective.score(raw), np.float64))
+
+
+def by_rule(rule: str, probs: np.ndarray) -> np.ndarray | None:
+    """The grades `[N]` of a rule of one's own for probabilities `[N, K]`; None for a rule of every objective.
+
+    Raises UsageError for what it raises, and where it gives no grades.
+    """
     own = _rule(rule)
     if own is None:
-        grades = np.asarray(objective.predict(raw, rule=rule))
-    else:
-        with parts.blamed(f"objective.rule {rule} raised"):
-            grades = np.asarray(own(probs))
-        if grades.shape != (len(probs),) or grades.dtype.kind not in "iu" or not _within(grades, probs.shape[1]):
-            raise UserError(
-                f"objective.rule {rule} gives {grades.dtype} {grades.shape} for probabilities {probs.shape}: it has to "
-                f"give one whole number of 0 ... {probs.shape[1] - 1} an example"
-            )
-    return Predictions(np.asarray(raw), probs, grades, np.asarray(objective.score(raw), np.float64))
+        return None
+    with parts.blamed(f"objective.rule {rule} raised"):
+        grades = np.asarray(own(untouchable(probs)))
+    if grades.shape != (len(probs),) or grades.dtype.kind not in "iu" or not _within(grades, probs.shape[1]):
+        raise UsageError(
+            f"objective.rule {rule} gives {grades.dtype} {grades.shape} for probabilities {probs.shape}: it has to "
+            f"give one whole number of 0 ... {probs.shape[1] - 1} an example"
+        )
+    return grades
+
+
+def untouchable(array: np.ndarray) -> np.ndarray:
+    """The array, for code of one's own that may read it and not write in it."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _within(grades: np.ndarray, num_classes: int) -> bool:

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ordinal_blast import parts, settings
+from ordinal_blast import objectives, parts, settings
 from ordinal_blast.data import augment
 from ordinal_blast.data.batches import Examples, View, fixed
-from ordinal_blast.errors import UsageError
+from ordinal_blast.errors import UsageError, one_line
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models import networks
 from ordinal_blast.models.heads import GradingNetwork, count_parameters
@@ -25,9 +25,10 @@ from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
 from ordinal_blast.study.recipe import Graded, Stage, Values, Work
-from ordinal_blast.training import initial, loop, optimizer, parallel
+from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
+from ordinal_blast.types import AXIS
 
 MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch
 _CHUNK = 128  # new examples in one call of the network
@@ -99,6 +100,7 @@ class Grader(Stage[GraderSettings]):
     def check(self, work: Work) -> None:
         """Raise UsageError for a batch, a task or a network that does not fit the data."""
         training, (name,) = self.settings.training, self.reads
+        problem = self._problem(work.bound)
         count = len(work.material.splits["train"])
         if training.batch_size > count:
             raise UsageError(
@@ -109,10 +111,18 @@ class Grader(Stage[GraderSettings]):
             tasks = ", ".join(work.bound)
             raise UsageError(f"{self.name}.training.balance is {training.balance}: the tasks are {tasks}")
         columns = work.material.dataset.columns
-        if name in columns:
-            first = np.asarray(columns[name][np.arange(1)])
-            with parts.blamed(f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"):
-                _trace(self._network({}).backbone, first.shape, first.dtype.name)
+        first = np.asarray(columns[name][np.arange(1)]) if name in columns else None
+        try:
+            loop.updates(problem, _examples(fixed(first), work)["train"], training)
+        except UsageError as error:
+            raise UsageError(f"{self.name}.{one_line(error)}") from error
+        if first is not None:
+            network = f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"
+            try:
+                with parts.blamed("it raises"):
+                    _try(self._network({}).backbone, problem.augment, (2, *first.shape[1:]), first.dtype.name)
+            except UsageError as error:
+                raise UsageError(f"{network}: {one_line(error)}") from error
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
@@ -268,6 +278,19 @@ def _decision(objective: Objective) -> Callable[[np.ndarray], jax.Array]:
 
 
 @functools.lru_cache(maxsize=32)
-def _trace(backbone: nn.Module, shape: tuple[int, ...], dtype: str) -> None:
-    """The shapes of a network's variables for one input; raises what the network raises."""
-    jax.eval_shape(lambda: backbone.init(jax.random.key(0), jnp.zeros(shape, dtype), train=False))
+def _try(backbone: nn.Module, view: OnInputs | None, shape: tuple[int, ...], dtype: str) -> None:
+    """Trace a network, with a head, at rest and in a step of training, and its view before that.
+
+    Raises what they raise, and UsageError for features that no head can read.
+    """
+    model = GradingNetwork(backbone, (("any", objectives.get("cross_entropy", num_classes=2)),))
+
+    def both(x: jax.Array, key: jax.Array) -> None:
+        keys = jax.random.split(key, len(x))
+        variables = model.init(key, x, train=False)
+        step.check_variables(variables)
+        seen = view(keys, x, {})[0] if view else x
+        model.apply(variables, seen, train=True, keys=keys, rngs=step.streams(key), mutable=["batch_stats"])
+
+    inputs, keys = jnp.zeros((1, *shape), dtype), jax.random.split(jax.random.key(0), 1)  # of one device
+    jax.eval_shape(jax.vmap(both, axis_name=AXIS), inputs, keys)

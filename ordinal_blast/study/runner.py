@@ -111,6 +111,7 @@ class _Run:
             stage.check(work)
         undone = decisions.undone(settings.objective, settings.class_weights, work.material)
         decisions.corrected(work.bound, undone)
+        cell.check(settings, work.material)
 
     def _work(self, settings: Settings) -> Work:
         opened = self._material(settings)
@@ -128,8 +129,8 @@ class _Run:
 
 def validate(settings: Settings) -> None:
     """Raise UsageError for what can be refused before any data is opened."""
-    for key, _, name in kinds.named(leaves(settings)):
-        if parts.is_outside(name):
+    for key, kind, name in kinds.named(leaves(settings)):
+        if parts.is_outside(name) or kind == "measure":  # there is none here
             parts.find(key, name, {})
     for stage in recipe.stages(settings):
         stage.validate()

@@ -81,8 +81,8 @@ def fit(
         threads=training.threads,
         balance=training.balance,
     )
-    like, updates = train.inputs(np.arange(min(2, len(train)))), _updates(problem, train, training)
-    state = step.create(problem, like, seed, updates, initial if not history else None)
+    like, total = train.inputs(np.arange(min(2, len(train)))), updates(problem, train, training)
+    state = step.create(problem, like, seed, total, initial if not history else None)
     best, best_epoch = step.variables(state, problem), monitor.best(history, training.select)
     if history:
         state, best = journal.restore(state, best)
@@ -131,16 +131,16 @@ def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
     return best
 
 
-def _updates(problem: Problem, train: Examples, training: TrainingSettings) -> int:
+def updates(problem: Problem, train: Examples, training: TrainingSettings) -> int:
     """How many updates all epochs make; raises UsageError for none."""
     steps = batches.steps_per_epoch(train, training.batch_size, training.balance)
-    updates = steps * training.epochs // problem.optimizer.accumulate
-    if not updates:
+    total = steps * training.epochs // problem.optimizer.accumulate
+    if not total:
         raise UsageError(
             f"optimizer.accumulate is {problem.optimizer.accumulate}: training has {steps * training.epochs} batches, "
             "not enough for one update"
         )
-    return updates
+    return total
 
 
 def _has_waited(epochs: int, best_epoch: int, training: TrainingSettings) -> bool:

@@ -23,6 +23,7 @@ import optax.contrib
 from ordinal_blast import parts
 from ordinal_blast.errors import UsageError
 from ordinal_blast.parts import Bound
+from ordinal_blast.ranges import number
 from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
 from ordinal_blast.training import schedules
 from ordinal_blast.training.schedules import SCHEDULES, OnPlateau, Plateau
@@ -40,6 +41,7 @@ def _optimisers() -> dict[str, Callable[..., optax.GradientTransformation]]:
     }
 
 
+_FACTORS = number(least=0)
 OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = _optimisers()
 
 
@@ -188,7 +190,19 @@ def _schedule(settings: ScheduleSettings, where: str) -> Callable[[jax.Array], j
     parts.check_options(part, settings.options, f"{where}.options", progress)
     schedule = Bound(part, settings.options)
     with parts.blamed(f"{where}.name is {settings.name}"):
-        factor = jax.eval_shape(schedule, progress)
-    if getattr(factor, "shape", None) != ():
-        raise UsageError(f"{where}.name is {settings.name}: it gives no single number")
+        if getattr(jax.eval_shape(schedule, progress), "shape", None) != ():
+            raise UsageError(f"{where}.name is {settings.name}: it gives no single number")
+        factors = _factors(schedule)
+    if not all(map(_FACTORS.holds, factors)) or not any(factors):
+        raise UsageError(
+            f"{where}.name is {settings.name}, whose factors are {', '.join(f'{one:g}' for one in factors)} at equal "
+            "steps of progress: they have to be finite, 0 or more, and not 0 throughout"
+        )
     return schedule
+
+
+@functools.lru_cache(maxsize=32)
+def _factors(schedule: Bound) -> tuple[float, ...]:
+    """The factors of a schedule at equal steps of progress."""
+    factor = jax.jit(schedule)
+    return tuple(float(factor(jnp.float32(step / 8))) for step in range(8))

@@ -53,8 +53,7 @@ def create(
     """
     init_key, key = jax.random.split(seeds.key(seed))
     variables = _initialiser(problem)(init_key, inputs)
-    if others := set(variables) - {"params", "batch_stats"}:
-        raise UsageError(f"the network keeps {', '.join(sorted(others))}: only params and batch_stats are trained")
+    check_variables(variables)
     variables = initial(variables) if initial else variables
     params = variables["params"]
     return TrainState(
@@ -64,6 +63,17 @@ def create(
         optimizer=problem.optimizer.init(params, updates),
         key=key,
     )
+
+
+def check_variables(variables: Mapping[str, Any]) -> None:
+    """Raise UsageError for variables of a model that are neither parameters nor batch statistics."""
+    if others := set(variables) - {"params", "batch_stats"}:
+        raise UsageError(f"the network keeps {', '.join(sorted(others))}: only params and batch_stats are trained")
+
+
+def streams(key: jax.Array) -> dict[str, jax.Array]:
+    """What Flax's own random layers draw from in a step."""
+    return dict.fromkeys(_STREAMS, key)
 
 
 def variables(state: TrainState, problem: Problem) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def train_step(
             train=True,
             keys=model_keys,
             mask=batch.mask,
-            rngs=dict.fromkeys(_STREAMS, jax.random.fold_in(keys[0], _STOCK)),
+            rngs=streams(jax.random.fold_in(keys[0], _STOCK)),
             mutable=["batch_stats"],
         )
         everything = gather((outputs, labels, batch.weights))
