@@ -44,7 +44,7 @@ def count(labels, grades, *, num_classes, probs):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Settings and the folder of a finished study: two decisions, another objective, one seed."""
+    """The plan and the folder of a finished study, two decisions and one task alone, and its arrays."""
     folder = tmp_path_factory.mktemp("cell")
     (folder / "says.py").write_text(STAGE)
     rng = np.random.default_rng(0)
@@ -71,7 +71,11 @@ def study(tmp_path_factory):
         "chain": ("says",),
         "says": {"stage": f"{folder}/says.py:Says"},
     }
-    variants = [("mean", {"objective.rule": "mean"}), ("median", {"objective.rule": "median"})]
+    variants = [
+        ("mean", {"objective.rule": "mean"}),
+        ("median", {"objective.rule": "median"}),
+        ("alone", {"tasks": ("two",)}),
+    ]
     plan = plans.of_variants("Which?", variants, settings.resolve(config, "a test"), 1)
     assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
     return plan, folder / "run", arrays
@@ -161,6 +165,17 @@ def test_a_finished_cell_that_was_not_trained_is_not_taken_for_another(study):
     with pytest.raises(UsageError, match=r"begun with objective.rule='median', now it is 'mode': use another"):
         cell.claim(folder, settings.override(chosen, {"objective.rule": "mode"}), identified, False)
     assert record.read(folder).settings == settings.tree(chosen)
+
+
+def test_a_variant_of_one_task_has_the_rows_with_a_label_of_that_task_alone(study):
+    _, root, arrays = study
+    alone = record.read(root / "cells/alone-s0")
+    assert [task.name for task in alone.tasks] == ["two"]
+    assert "shared_with" not in alone.models["says"].training
+    for split, rows in ROWS.items():
+        labels = arrays["y_two"][rows]
+        np.testing.assert_array_equal(result(study, "two", split, "alone").labels, labels[labels >= 0])
+        assert alone.dataset["sizes"][split] == (labels >= 0).sum()
 
 
 def test_all_that_changes_the_training_and_nothing_else_makes_another_training():
