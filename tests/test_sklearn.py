@@ -15,8 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from ordinal_blast import objectives
 from ordinal_blast.errors import UsageError
+from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
 from ordinal_blast.sklearn import OrdinalClassifier
+from ordinal_blast.training import loop, optimizer
+from ordinal_blast.training.problem import GradingLoss
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 NAMES = np.array(["poor", "fair", "good", "best"])  # by the alphabet: best, fair, good, poor
@@ -202,6 +206,71 @@ def test_balanced_classes_are_weights_of_rows(table):
     by_class = small(class_weight="balanced").fit(rows, grades).predict_proba(rows)
     np.testing.assert_array_equal(by_class, small().fit(rows, grades, sample_weight=weights).predict_proba(rows))
     assert (by_class != small().fit(rows, grades).predict_proba(rows)).any()
+
+
+def test_training_gets_what_the_parameters_and_weights_say(table, monkeypatch):
+    rows, grades = table
+    calls = {}
+
+    class Stopped(Exception):
+        pass
+
+    def fit(problem, train, val, training, **rest):
+        calls.update(rest, problem=problem, parts=(train, val), training=training)
+        raise Stopped
+
+    monkeypatch.setattr(loop, "fit", fit)
+    weights, of_class = np.random.default_rng(1).uniform(0.5, 2, 120), {0: 1.0, 1: 2.0, 2: 3.0, 3: 0.5}
+    weights[:5] = 0
+    stated = {
+        **{"objective_options": {"power": 2.0}, "optimizer": "sgd", "optimizer_options": {"momentum": 0.5}},
+        **{"learning_rate": 0.3, "schedule": "cosine", "schedule_options": {"end": 0.1}, "epochs": 7, "batch_size": 9},
+        **{"patience": 3, "ema": 0.5, "class_weight": of_class, "random_state": 5, "validation_fraction": 0.2},
+    }
+    with pytest.raises(Stopped):
+        OrdinalClassifier("ordinal_cross_entropy", **stated).fit(rows, grades, weights)
+    training = TrainingSettings(batch_size=9, epochs=7, patience=3, ema=0.5, steps_per_dispatch=100, threads=0)
+    assert calls["training"] == training
+    assert calls["seed"] == np.random.RandomState(5).randint(2**31 - 1)
+    problem, objective = calls["problem"], objectives.get("ordinal_cross_entropy", num_classes=4, power=2.0)
+    assert problem.loss == GradingLoss((("grade", objective),))
+    sections = OptimizerSettings("sgd", 0.3, {"momentum": 0.5}), ScheduleSettings("cosine", {"end": 0.1})
+    assert problem.optimizer == optimizer.make(*sections, training, "a test")
+    assert (problem.model.backbone.widths, problem.model.backbone.dropout) == ((64, 64), 0.1)
+    kept = np.lexsort(rows[5:].T[::-1]) + 5
+    rows, grades, weights = rows[kept], grades[kept], (weights * np.vectorize(of_class.get)(grades))[kept]
+    mean = np.average(rows, axis=0, weights=weights)
+    spread = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=weights))
+    places = [part.ids.astype(int) for part in calls["parts"]]
+    assert [len(place) for place in places] == [92, 23]
+    assert sorted(np.concatenate(places)) == list(range(115))
+    for part, place in zip(calls["parts"], places, strict=True):
+        numbers = part.inputs(np.arange(len(place)))
+        np.testing.assert_allclose(numbers, ((rows - mean) / spread)[place], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(part.labels["grade"], grades[place])
+        np.testing.assert_allclose(part.weights["grade"], weights[place], rtol=1e-6)
+    with pytest.raises(Stopped):
+        OrdinalClassifier(standardize=False).fit(*table)
+    raw = np.sort(np.concatenate([part.inputs(np.arange(len(part.ids))) for part in calls["parts"]]), axis=0)
+    np.testing.assert_array_equal(raw, np.sort(table[0].astype(np.float32), axis=0))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([-1.0] + [1.0] * 119, "sample_weight has a negative value"),
+        ([0.0] * 120, "sample_weight is zero for every row|at least one non-zero"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(table, weights, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(*table, np.asarray(weights))
+
+
+def test_one_grade_teaches_nothing(table):
+    rows, grades = table
+    with pytest.raises(ValueError, match="y has 1 class where it counts, 2: two or more are needed"):
+        small().fit(rows, grades, (grades == 2).astype(float))
 
 
 def test_rows_of_the_same_numbers_are_never_divided():

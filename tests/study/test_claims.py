@@ -17,6 +17,7 @@ from ordinal_blast.data import material, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.study import cell, lock, recipe, runner, session
 from ordinal_blast.study import plan as plans
+from ordinal_blast.study import standing as study_plan
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSS = """
@@ -270,6 +271,22 @@ def test_more_variants_and_seeds_join_the_plan(study, overrides, tmp_path):
     assert joined["command"] == "the command && train it"
     assert go(plan(tmp_path, overrides), root) == []
     assert standing(root) == joined
+
+
+def test_a_question_decides_the_reference_and_the_order_before_single_runs_whichever_came_first(tmp_path, overrides):
+    base = settings.load("configs/era.py", overrides | {"objective.name": "corn", "seed": 3})
+    one, asked = plans.single(base), plan(tmp_path, overrides)
+    joined = []
+    for number, (first, second) in enumerate([(one, asked), (asked, one)]):
+        root = tmp_path / str(number)
+        record.write_plan(root, study_plan.joined(first, "first", root))
+        joined.append(study_plan.joined(second, "second", root))
+    for both in joined:
+        assert (both["question"], both["reference"]) == ("A question?", "own")
+        assert both["variants"] == ["own", "cross_entropy", "corn"]
+        assert both["seeds"] == [0, 3]
+        assert both["command"] == "first && second"
+    assert joined[0]["cells"] == ["corn-s3", "own-s0", "cross_entropy-s0"]
 
 
 def test_another_reference_takes_over_where_all_cells_are_planned_again(study, overrides, tmp_path):
