@@ -162,6 +162,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_finished(tmp
     assert checkpoints.Checkpoints(tmp_path / "checkpoints").epoch == 2
 
 
+def test_a_validation_loss_that_is_not_finite_stops_the_run_though_the_training_loss_is(tmp_path):
+    val = examples(1)
+    poisoned = dataclasses.replace(val, view=fixed(np.full((50, 4), np.nan, np.float32)))
+    with pytest.raises(
+        UserError, match=r"a cell \(validation\): the loss is nan at epoch 1, step 1; .* no epoch was fin"
+    ):
+        fit(tmp_path, val=poisoned)
+
+
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     import orbax.checkpoint as ocp
 
@@ -385,6 +394,17 @@ def test_the_rate_of_an_epoch_is_that_of_its_last_update():
     # Updates after batches 4, 8, 12, 16 of 18: none in the first and last epochs.
     slow = rates("linear", accumulate=4)
     assert (slow[0], slow[3], slow[5]) == (None, 0.05 * float(np.float32(0.5)), 0.0125)
+
+
+def test_the_rate_is_halved_after_an_epoch_whose_validation_loss_is_no_better():
+    history = fit(None, task=problem(OptimizerSettings("sgd", 4.0))).history
+    rates, best, scale = [], math.inf, 1.0
+    for line in history:
+        rates.append(4.0 * scale)
+        scale *= 1.0 if line["val_loss"] < best else 0.5
+        best = min(best, line["val_loss"])
+    assert [line["learning_rate"] for line in history] == rates
+    assert rates[-1] < 4.0
 
 
 def test_more_accumulation_than_there_are_batches_is_refused_before_any_work(tmp_path):
