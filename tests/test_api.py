@@ -1,11 +1,15 @@
 """From Python: what the command line does, on arrays in memory, read back as frames."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import ordinal_blast
+from ordinal_blast import settings
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.study import runner
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 
@@ -51,6 +55,39 @@ def test_arrays_in_memory_are_ablated_and_read_as_typed_frames(study):
     predictions = study.predictions(variant="corn", seed=1)
     wrong = (predictions["grade"] - predictions["label"]).abs().mean()
     assert wrong == pytest.approx(mae.loc[1, "corn"], abs=1e-12)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_call_runs_what_it_says_and_nothing_else(monkeypatch, tmp_path, allowed):
+    calls = []
+
+    class Stopped(Exception):
+        pass
+
+    def run(plan, root, command, session, **options):
+        calls.append((plan, root, options))
+        raise Stopped
+
+    monkeypatch.setattr(runner, "run", run)
+    file = tmp_path / "question.py"
+    file.write_text('"""Which?"""\ndef variants():\n    yield "a", {}\n    yield "b", {"objective": "corn"}\n')
+    base = settings.load("era")
+    asked = [file, ["cross_entropy", "corn"], {"a": {}, "b": {"objective": "corn"}}]
+    for config in ("era", base, settings.tree(base)):
+        for variants in asked:
+            with pytest.raises(Stopped):
+                ordinal_blast.ablate(config, variants, seeds=3, workdir=tmp_path / "x", allow_changed_code=allowed)
+            plan, root, options = calls.pop()
+            assert (root, options) == (tmp_path / "x", {"allow_changed_code": allowed})
+            assert plan.seeds == (0, 1, 2)
+            assert plan.variants == (("cross_entropy", "corn") if variants is asked[1] else ("a", "b"))
+            assert plan.cells[-1].settings == settings.override(
+                base, {"objective": "corn", "seed": 2, "data.options.holdout": 2}
+            )
+            assert plan.question == ("Which?" if variants is file else "")
+    with pytest.raises(Stopped):
+        ordinal_blast.ablate("era", ["corn"])
+    assert calls.pop()[1:] == (Path("runs/era"), {"allow_changed_code": False})
 
 
 def test_the_same_call_finds_everything_finished_and_load_reads_it(study, config, data, capsys):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ordinal_blast.data import catalog, store
+from ordinal_blast.data import catalog, material, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
 from ordinal_blast.types import Task
@@ -63,6 +63,26 @@ def test_a_grade_that_a_split_by_groups_leaves_out_is_told_with_task_and_split()
     found = catalog.absent_grades(opened, split, opened.tasks)
     assert [sentence[: len(start)] for sentence, start in zip(found, expected, strict=True)] == expected
     assert catalog.absent_grades(opened, split, opened.tasks[1:]) == []
+
+
+def test_what_the_data_are_is_what_they_say_and_every_column_in_memory():
+    opened = dataset(["p", "q", "q"], icm=[0, 1, 2])
+    rows = {"train": np.arange(3)}
+
+    def identity(**changes):
+        return material.Material(dataclasses.replace(opened, **changes), opened.tasks, rows, rows, ()).identity
+
+    columns, labels = opened.columns, opened.columns["label/icm"]
+    changed = [
+        {"identity": "1"},
+        {"columns": columns | {"label/icm": labels[::-1].copy()}},
+        {"columns": columns | {"label/icm": labels.astype(np.int64)}},
+        {"columns": columns | {"label/icm": labels[:, None]}},
+        {"columns": {name.replace("icm", "te"): column for name, column in columns.items()}},
+        {"columns": columns | {"numbers": np.zeros((3, 1), np.float32)}},
+    ]
+    assert identity() == identity(columns=dict(reversed(columns.items())), notes=("a note",))
+    assert len({identity(), *(identity(**change) for change in changed)}) == 1 + len(changed)
 
 
 def test_a_built_copy_serves_for_lost_files_only_where_every_option_agrees(tmp_path):

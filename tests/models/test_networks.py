@@ -63,6 +63,15 @@ NETS = """
             return _told(x, training)
 
 
+    class Layers(nnx.Module):
+        def __init__(self, *, rngs):
+            self.norm = nnx.BatchNorm(5, rngs=rngs)
+            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+        def __call__(self, x):
+            return self.dropout(self.norm(x))
+
+
     def make_flag(reads: str = "") -> nn.Module:
         return Flag()
 
@@ -134,6 +143,20 @@ def test_the_flag_is_passed_under_the_name_that_the_module_has_for_it(nets, name
         # Alone, without devices, as a plain call of Linen.
         told = module.clone(axis_name=None).apply(variables, PIXELS, train=train, rngs={"params": jax.random.key(0)})
         np.testing.assert_allclose(told[0], [-1, 51 / 127.5 - 1, 1, float(train)], rtol=1e-6)
+
+
+def test_a_module_of_nnx_draws_and_takes_the_statistics_of_the_batch_in_training_alone(nets):
+    module = make(f"{nets}:Layers").clone(axis_name=None)
+    x = np.random.default_rng(0).normal(3, 2, (64, 5)).astype(np.float32)
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+    variables = module.init(rngs, x, train=False)
+    still = module.apply(variables, x, train=False)
+    np.testing.assert_allclose(still, x, rtol=1e-4)  # running mean 0, variance 1, nothing dropped
+    trained, _ = module.apply(variables, x, train=True, rngs=rngs, mutable=["batch_stats"])
+    whole = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    dropped = np.asarray(trained == 0)
+    assert 0.3 < dropped.mean() < 0.7
+    np.testing.assert_allclose(trained[~dropped], 2 * whole[~dropped], rtol=1e-3, atol=1e-4)
 
 
 def test_a_module_without_a_flag_is_called_without_one(nets):

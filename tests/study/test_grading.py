@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wid
     cells, _ = wide
     assert not (cells / "median-s0" / "checkpoints").exists()
     assert record.read(cells / "median-s0").models["cnn"].training["shared_with"] == "mode-s0"
+
+
+def test_a_file_that_no_stage_grades_is_refused_by_name(tmp_path):
+    reader = grading._Reader((), lambda path: {"names": [str(path)], "notes": ()})
+    with pytest.raises(UserError, match=r"^a.npz has nothing that a model of the run reads$"):
+        grading._Run(None, reader, [lambda values: values]).grade(Path("a.npz"))
+    with pytest.raises(UsageError, match=rf"^{tmp_path} is no finished cell \(no result.json\): give a folder such as"):
+        grading.grade(tmp_path, [])
 
 
 def test_depth_and_alpha_change_no_grade(wide, tmp_path):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
@@ -22,7 +23,7 @@ from ordinal_blast.data.batches import Examples, fixed, inverse_frequency
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
 from ordinal_blast.training import checkpoints, loop, optimizer, step
-from ordinal_blast.training.problem import GradingLoss, Problem
+from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, Monitor
 
 SHORT = TrainingSettings(batch_size=16, epochs=6, steps_per_dispatch=2, checkpoint_every=2, threads=1)
@@ -405,6 +406,54 @@ def test_the_rate_is_halved_after_an_epoch_whose_validation_loss_is_no_better():
         best = min(best, line["val_loss"])
     assert [line["learning_rate"] for line in history] == rates
     assert rates[-1] < 4.0
+
+
+def test_the_training_loss_of_an_epoch_is_the_mean_over_its_steps(tmp_path):
+    still = problem(OptimizerSettings("sgd", 1e-30))
+    fitted = fit(None, trained(epochs=2), still)
+    steps = batches.epochs(examples(0), size=16, first=0, last=2, seed=3, threads=0)
+    for line, (_, taken) in zip(fitted.history, steps, strict=True):
+        losses = [
+            float(still.loss(still.model.apply(fitted.variables, b.inputs, train=False), b.labels, b.weights))
+            for b in taken
+        ]
+        assert len(set(losses)) == 3
+        np.testing.assert_allclose(line["train_loss"], np.mean(losses), rtol=1e-6)
+
+
+def test_seconds_are_those_of_each_epoch_and_training_takes_their_sum(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    fitted = fit(None, trained(epochs=3))
+    assert [line["seconds"] for line in fitted.history] == [1.0] * 3
+    assert fitted.seconds == 3.0
+
+
+def test_random_views_are_trained_on_and_still_ones_are_evaluated():
+    def start(variables):
+        begun.append(variables)
+        return variables
+
+    begun, dark = [], OnInputs(lambda keys, inputs: 0 * inputs)
+    plain = problem(OptimizerSettings("sgd", 0.5))
+    fitted = fit(None, trained(epochs=2), dataclasses.replace(plain, augment=dark), initial=start)
+    first, last = (variables["params"]["Dense_0"] for variables in (begun[0], fitted.variables))
+    np.testing.assert_array_equal(first["kernel"], last["kernel"])
+    assert not np.array_equal(first["bias"], last["bias"])
+    val, line = examples(1), fitted.history[fitted.best_epoch - 1]
+    outputs = plain.model.apply(fitted.variables, val.inputs(np.arange(50)), train=False)
+    np.testing.assert_allclose(line["val_loss"], plain.loss(outputs, val.labels, val.weights), rtol=1e-5)
+
+
+def test_a_network_that_keeps_more_than_parameters_and_statistics_is_refused():
+    class Counts(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train, keys=None, mask=None):
+            self.variable("memory", "calls", lambda: np.zeros(()))
+            return {"grade": nn.Dense(3)(x)}
+
+    with pytest.raises(UsageError, match=r"^the network keeps memory: only params and batch_stats are trained$"):
+        fit(None, task=dataclasses.replace(problem(), model=Counts()))
 
 
 def test_more_accumulation_than_there_are_batches_is_refused_before_any_work(tmp_path):
