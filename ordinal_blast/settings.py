@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -359,7 +360,12 @@ def _defaults(stage: str, name: str = "") -> StageSettings:
     if not (dataclasses.is_dataclass(section) and isinstance(section, type) and issubclass(section, StageSettings)):
         raise UsageError(f"stage is {stage}: its Settings has to be a dataclass that extends StageSettings")
     with parts.blamed(f"stage is {stage}: its Settings cannot be made of defaults"):
-        return dataclasses.replace(section(), stage=stage)
+        made = dataclasses.replace(section(), stage=stage)
+        if lost := sorted({*inspect.get_annotations(section)} - {field.name for field in dataclasses.fields(made)}):
+            raise TypeError(f"{section.__name__} has no field {lost[0]}: it needs @dataclasses.dataclass(frozen=True)")
+        for leaf in schema.leaves(made):
+            schema.plain(leaf.value, f"{stage}: {leaf.key}")
+    return made
 
 
 def _check_read(settings: Settings) -> None:

@@ -132,7 +132,7 @@ def _opened(cell: Path, trust: Path | None) -> Iterator[_Run]:
     with _trusting(chosen, trust, finished.identity["code"]):
         chain = recipe.stages(chosen)
         reader = _reader(chain, finished, chosen.data.source)
-        stages = [stage.restore(_folder(stage, chain, cell, finished), finished) for stage in chain]
+        stages = [_restored(stage, _folder(stage, chain, cell, finished), finished) for stage in chain]
         yield _Run(finished, reader, stages)
 
 
@@ -150,9 +150,16 @@ def _reader(chain: Sequence[Stage[StageSettings]], finished: Record, source: str
     """The first stage that reads files, or what reads the images or the rows that the first grader does."""
     for stage in chain:
         if stage.suffixes:
-            return _Reader(stage.suffixes, functools.partial(stage.read, record=finished))
+            read = functools.partial(stage.read, record=finished)
+            return _Reader(stage.suffixes, recipe.blamed(stage.name, stage.settings)(read))
     first = next(iter(finished.models.values()))
     reads = next(stage.reads[0] for stage in chain if stage.name == first.name)
+    makers = [stage.name for stage in chain if reads in stage.makes]
+    if makers:  # the size of what it makes them of is its own affair
+        raise UsageError(
+            f"{finished.cell} was trained on {reads} that the stage {makers[0]} makes, which reads no files of new "
+            "examples: set its suffixes, and read"
+        )
     if reads == "images" and first.dtype == "uint8":
         return _Reader(images.SUFFIXES, lambda path: _image(path, first.inputs))
     if reads == "numbers" and "table" in finished.dataset["extras"]:
@@ -161,6 +168,12 @@ def _reader(chain: Sequence[Stage[StageSettings]], finished: Record, source: str
         f"{finished.cell} was trained on {reads} ({first.dtype}) of the source {source}, which come in no "
         "file that grade reads: 8-bit images and rows of tables do"
     )
+
+
+def _restored(stage: Stage[StageSettings], folder: Path, finished: Record) -> Callable[[Values], Values]:
+    """The stage for new examples; what it raises then is said of it too."""
+    blamed = recipe.blamed(stage.name, stage.settings)
+    return blamed(blamed(stage.restore)(folder, finished))
 
 
 def _image(path: Path, shape: tuple[int, ...]) -> Values:

@@ -8,16 +8,17 @@ stages that know its name.
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from ordinal_blast import parts
-from ordinal_blast.data.batches import Examples, fixed
+from ordinal_blast.data.batches import Examples, View, fixed
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.objectives import Objective
@@ -143,14 +144,36 @@ def goal(settings: Settings) -> Goal:
     return Goal(settings.objective, settings.class_weights, settings.seed)
 
 
+@contextlib.contextmanager
+def blamed(name: str, section: StageSettings) -> Iterator[None]:
+    """In this block, or function, whatever a stage of one's own raises is said of it."""
+    own = parts.is_outside(section.stage)
+    with parts.blamed(f"the stage {name}, {section.stage}") if own else contextlib.nullcontext():
+        yield
+
+
 def stages(settings: Settings) -> tuple[Stage[StageSettings], ...]:
-    """The stages of the chain, in order."""
-    sections = ((name, settings.stages[name]) for name in settings.chain)
-    return tuple(parts.find("stage", section.stage, STAGES)(name, section) for name, section in sections)
+    """The stages of the chain, in order; raises UsageError for a part that is none."""
+    return tuple(_stage(name, settings.stages[name]) for name in settings.chain)
+
+
+def _stage(name: str, section: StageSettings) -> Stage[StageSettings]:
+    part = parts.find("stage", section.stage, STAGES)
+    with blamed(name, section):
+        stage = part(name, section)
+        if not isinstance(stage, Stage):
+            raise TypeError(f"it is a {type(stage).__name__}, and no Stage")
+        for word in ("reads", "makes"):
+            if not isinstance(getattr(stage, word), tuple):
+                raise TypeError(f"{word} is {getattr(stage, word)!r}: it has to be a tuple of names")
+    return stage
 
 
 def check(chain: Sequence[Stage[StageSettings]], columns: Iterable[str]) -> None:
-    """Raise UsageError unless every stage finds what it reads among the columns or what earlier ones make."""
+    """Raise UsageError unless every stage finds what it reads among the columns or what earlier ones make, and one
+    grades.
+    """
+    names = tuple(stage.name for stage in chain)
     there = dict.fromkeys(columns, "the data")
     for stage in chain:
         for name in stage.reads:
@@ -158,10 +181,12 @@ def check(chain: Sequence[Stage[StageSettings]], columns: Iterable[str]) -> None
                 makers = [other.name for other in chain if name in other.makes]
                 late = f"; {makers[0]} makes it, so put {stage.name} after that" if makers else ""
                 raise UsageError(
-                    f"chain is {tuple(s.name for s in chain)}, but {stage.name} reads {name}, and the data and the "
-                    f"stages before it have {', '.join(there) or 'nothing'}{late}"
+                    f"chain is {names}, but {stage.name} reads {name}, and the data and the stages before it have "
+                    f"{', '.join(there) or 'nothing'}{late}"
                 )
         there |= dict.fromkeys(stage.makes, stage.name)
+    if all(type(stage).grade is Stage.grade for stage in chain):
+        raise UsageError(f"chain is {names}, and none of these grades: add a stage that does, such as grader")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,30 +213,63 @@ def run(
     facts: dict[str, Mapping[str, Any]] = {}
     looks: list[Callable[[np.ndarray], np.ndarray]] = []
     for stage in chain:
-        inputs = {name: values[name] for name in stage.reads}
-        if stage is chain[-1]:
-            facts[stage.name], place = stage.build(inputs, folder, work), folder
-        else:
-            key = {
-                "data": material.identity,
-                "split": differences(split),
-                "settings": differences(stage.settings),
-                "reads": {name: keys[name] for name in stage.reads},
-                "code": identity.of_stage(stage.settings),
-                **stage.depends(work),
-            }
-            counted = (leaf for leaf in leaves(stage.settings) if not leaf.is_a("place"))
-            settings = {leaf.key: listed(leaf.value) for leaf in counted}
-            build = functools.partial(stage.build, inputs, work=work)
-            place = shared.stage(root, stage.name, key, settings, build)
-            facts[stage.name] = {"folder": place.name, **shared.facts(place)}
-            values |= stage.open(inputs, place, work)
-            keys |= dict.fromkeys(stage.makes, place.name)
-            looks += [stage.show] * ("images" in stage.makes)
-        if says := stage.grade(inputs, place, work):
-            graded[stage.name] = says
+        with blamed(stage.name, stage.settings):
+            inputs = {name: values[name] for name in stage.reads}
+            if stage is chain[-1]:
+                facts[stage.name], place = stage.build(inputs, folder, work), folder
+            else:
+                key = {
+                    "data": material.identity,
+                    "split": differences(split),
+                    "settings": differences(stage.settings),
+                    "reads": {name: keys[name] for name in stage.reads},
+                    "code": identity.of_stage(stage.settings),
+                    **stage.depends(work),
+                }
+                counted = (leaf for leaf in leaves(stage.settings) if not leaf.is_a("place"))
+                settings = {leaf.key: listed(leaf.value) for leaf in counted}
+                place = shared.stage(root, stage.name, key, settings, functools.partial(_built, stage, inputs, work))
+                facts[stage.name] = {"folder": place.name, **shared.facts(place)}
+                values |= _opened(stage, inputs, place, work)
+                keys |= dict.fromkeys(stage.makes, place.name)
+                looks += [stage.show] * ("images" in stage.makes)
+            says = stage.grade(inputs, place, work)
+            if not isinstance(says, Graded | None):
+                raise TypeError(f"grade() gives a {type(says).__name__}: it has to give Graded, or None")
+            graded |= {stage.name: says} if says else {}
+    if not graded:
+        raise UsageError(f"chain is {tuple(stage.name for stage in chain)}, and none of these grades")
     rows = material.splits["test"][:shown]
     images = np.asarray(values["images"](rows, None)) if "images" in values and len(rows) else None
     for look in looks:
         images = None if images is None else look(images)
     return Finished(graded, facts, images)
+
+
+def _built(stage: Stage[StageSettings], inputs: Mapping[str, Any], work: Work, folder: Path) -> Mapping[str, Any]:
+    facts = stage.build(inputs, folder, work)
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"build() gives a {type(facts).__name__}: it has to give facts by name")
+    return facts
+
+
+def _opened(stage: Stage[StageSettings], inputs: Mapping[str, Any], folder: Path, work: Work) -> dict[str, Any]:
+    """What a stage makes; raises UsageError unless that is what it says."""
+    made = stage.open(inputs, folder, work)
+    if {*made} != {*stage.makes}:
+        makes, gives = (", ".join(names) or "nothing" for names in (stage.makes, made))
+        raise UsageError(f"the stage {stage.name} makes {makes}, and its open() gives {gives}")
+    return {name: _seen(stage, name, value) if name in INPUTS else value for name, value in made.items()}
+
+
+def _seen(stage: Stage[StageSettings], name: str, view: View) -> View:
+    """The view, which has to show as many rows as it was asked for."""
+
+    @blamed(stage.name, stage.settings)
+    def look(rows: np.ndarray, rng: np.random.Generator | None) -> Any:
+        inputs = view(rows, rng)
+        if len(inputs) != len(rows):
+            raise ValueError(f"its {name} are {len(inputs)} for {len(rows)} rows")
+        return inputs
+
+    return look

@@ -108,7 +108,8 @@ class _Run:
         work, chain = self._work(settings), recipe.stages(settings)
         recipe.check(chain, work.material.dataset.columns)
         for stage in chain:
-            stage.check(work)
+            with recipe.blamed(stage.name, stage.settings):
+                stage.check(work)
         undone = decisions.undone(settings.objective, settings.class_weights, work.material)
         decisions.corrected(work.bound, undone)
         cell.check(settings, work.material)
@@ -133,7 +134,8 @@ def validate(settings: Settings) -> None:
         if parts.is_outside(name) or kind == "measure":  # there is none here
             parts.find(key, name, {})
     for stage in recipe.stages(settings):
-        stage.validate()
+        with recipe.blamed(stage.name, stage.settings):
+            stage.validate()
     decisions.validate(settings.objective)
 
 
