@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ordinal_blast.data import catalog, material, store
+from ordinal_blast.data import catalog, material, splits, store
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
 from ordinal_blast.types import Task
@@ -63,6 +63,23 @@ def test_a_grade_that_a_split_by_groups_leaves_out_is_told_with_task_and_split()
     found = catalog.absent_grades(opened, split, opened.tasks)
     assert [sentence[: len(start)] for sentence, start in zip(found, expected, strict=True)] == expected
     assert catalog.absent_grades(opened, split, opened.tasks[1:]) == []
+
+
+def test_rows_are_divided_by_the_column_the_shares_and_the_seed_of_the_section():
+    opened = dataset(np.repeat(np.arange(10), 3), icm=[0, 1, 2] * 10)
+    for by, seed in (("id", 0), ("id", 1), ("group", 1)):
+        parts = catalog.divide(opened, SplitSettings(by, (0.5, 0.3, 0.2), seed))
+        for name, rows in splits.grouped(opened.columns[by], (0.5, 0.3, 0.2), seed).items():
+            np.testing.assert_array_equal(parts[name], rows)
+
+
+def test_only_a_grade_without_any_example_is_absent():
+    opened = dataset(range(4), icm=[0, 1, 1, -1])
+    assert catalog.absent_grades(opened, {"train": np.arange(4), "val": np.arange(1)}, opened.tasks) == [
+        "grade A of task icm has no example in the train split: a model cannot learn it",
+        "grade B of task icm has no example in the val split: epochs are chosen without it",
+        "grade A of task icm has no example in the val split: epochs are chosen without it",
+    ]
 
 
 def test_what_the_data_are_is_what_they_say_and_every_column_in_memory():

@@ -117,6 +117,12 @@ def test_numbers_are_those_of_scikit_learn_fitted_on_training_rows_and_the_same_
     )
 
 
+def test_a_training_row_without_a_label_teaches_nothing(tmp_path):
+    found = opened(tmp_path, ROWS + "100,f,white,1,train,\n", missing="median").dataset
+    assert "colour=white" not in found.extras["columns"]
+    assert found.columns["numbers"][1, 0] == 2.5
+
+
 def test_numbers_alone_of_which_none_may_be_missing_teach_nothing(tmp_path):
     (tmp_path / "eyes.csv").write_text("x,z,part,y\n1,2,train,low\n3,4,val,high\n")
     options = {"label": "y", "grades": ("low", "high"), "split": "part"}

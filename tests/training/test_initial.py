@@ -94,6 +94,18 @@ def test_safetensors_are_read_by_the_paths_of_their_names(tmp_path, rename):
     assert len(initial.digest(str(file))) == 12
 
 
+def test_weights_of_another_precision_become_those_of_the_network_and_a_head_alone_is_no_network(tmp_path):
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    file = tmp_path / "weights.safetensors"
+    save_file({"params.head_in.kernel": np.float16([[0.5, 2]]), "params.grade_head.kernel": np.zeros((4, 3))}, file)
+    got = initial.variables(str(file), {"params": {"head_in": {"kernel": jnp.zeros((1, 2))}}})["params"]["head_in"]
+    assert (got["kernel"].dtype, got["kernel"].tolist()) == (jnp.float32, [[0.5, 2]])
+    with pytest.raises(
+        UserError, match=r"weights.safetensors does not fit the network: nothing of it; it holds params/"
+    ):
+        initial.variables(str(file), {"params": {"grade_head": {"kernel": jnp.zeros((4, 2))}}})
+
+
 def test_a_damaged_or_missing_safetensors_file_is_one_line(tmp_path):
     pytest.importorskip("safetensors.numpy")
     file = tmp_path / "weights.safetensors"
