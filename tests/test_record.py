@@ -121,6 +121,29 @@ def test_the_headline_is_the_last_stage_by_task_without_its_predictions(cell):
     np.testing.assert_equal(record.headline(cell), {"icm": float("nan")})
 
 
+def test_the_headline_is_that_of_the_test_set_of_the_last_stage(tmp_path):
+    def model(name, test, val):
+        splits = {
+            split: Split(split, np.array(["x", "y", "z"]), {}, {"icm": result(measures={"qwk": qwk})})
+            for split, qwk in (("test", test), ("val", val))
+        }
+        return Model(name, splits, {}, (4,), "float32", {})
+
+    models = {"cnn": model("cnn", 0.1, 0.2), "rnn": model("rnn", 0.3, 0.4)}
+    record.write(record.folder_of(tmp_path, "a-s0"), dataclasses.replace(example(), models=models))
+    assert record.headline(tmp_path / "cells" / "a-s0") == {"icm": 0.3}
+
+
+def test_a_record_of_another_schema_is_refused_whole_as_it_is(cell, monkeypatch):
+    monkeypatch.setattr(record, "SCHEMA", 1)
+    record.write(cell, example())
+    monkeypatch.setattr(record, "SCHEMA", 2)
+    with pytest.raises(
+        UserError, match=r"result.json \(schema 1, with digests\) is damaged or was written by another ve"
+    ):
+        record.read(cell)
+
+
 def test_what_was_begun_is_told_before_and_after_it_is_finished(tmp_path):
     settings, identity = example().settings, example().identity
     assert record.began(tmp_path) is None

@@ -35,6 +35,15 @@ def test_a_study_shows_itself_in_one_line(small, study):
     assert repr(study) == f"<Study {name}: 3 variants, reference {reference}; 9 of 9 cells finished; {small}>"
 
 
+def test_names_are_categories_in_the_order_of_the_plan_and_stages_in_that_of_the_chain(write_run, tmp_path):
+    frames = load(write_run(tmp_path, ("zeta", "alpha", "mu"), (0, 1), n=30))
+    for frame in (frames.scores, frames.differences, frames.predictions()):
+        assert frame["variant"].cat.categories.tolist() == ["zeta", "alpha", "mu"]
+        assert frame["stage"].cat.categories.tolist() == ["cnn", "rnn"]
+    assert frames.differences["reference"].cat.categories.tolist() == ["zeta", "alpha", "mu"]
+    assert frames.differences["stage"].unique().tolist() == ["rnn", "cnn"]  # the whole system first
+
+
 def test_a_frame_is_a_copy(study):
     frame = study.scores
     frame["qwk"] = 0.0

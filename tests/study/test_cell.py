@@ -1,5 +1,7 @@
 """What a record says of a cell, on a stage that learns nothing, and what makes two trainings one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from ordinal_blast import objectives, record, settings
 from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.settings import SplitSettings
 from ordinal_blast.study import cell, runner, session
 from ordinal_blast.study import plan as plans
 
@@ -139,6 +142,14 @@ def test_a_record_says_what_the_data_are_and_how_they_are_divided(study):
     assert kept.settings == settings.tree(plan.cells[0].settings)
     assert (kept.seed, kept.variant, kept.experiment) == (0, "mean", "says")
     np.testing.assert_array_equal(kept.models["says"].splits["test"].columns["group"], arrays["group"][72:])
+
+
+def test_a_division_is_said_in_words():
+    dataset = SimpleNamespace(name="", summary="", licence="", citation="", identity="", extras={})
+    material = SimpleNamespace(dataset=dataset, splits={"train": np.arange(3)})
+    by_group = cell._dataset(material, SplitSettings("group", (0.5, 0.25, 0.25)))
+    assert by_group["split"] == "by group, shares (0.5, 0.25, 0.25)"
+    assert cell._dataset(material, SplitSettings())["split"] == "as published with the dataset"
 
 
 def test_a_cell_that_shares_its_training_has_all_of_it_but_the_decision(study):

@@ -50,7 +50,9 @@ def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, t
     assert described["cells"] == ["cross_entropy-s0", "median-s0", "regression-s0"]
     first = read(root, "cross_entropy-s0")
     assert list(first.models["cnn"].splits) == ["train", "val", "test"]
-    assert first.examples.frames.shape == (2, 16, 16, 3)
+    with np.load(f"{tiny_overrides['data.root']}/tiny.npz") as arrays:
+        np.testing.assert_array_equal(first.examples.frames, arrays["test_images"][:2])
+    assert first.examples.ids.tolist() == ["test-00000", "test-00001"]
     result = of_test(root, "cross_entropy-s0")
     np.testing.assert_allclose(result.probs.sum(axis=1), 1, rtol=1e-5)
     assert result.measures["accuracy"] == metrics.accuracy(result.labels, result.grades, 3)
@@ -74,6 +76,9 @@ def test_a_variant_that_only_decides_otherwise_is_not_trained_again(study):
     root = study / "run"
     assert read(root, "median-s0").models["cnn"].training["shared_with"] == "cross_entropy-s0"
     assert not (root / "cells" / "median-s0" / "checkpoints").exists()
+    shown, again = (read(root, name).examples for name in ("cross_entropy-s0", "median-s0"))
+    np.testing.assert_array_equal(shown.frames, again.frames)
+    np.testing.assert_array_equal(shown.ids, again.ids)
     trained, decided = of_test(root, "cross_entropy-s0"), of_test(root, "median-s0")
     np.testing.assert_array_equal(trained.outputs, decided.outputs)
     cumulative = np.cumsum(decided.probs, axis=1)
