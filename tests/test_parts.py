@@ -118,6 +118,7 @@ def test_a_file_that_failed_can_be_mended(folder):
     for _ in range(2):
         with pytest.raises(UsageError, match="ValueError"):
             parts.find("network", "mine.py:part", {})
+    assert not [module for module in sys.modules.values() if getattr(module, "__file__", "") == str(folder / "mine.py")]
     (folder / "mine.py").write_text("part = dict")
     assert parts.find("network", "mine.py:part", {}) is dict
 

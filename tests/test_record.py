@@ -131,6 +131,7 @@ def test_the_headline_is_that_of_the_test_set_of_the_last_stage(tmp_path):
 
     models = {"cnn": model("cnn", 0.1, 0.2), "rnn": model("rnn", 0.3, 0.4)}
     record.write(record.folder_of(tmp_path, "a-s0"), dataclasses.replace(example(), models=models))
+    assert record.folder_of(tmp_path, "a-s0") == tmp_path / "cells" / "a-s0"
     assert record.headline(tmp_path / "cells" / "a-s0") == {"icm": 0.3}
 
 

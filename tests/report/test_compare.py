@@ -10,6 +10,7 @@ from ordinal_blast import record, report
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report import load
 from ordinal_blast.report.blocks import Section, Text
+from ordinal_blast.report.measures import PRIMARY, SECONDARY
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def test_names_are_categories_in_the_order_of_the_plan_and_stages_in_that_of_the
         assert frame["stage"].cat.categories.tolist() == ["cnn", "rnn"]
     assert frames.differences["reference"].cat.categories.tolist() == ["zeta", "alpha", "mu"]
     assert frames.differences["stage"].unique().tolist() == ["rnn", "cnn"]  # the whole system first
+    assert frames.differences["measure"].unique().tolist() == [measure.key for measure in (*PRIMARY, *SECONDARY)]
 
 
 def test_a_frame_is_a_copy(study):

@@ -80,6 +80,8 @@ def study(tmp_path_factory):
         ("alone", {"tasks": ("two",)}),
     ]
     plan = plans.of_variants("Which?", variants, settings.resolve(config, "a test"), 1)
+    (failed := record.folder_of(folder / "run", "mean-s0")).mkdir(parents=True)
+    (failed / record.ERROR).write_text("of an earlier sitting")
     assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
     return plan, folder / "run", arrays
 
@@ -142,6 +144,10 @@ def test_a_record_says_what_the_data_are_and_how_they_are_divided(study):
     assert kept.settings == settings.tree(plan.cells[0].settings)
     assert (kept.seed, kept.variant, kept.experiment) == (0, "mean", "says")
     np.testing.assert_array_equal(kept.models["says"].splits["test"].columns["group"], arrays["group"][72:])
+
+
+def test_a_cell_that_failed_before_has_no_error_when_it_is_done(study):
+    assert record.failure(study[1] / "cells/mean-s0") is None
 
 
 def test_a_division_is_said_in_words():
