@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast import schema
 from ordinal_blast.data import augment
+from ordinal_blast.embryo import cropping, crops, sequences
 from ordinal_blast.embryo.segmentation import DiceLoss, OnInputsAndMask
+from ordinal_blast.settings import GraderSettings
 
 KEYS = jax.random.split(jax.random.key(0), 40)
 
@@ -29,3 +32,43 @@ def test_image_and_mask_move_together():
     clear = np.abs(moved - 100) > 1  # at half brightness rounding decides
     np.testing.assert_array_equal(np.asarray(labels["mask"])[clear], (moved > 100)[clear])
     assert clear.mean() > 0.95
+
+
+def test_how_well_a_mask_is_met_is_twice_the_overlap_over_both_and_one_where_nothing_is_to_be_seen():
+    masks = np.zeros((4, 2, 4), bool)
+    predicted = masks.copy()
+    masks[0, 0, :2] = predicted[0, 0, 1:] = True  # 2 and 3 pixels, 1 of them in both
+    masks[1] = predicted[1] = True
+    predicted[2, 0, 0] = True
+    assert cropping.dice(predicted, masks) == (2 / 5 + 1 + 0 + 1) / 4
+    assert cropping.dice(predicted[:1], masks[:1]) == 0.4
+
+
+def test_what_is_not_stated_of_croppers_crops_and_sequences_is_this():
+    cropper, crop, sequence = (
+        {leaf.key: leaf.value for leaf in schema.leaves(section())}
+        for section in (cropping.CropperSettings, crops.CropSettings, sequences.SequenceSettings)
+    )
+    learning = {leaf.key: leaf.value for leaf in schema.leaves(GraderSettings())}
+    own = {key: value for key, value in cropper.items() if learning.get(key) != value}
+    assert own == {
+        "seed": 0,
+        "size": 64,
+        "planes": (-45.0, 0.0, 45.0),
+        "frames_per_embryo": 1,
+        "network.name": "unet",
+    }
+    assert set(learning) - set(cropper) == {"reads", "standardize"}
+    assert {key: value for key, value in crop.items() if key != "stage"} == {
+        "start_hpi": 90.0,
+        "stop_hpi": 128.0,
+        "step_h": 1.0,
+        "crop_share": 0.8,
+        "size": 224,
+        "planes": (-45.0, 0.0, 45.0),
+        "cnn_time": "tA",
+        "time_shifts_h": (-0.5, 0.0, 0.5),
+        "focal_planes": 1,
+        "plane_um": 15.0,
+    }
+    assert sequence["max_frames"] == 30
