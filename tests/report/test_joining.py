@@ -47,6 +47,15 @@ def test_variants_of_one_name_are_told_apart_by_their_folder(write_run, tmp_path
     assert joined.variants == tuple(f"a ({folder})" for folder in alike)
 
 
+def test_a_run_of_which_no_cell_has_finished_stands_apart(write_run, tmp_path):
+    finished = write_run(tmp_path / "a", variants=("a",), **SAME)
+    nothing = write_run(tmp_path / "b", variants=("b",), missing=("0-s0", "0-s1", "0-s2"), **SAME)
+    one, other = report.read([finished, nothing])
+    assert (one.apart, other.apart) == (("b: no cell has finished",), ("a: no cell has finished",))
+    with pytest.raises(UsageError, match=r"a and .*b cannot stand in one table: no cell has finished; load each alone"):
+        load(finished, nothing)
+
+
 def _shift_labels(kept):
     labels = kept.models["rnn"].splits["train"].tasks["icm"].labels
     labels[:] = np.roll(labels, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ordinal_blast import report
+from ordinal_blast import record, report
 from ordinal_blast.errors import UserError
 from ordinal_blast.report import load
 
@@ -79,9 +79,17 @@ def test_what_is_damaged_or_swapped_is_one_line_that_names_the_file(run, tmp_pat
     assert "\n" not in str(caught.value)
 
 
-def test_a_seed_that_is_not_planned_is_refused(write_run, tmp_path):
-    change = lambda kept: dataclasses.replace(kept, seed=7) if kept.cell == "1-s0" else None  # noqa: E731
-    with pytest.raises(UserError, match=r"seed 7, which plan.json does not have there") as caught:
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"seed": 7}, "cell 1-s0, variant '.*', seed 7"),
+        ({"variant": "z"}, "cell 1-s0, variant 'z', seed 0"),
+        ({"cell": "z"}, "cell z, variant '.*', seed 0"),
+    ],
+)
+def test_a_cell_that_is_not_planned_is_refused(write_run, tmp_path, other, said):
+    change = lambda kept: dataclasses.replace(kept, **other) if kept.cell == "1-s0" else None  # noqa: E731
+    with pytest.raises(UserError, match=rf"is of {said}, which plan.json does not have there") as caught:
         load(write_run(tmp_path / "run", change=change, **SMALL))
     assert "\n" not in str(caught.value)
 
@@ -93,6 +101,19 @@ def test_data_that_changed_between_two_cells_are_refused(write_run, tmp_path):
     with pytest.raises(UserError, match="the data changed between cells 0-s0 and 1-s0") as caught:
         load(write_run(tmp_path / "run", change=change, **SMALL))
     assert "\n" not in str(caught.value)
+
+
+def test_cells_of_other_tasks_may_have_other_data_and_stand_in_the_order_of_the_plan(write_run, tmp_path):
+    def change(kept):
+        if kept.cell[0] == "1":
+            kept.settings["tasks"] = ["icm", "te"]
+            kept.identity["data"] = "1" * 12
+
+    cells = load(write_run(tmp_path / "run", change=change, **SMALL)).cells
+    assert [cell.name for cell in cells] == ["0-s0", "0-s1", "1-s0", "1-s1"]
+    plan = record.read_plan(tmp_path / "run")
+    record.write_plan(tmp_path / "run", plan | {"cells": ["1-s1", "0-s1", "1-s0", "0-s0"]})
+    assert [cell.name for cell in load(tmp_path / "run").cells] == [cell.name for cell in cells]
 
 
 def test_where_the_data_lie_is_no_property_of_them(write_run, tmp_path):

@@ -1,6 +1,8 @@
 """What a grader trains with is what settings and data say; nothing is trained here."""
 
+import dataclasses
 import functools
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,12 +20,14 @@ from ordinal_blast.settings import (
     ObjectiveSettings,
     OptimizerSettings,
     ScheduleSettings,
+    Settings,
     TrainingSettings,
+    tree,
 )
 from ordinal_blast.study import cell, decisions
 from ordinal_blast.study.grader import Grader
 from ordinal_blast.study.recipe import Goal, Work
-from ordinal_blast.training import initial, loop, optimizer
+from ordinal_blast.training import initial, loop, optimizer, parallel
 from ordinal_blast.training.problem import OnInputs
 from ordinal_blast.types import Task
 
@@ -147,6 +151,47 @@ def test_a_grader_reads_what_is_said_before_what_its_network_declares_and_else_i
         ("sequences", own, "sequences"),
     ):
         assert Grader("cnn", GraderSettings(reads=reads, network=NetworkSettings(network))).reads == (expected,)
+
+
+def test_new_examples_are_standardised_and_decided_by_what_training_fitted_and_without_the_weights(monkeypatch):
+    task, variables, seen = Task("one", ("low", "middle", "high")), {"params": {}}, []
+    outputs = np.asarray([[-0.4], [0.9], [1.1], [3.0]], np.float32)
+
+    def predict(problem, of_network, inputs, count, size, devices):
+        assert of_network is variables
+        seen.append(inputs(np.arange(count)))
+        return {"one": outputs}
+
+    monkeypatch.setattr(loop, "restore", lambda problem, like, folder: variables)
+    monkeypatch.setattr(parallel, "predict", predict)
+    x = np.arange(8, dtype=np.float32).reshape(4, 2)
+
+    def graded(objective, fitted, undone):
+        chosen = dataclasses.replace(Settings(), chain=("mlp",), stages={"mlp": GraderSettings()}, objective=objective)
+        kept = SimpleNamespace(
+            settings=tree(chosen),
+            tasks=(task,),
+            models={"mlp": SimpleNamespace(fitted={"one": fitted}, inputs=(2,), dtype="float32")},
+            stages={"mlp": {"standardized": {"mean": [1.0, 2.0], "sd": [2.0, 4.0]}}},
+            objective={"undone_weights": undone},
+        )
+        values = Grader("mlp", GraderSettings()).restore(Path("a"), kept)({"numbers": x, "names": "abcd"})
+        assert (values["grader"], values["names"]) == ("mlp", "abcd")
+        return values["graded"]["one"]
+
+    regression = ObjectiveSettings("thresholded_regression", rule="median")
+    train = np.asarray([[-0.5], [0.8], [1.0], [1.05], [2.5], [2.9]], np.float32), np.asarray([0, 0, 1, 1, 2, 2])
+    fitted = decisions.bind(regression, (task,))["one"].fit(*train)
+    said = graded(regression, fitted.fitted, {})
+    np.testing.assert_array_equal(said.grades, fitted.predict(outputs, rule="median"))
+    np.testing.assert_allclose(said.probs, np.exp(fitted.log_probs(outputs)), rtol=1e-5)
+    np.testing.assert_allclose(seen[0], (x - [1, 2]) / [2, 4], rtol=1e-6)
+    outputs = np.log(np.asarray([[0.5, 0.3, 0.2]] * 4, np.float32))
+    weights = [0.5, 3.0, 0.25]
+    said = graded(ObjectiveSettings(correct_weights=True), {}, {"one": weights})
+    undone = np.asarray([0.5, 0.3, 0.2]) / weights
+    np.testing.assert_allclose(said.probs, [undone / undone.sum()] * 4, rtol=1e-5)
+    assert said.grades.tolist() == [0] * 4
 
 
 RULES = """
