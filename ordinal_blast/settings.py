@@ -360,12 +360,12 @@ def _defaults(stage: str, name: str = "") -> StageSettings:
     if not (dataclasses.is_dataclass(section) and isinstance(section, type) and issubclass(section, StageSettings)):
         raise UsageError(f"stage is {stage}: its Settings has to be a dataclass that extends StageSettings")
     with parts.blamed(f"stage is {stage}: its Settings cannot be made of defaults"):
-        made = dataclasses.replace(section(), stage=stage)
-        if lost := sorted({*inspect.get_annotations(section)} - {field.name for field in dataclasses.fields(made)}):
+        complete = dataclasses.replace(section(), stage=stage)
+        if lost := sorted({*inspect.get_annotations(section)} - {field.name for field in dataclasses.fields(complete)}):
             raise TypeError(f"{section.__name__} has no field {lost[0]}: it needs @dataclasses.dataclass(frozen=True)")
-        for leaf in schema.leaves(made):
+        for leaf in schema.leaves(complete):
             schema.plain(leaf.value, f"{stage}: {leaf.key}")
-    return made
+    return complete
 
 
 def _check_read(settings: Settings) -> None:

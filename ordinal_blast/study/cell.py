@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,7 +155,7 @@ def _conclude(
     settings, objective, material = cell.settings, cell.settings.objective, work.material
     undone = decisions.undone(objective, settings.class_weights, material)
     deciding = decisions.corrected(work.bound, undone)
-    measures = _measures(settings)
+    measures = _measures(settings.measures)
     models = {}
     for name, raw in trained.raw.items():
         train = raw["train"]
@@ -216,7 +216,7 @@ def check(settings: Settings, material: Material) -> None:
     """Raise UsageError for a rule or a measure of one's own that fails for labels of the test set and any predictions:
     found out after training, it would have cost the training.
     """
-    measures, rng = _measures(settings), np.random.default_rng(0)
+    measures, rng = _measures(settings.measures), np.random.default_rng(0)
     for task in material.tasks:
         labels = material.dataset.columns[f"label/{task.name}"][material.splits["test"]]
         probs = rng.dirichlet(np.ones(task.num_classes), len(labels))
@@ -225,9 +225,9 @@ def check(settings: Settings, material: Material) -> None:
             _measured(task, labels, probs.argmax(axis=1) if grades is None else grades, probs, measures)
 
 
-def _measures(settings: Settings) -> dict[str, Measure]:
+def _measures(names: Sequence[str]) -> dict[str, Measure]:
     """The measures of one's own; raises UsageError for one whose `higher_is_better` is neither True nor False."""
-    measures = {name: parts.find("measures", name, {}) for name in settings.measures}
+    measures = {name: parts.find("measures", name, {}) for name in names}
     for name, measure in measures.items():
         ranges.check(f"{name}.higher_is_better", _higher(measure), ranges.FLAG)
     return measures

@@ -197,10 +197,10 @@ def test_own_losses_that_are_right_are_taken(monkeypatch):
 def test_a_file_that_cannot_be_run_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken_losses.py").write_text("def f(:\n")
-    with pytest.raises(ValueError, match="objective is broken_losses:f: SyntaxError"):
+    with pytest.raises(ValueError, match=r"cannot run .*broken_losses.py: SyntaxError"):
         objectives.get("broken_losses:f", num_classes=3)
     (tmp_path / "leaving_losses.py").write_text("raise SystemExit(3)\n")
-    with pytest.raises(ValueError, match="objective is leaving_losses:f: SystemExit: 3"):
+    with pytest.raises(ValueError, match=r"leaving_losses.*: SystemExit: 3"):
         objectives.get("leaving_losses:f", num_classes=3)
     with pytest.raises(ValueError, match=r"objective is no_such_module_here:f: ModuleNotFoundError"):
         objectives.get("no_such_module_here:f", num_classes=3)
