@@ -255,11 +255,11 @@ def _built(stage: Stage[StageSettings], inputs: Mapping[str, Any], work: Work, f
 
 def _opened(stage: Stage[StageSettings], inputs: Mapping[str, Any], folder: Path, work: Work) -> dict[str, Any]:
     """What a stage makes; raises UsageError unless that is what it says."""
-    made = stage.open(inputs, folder, work)
-    if {*made} != {*stage.makes}:
-        makes, gives = (", ".join(names) or "nothing" for names in (stage.makes, made))
+    values = stage.open(inputs, folder, work)
+    if {*values} != {*stage.makes}:
+        makes, gives = (", ".join(names) or "nothing" for names in (stage.makes, values))
         raise UsageError(f"the stage {stage.name} makes {makes}, and its open() gives {gives}")
-    return {name: _seen(stage, name, value) if name in INPUTS else value for name, value in made.items()}
+    return {name: _seen(stage, name, value) if name in INPUTS else value for name, value in values.items()}
 
 
 def _seen(stage: Stage[StageSettings], name: str, view: View) -> View:

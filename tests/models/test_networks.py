@@ -202,7 +202,8 @@ def test_what_a_module_raises_when_called_is_one_line(nets):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("Positions", r"gives float32 \[2, 1, 1, 3\] for 2 examples"), ("Pair", r"gives a tuple for 2 examples")]
+    ("name", "said"),
+    [("Positions", r"gives float32 \[2, 1, 1, 3\] for 2 examples"), ("Pair", r"gives a tuple for 2 examples")],
 )
 def test_features_that_are_no_matrix_are_refused_in_one_line(nets, name, said):
     model = GradingNetwork(make(f"{nets}:{name}"), (("grade", get("corn", num_classes=3)),))
