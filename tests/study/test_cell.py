@@ -52,8 +52,8 @@ def study(tmp_path_factory):
     (folder / "says.py").write_text(STAGE)
     rng = np.random.default_rng(0)
     count = 90
-    labels = rng.choice(3, count, p=(0.6, 0.3, 0.1))
-    x = (labels + rng.normal(0, 0.8, count))[:, None].astype(np.float32)
+    labels = rng.choice(3, count, p=(0.5, 0.1, 0.4))
+    x = (labels + rng.normal(0, 1.5, count))[:, None].astype(np.float32)
     missing = np.where(np.arange(count) % 4 == 0, -1, labels)
     split = np.repeat(["train", "val", "test"], (60, 12, 18))
     group = [f"patient {row // 2}" for row in range(count)]
@@ -120,6 +120,7 @@ def test_a_decision_is_fitted_on_the_training_rows_with_their_weights(study, var
         for name, value in fitted[task].fitted.items():
             np.testing.assert_allclose(stored[task][name], value, rtol=1e-6)
     assert stored["one"] != stored["two"]
+    assert (result(study, "one", variant="mean").grades != result(study, "one", variant="median").grades).any()
 
 
 def test_only_rows_with_a_label_are_measured(study):

@@ -255,6 +255,14 @@ def test_a_loss_or_its_options_that_cannot_be_are_refused_before_any_data_is_ope
             decisions.validate(settings)
 
 
+def test_class_weights_are_undone_where_that_is_said_and_there_are_some():
+    material = Material(Rows(), (Task("one", ("low", "middle", "high")),), {"train": np.arange(6)}, {}, ())
+    undo, leave = ObjectiveSettings(correct_weights=True), ObjectiveSettings()
+    weights = inverse_frequency(LABELS[:6], 3).tolist()
+    assert decisions.undone(undo, "inverse_frequency", material) == {"one": weights}
+    assert decisions.undone(undo, "none", material) == decisions.undone(leave, "inverse_frequency", material) == {}
+
+
 def test_outputs_that_are_not_finite_and_a_measure_that_raises_are_told(bound):
     def raw(outputs):
         labels = np.asarray([2, 0])

@@ -98,6 +98,11 @@ def test_a_stage_has_the_text_of_its_own_parts_and_of_the_objective_that_it_is_t
     assert "ordinal_blast/models/unet.py" in cropper
     assert "ordinal_blast/models/lstm.py" not in cropper
     assert not any(name.endswith("distance.py") for name in cropper)
+    assert {f"ordinal_blast/embryo/{name}.py" for name in ("cropping", "segmentation", "timelapse")} <= set(cropper)
+    crops = set(identity.of_stage(demo.stages["crops"]))
+    assert {f"ordinal_blast/embryo/{name}.py" for name in ("crops", "windows", "timelapse")} <= crops
+    assert "ordinal_blast/embryo/sequences.py" in identity.of_stage(demo.stages["sequences"])
+    assert "ordinal_blast/embryo/simulated.py" in identity.of_code(demo)
     cnn = demo.stages["cnn"]
     trained, other = (identity.of_stage(cnn, name) for name in ("ordinal_cross_entropy", "corn"))
     assert set(trained) - set(other) == {"ordinal_blast/objectives/distance.py"}
