@@ -154,7 +154,7 @@ def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
     from ordinal_blast.settings import Settings, load, override, parse_overrides
 
     changes = parse_overrides(args.overrides)
-    return load(args.config, changes) if args.config else override(Settings(), changes), changes
+    return override(Settings(), changes) if args.config is None else load(args.config, changes), changes
 
 
 def _run(args: argparse.Namespace, planned: Callable[[Settings], Plan]) -> int:
@@ -209,7 +209,7 @@ def _check_folder(option: str, folder: Path) -> None:
 
 def _path(text: str) -> Path:
     """The path; argparse makes one line, with the name of the argument, of what is raised for any other text."""
-    if not PATH.holds(text):
+    if not text or not PATH.holds(text):  # Path("") would be the present folder
         raise argparse.ArgumentTypeError(f"{text!r:.100} is no path: give {PATH.words}")
     return Path(text)
 

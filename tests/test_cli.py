@@ -398,3 +398,18 @@ def test_every_package_that_is_imported_is_declared():
         return re.match(r"[\w.-]+", name)[0].lower().replace("_", "-")
 
     assert set(map(plain, needed)) - set(map(plain, wanted)) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--config", "", "--workdir", "run"], "there is no file ''; there are configs/"),
+        (["settings", ""], "there is no file ''; there are configs/"),
+        (["train", "--config", "era", "--workdir", ""], "argument --workdir: '' is no path"),
+    ],
+)
+def test_an_empty_name_is_not_the_defaults_nor_the_present_folder(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ import numpy as np
 from ordinal_blast import objectives, parts, settings
 from ordinal_blast.data import augment
 from ordinal_blast.data.batches import Examples, View, fixed
-from ordinal_blast.errors import UsageError, one_line
+from ordinal_blast.errors import UsageError, UserError, one_line
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models import networks
 from ordinal_blast.models.heads import GradingNetwork, count_parameters
@@ -116,13 +116,16 @@ class Grader(Stage[GraderSettings]):
             loop.updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
+        start = self.settings.network.init_from
         if first is not None:
             network = f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"
             try:
                 with parts.blamed("it raises"):
-                    _try(self._network({}).backbone, problem.augment, (2, *first.shape[1:]), first.dtype.name)
-            except UsageError as error:
-                raise UsageError(f"{network}: {one_line(error)}") from error
+                    weights = (start, initial.digest(start)) if start else None
+                    backbone = self._network({}).backbone
+                    _try(backbone, problem.augment, weights, (2, *first.shape[1:]), first.dtype.name)
+            except UserError as error:
+                raise type(error)(f"{network}: {one_line(error)}") from error
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
@@ -278,10 +281,13 @@ def _decision(objective: Objective) -> Callable[[np.ndarray], jax.Array]:
 
 
 @functools.lru_cache(maxsize=32)
-def _try(backbone: nn.Module, view: OnInputs | None, shape: tuple[int, ...], dtype: str) -> None:
+def _try(
+    backbone: nn.Module, view: OnInputs | None, weights: tuple[str, str] | None, shape: tuple[int, ...], dtype: str
+) -> None:
     """Trace a network, with a head, at rest and in a step of training, and its view before that.
 
-    Raises what they raise, and UsageError for features that no head can read.
+    weights: what it starts from, and the digest of that. Raises what they raise, UsageError for features that no head
+    can read, and UserError for weights that do not fit.
     """
     model = GradingNetwork(backbone, (("any", objectives.get("cross_entropy", num_classes=2)),))
 
@@ -294,3 +300,5 @@ def _try(backbone: nn.Module, view: OnInputs | None, shape: tuple[int, ...], dty
 
     inputs, keys = jnp.zeros((1, *shape), dtype), jax.random.split(jax.random.key(0), 1)  # of one device
     jax.eval_shape(jax.vmap(both, axis_name=AXIS), inputs, keys)
+    if weights:
+        initial.variables(weights[0], jax.eval_shape(lambda: model.init(keys[0], inputs[0], train=False)))

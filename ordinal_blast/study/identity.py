@@ -13,6 +13,7 @@ from pathlib import Path
 from ordinal_blast import __version__, kinds, parts, schema
 from ordinal_blast.settings import Settings, StageSettings, leaves
 from ordinal_blast.storage import digest
+from ordinal_blast.training import initial
 
 _PACKAGE = __name__.partition(".")[0]
 _ROOMS = ("objectives", "models", "data", "training", "embryo")  # others measure, tell and show
@@ -22,8 +23,13 @@ _STUDY = ("cell", "decisions", "grader", "recipe")
 
 
 def of_code(chosen: Settings) -> dict[str, str]:
-    """The digest of every source file that makes the numbers of a cell (see `source_text.files`)."""
-    return of_parts([f"{_PACKAGE}.study.cell:train", _OBJECTIVES, *_places(leaves(chosen))])
+    """The digest of every source file that makes the numbers of a cell (see `source_text.files`), and of the weights
+    that its networks start from.
+    """
+    settings = leaves(chosen)
+    starts = [leaf.value for leaf in settings if leaf.key.endswith(".init_from") and leaf.value]
+    code = of_parts([f"{_PACKAGE}.study.cell:train", _OBJECTIVES, *_places(settings)])
+    return code | {start: initial.digest(start) for start in starts}
 
 
 def of_stage(section: StageSettings, objective: str = "") -> dict[str, str]:

@@ -163,7 +163,7 @@ def _stage(name: str, section: StageSettings) -> Stage[StageSettings]:
         stage = part(name, section)
         if not isinstance(stage, Stage):
             raise TypeError(f"it is a {type(stage).__name__}, and no Stage")
-        for word in ("reads", "makes"):
+        for word in ("reads", "makes") if parts.is_outside(section.stage) else ():
             if not isinstance(getattr(stage, word), tuple):
                 raise TypeError(f"{word} is {getattr(stage, word)!r}: it has to be a tuple of names")
     return stage

@@ -1,12 +1,15 @@
 """What a part of one's own does wrong is refused before any work, in one line that names it."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from ordinal_blast import settings
-from ordinal_blast.errors import UsageError
-from ordinal_blast.study import plan, runner, session
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.study import identity, plan, runner, session
 
 MINE = """
 import flax.linen as nn
@@ -158,3 +161,32 @@ def test_a_network_that_cannot_train_at_rest_or_in_a_step(refused, gives, messag
 )
 def test_what_would_have_cost_the_training(refused, changes, message):
     assert re.match(message, refused({"cnn.training.batch_size": "30", **changes}))
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("nowhere", "init_from is nowhere: it has to be a folder where a model was trained"),
+        ("other.safetensors", "other.safetensors does not fit the network: batch_stats/backbone/"),
+        ("damaged.safetensors", "cannot read the weights damaged.safetensors: SafetensorError"),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path, tiny_overrides, monkeypatch, start, message):
+    monkeypatch.chdir(tmp_path)
+    save_file({"dense.kernel": np.zeros((2, 2), np.float32)}, "other.safetensors")
+    Path("damaged.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    with pytest.raises(UserError) as told:
+        study(tmp_path / "run", tiny_overrides | {"cnn.network.init_from": start})
+    assert str(told.value).startswith(f"cnn.network xception on images (16, 16, 3): {message}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_to_start_from_belong_to_the_cell(tmp_path, tiny_overrides):
+    start = f"{tmp_path}/weights.safetensors"
+    chosen = settings.load("retinamnist", tiny_overrides | {"cnn.network.init_from": start})
+    codes = []
+    for value in (0, 1):
+        save_file({"dense.kernel": np.full((2, 2), value, np.float32)}, start)
+        codes.append(identity.of_code(chosen))
+    assert identity.differing(*codes) == [start]
+    assert start not in identity.of_code(settings.load("retinamnist", tiny_overrides))
