@@ -12,12 +12,25 @@ from ml_collections import ConfigDict
 from ordinal_blast import settings
 from ordinal_blast.data import memory
 from ordinal_blast.errors import UserError
+from ordinal_blast.ranges import PATH, Range, check, whole
 from ordinal_blast.report import Study, load
 from ordinal_blast.settings import Settings
 from ordinal_blast.study import plan, runner, session
 
 __all__ = ["Study", "ablate", "load"]
 
+_CONFIG = Range(
+    "a file, the name of one, a mapping of settings, or Settings",
+    lambda value: isinstance(value, str | Path | Mapping | ConfigDict | Settings),
+)
+_VARIANTS = Range(
+    "an ablation file, the name of one, names of objectives, or a mapping of names to settings",
+    lambda value: isinstance(value, str | Path | Sequence | Mapping),
+)
+_FOLDER = Range(
+    f"{PATH.words}, and not empty",
+    lambda value: isinstance(value, Path) or (value != "" and PATH.holds(value)),
+)
 Variants = str | Path | Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 
@@ -44,6 +57,9 @@ def ablate(
     workdir: `runs/NAME` unless said otherwise; the same call goes on where it stopped. Raises UserError where cells
     failed, after all others were run; UsageError as the command does.
     """
+    check("seeds", seeds, whole(1))
+    check("variants", variants, _VARIANTS)
+    check("workdir", "runs" if workdir is None else workdir, _FOLDER)
     chosen = _settings(config)
     root = Path(workdir) if workdir is not None else Path("runs") / chosen.name
     if data is not None:
@@ -68,6 +84,7 @@ def ablate(
 def _settings(config: str | Path | Mapping[str, Any] | ConfigDict | Settings) -> Settings:
     if isinstance(config, Settings):
         return config
+    check("config", config, _CONFIG)
     if isinstance(config, str | Path):
         return settings.load(str(config), {})
     return settings.resolve(config, "config")

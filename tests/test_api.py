@@ -140,3 +140,25 @@ def test_a_cell_that_fails_is_an_error_that_says_where_after_the_others_ran(conf
             workdir=tmp_path / "run",
         )
     assert ordinal_blast.load(tmp_path / "run").variants == ("corn",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"config": None}, "config is None: it takes a file, the name of one, a mapping of settings, or Settings"),
+        ({"variants": None}, "variants is None: it takes an ablation file, the name of one, names of objectives, or a"),
+        ({"variants": 3}, "variants is 3: it takes"),
+        ({"variants": []}, "variants yields nothing"),
+        ({"seeds": [0, 1]}, r"seeds is \[0, 1\]: it takes a whole number from 1 on"),
+        ({"seeds": 1.5}, "seeds is 1.5: it takes a whole number from 1 on"),
+        ({"seeds": True}, "seeds is True: it takes a whole number from 1 on"),
+        ({"workdir": ""}, "workdir is '': it takes a path that is not too long, and not empty"),
+        ({"workdir": 3}, "workdir is 3: it takes a path"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_named_with_what_it_takes(config, tmp_path, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"config": config, "variants": ["corn"], "workdir": "run", **changes}
+    with pytest.raises(UsageError, match=f"^{message}"):
+        ordinal_blast.ablate(arguments.pop("config"), arguments.pop("variants"), **arguments)
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.storage import digest, jsonable, read_json, write_json
+from ordinal_blast.storage import digest, jsonable, read_json, remove_leftovers, write_json
 
 _FILE = "stage.json"
 
@@ -29,6 +29,7 @@ def stage(
     folder = root / "stages" / f"{name}-{digest(key)}"
     if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder, [_FILE])
         facts = build(folder)
         write_json(folder / _FILE, {"key": key, "settings": settings, "facts": facts})
     built, now = _read(folder)["settings"], jsonable(settings)

@@ -160,3 +160,16 @@ def test_a_shared_grader_is_named_by_all_that_its_training_depends_on(tmp_path):
         digests.append(key(GraderSettings(network=started))["init_from"])
     assert "init_from" not in base
     assert digests[0] != digests[1]
+
+
+def test_what_a_killed_writer_left_of_a_stage_is_cleared(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        shared.stage(tmp_path, "own", {}, {}, interrupted)
+    (folder,) = (tmp_path / "stages").iterdir()
+    (folder / ".stage.json.a1b2c3").write_text("{")
+    assert shared.stage(tmp_path, "own", {}, {}, lambda folder: {"rows": 1}) == folder
+    assert [path.name for path in folder.iterdir()] == ["stage.json"]
+
+
+def interrupted(folder):
+    raise KeyboardInterrupt
