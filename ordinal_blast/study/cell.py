@@ -105,6 +105,8 @@ def train(cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work
     settings = cell.settings
     chain = recipe.stages(settings)
     finished = recipe.run(chain, work, settings.data.split, settings.report.examples, folder, root)
+    if not finished.graded:
+        raise UsageError(f"chain is {settings.chain}, and none of these graded: add a stage that does, such as grader")
     raw = {
         name: {
             split: _Raw(part.ids, part.extras, part.labels, part.weights, graded.outputs[split])

@@ -82,6 +82,11 @@ class Grades(Same):
         return {"grade": 1}
 
 
+class Declines(Same):
+    def grade(self, values, place, todo):
+        return None
+
+
 class Text(Same):
     reads = "images"
 
@@ -177,6 +182,13 @@ def test_a_stage_that_is_none_is_refused_before_any_work(study, tmp_path, stage,
 def test_a_chain_in_which_nothing_grades_is_refused(study):
     with pytest.raises(UsageError, match=r"^chain is \('own',\), and none of these grades: add a stage that does"):
         study("Same", ("own",))
+
+
+def test_a_chain_in_which_nothing_graded_fails_its_cell(study):
+    root, failed = study("Declines", ("own",))
+    assert failed == ["ordinal_cross_entropy-s0"]
+    told = (root / "cells/ordinal_cross_entropy-s0/error.txt").read_text()
+    assert told.startswith("chain is ('own',), and none of these graded: add a stage that does, such as grader\n")
 
 
 def test_a_new_image_is_not_fitted_to_what_a_stage_made_of_others(study, tmp_path):
