@@ -1,9 +1,11 @@
 """What the CNN sees of crops: the right frame and planes when still, all that may be drawn in training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from ordinal_blast.embryo.crops import Crops, CropSettings, cnn_view
+from ordinal_blast.embryo.crops import Crop, Crops, CropSettings, cnn_view
 
 PLANES, HOURS = (-60.0, -45.0, -30.0, 0.0, 30.0, 45.0, 60.0), 4
 SECTION = {"start_hpi": 90.0, "stop_hpi": 93.0, "focal_planes": 1, "plane_um": 15.0}
@@ -32,6 +34,30 @@ def test_training_sees_every_focus_and_every_shift_of_the_time(time, slots):
     assert set(images[:, 0] // 10) == slots
     # One step down, none, one step up of 15 µm; of two planes that are as near, the first.
     assert {tuple(image % 10) for image in images} == {(0, 2, 4), (1, 3, 5), (2, 3, 6)}
+
+
+@pytest.mark.parametrize("shifts", [0, 3])
+def test_maximum_expansion_is_that_of_the_hourly_frames_whatever_else_was_cropped(shifts):
+    assert crops(CropSettings(**SECTION), shifts).tmeb().tolist() == [1, 3]
+
+
+def test_a_page_is_shown_the_middle_of_several_planes():
+    images = np.arange(2 * 3 * 3 * 5).reshape(2, 3, 3, 5)
+    np.testing.assert_array_equal(Crop("crops", CropSettings()).show(images), images[..., 2:3])
+
+
+@pytest.mark.parametrize(
+    ("area", "notes"), [(0.0, ("the cropper finds no embryo: the middle of the frame is graded",)), (0.2, ())]
+)
+def test_a_frame_without_an_embryo_is_noted(area, notes):
+    def cropped(frames, planes, *, share, size):
+        assert (planes, share, size) == ((-45.0, 0.0, 45.0), 0.8, 224)
+        return frames, np.asarray([area])
+
+    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ("a",)}
+    seen = Crop("crops", CropSettings()).restore(None, None)(values)
+    assert seen["notes"] == ("a", *notes)
+    assert seen["images"] is values["frame"]
 
 
 def test_hourly_frames_come_embryo_by_embryo_in_the_base_planes():

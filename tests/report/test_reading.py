@@ -94,8 +94,9 @@ def test_a_cell_that_is_not_planned_is_refused(write_run, tmp_path, other, said)
     assert "\n" not in str(caught.value)
 
 
-def test_data_that_changed_between_two_cells_are_refused(write_run, tmp_path):
+def test_data_that_changed_between_two_cells_are_refused_wherever_they_lay(write_run, tmp_path):
     def change(kept):
+        kept.settings["data"].update(root=f"/{kept.cell}", cache=f"/cache/{kept.cell}")
         kept.identity["data"] = "1" * 12 if kept.cell == "1-s0" else "0" * 12
 
     with pytest.raises(UserError, match="the data changed between cells 0-s0 and 1-s0") as caught:

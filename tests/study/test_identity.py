@@ -54,6 +54,7 @@ def edited(copied, name, **changes):
         "training/step.py",
         "training/optimizer.py",
         "study/cell.py",
+        "study/decisions.py",
         "study/recipe.py",
         "study/grader.py",
         "types.py",
@@ -107,6 +108,8 @@ def test_a_stage_has_the_text_of_its_own_parts_and_of_the_objective_that_it_is_t
     trained, other = (identity.of_stage(cnn, name) for name in ("ordinal_cross_entropy", "corn"))
     assert set(trained) - set(other) == {"ordinal_blast/objectives/distance.py"}
     assert {"ordinal_blast/models/xception.py", "ordinal_blast/study/grader.py"} <= set(trained)
+    binding = {f"ordinal_blast/objectives/{name}.py" for name in ("registry", "bound", "families")}
+    assert binding <= set(identity.of_stage(cnn, "corn"))
 
 
 def test_a_shared_grader_is_named_by_the_text_of_its_loss():
@@ -143,6 +146,15 @@ def test_an_own_file_counts_with_what_it_imports_of_the_files_beside_it(tmp_path
     moved = shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}_moved")
     monkeypatch.syspath_prepend(str(moved))
     assert identity.differing(before, identity.of_code(mine)) == ["own_terms_1.py"]
+
+
+def test_what_a_file_imports_is_what_its_text_says_now(tmp_path):
+    (tmp_path / "terms_7.py").write_text("scale = 2\n")
+    mine = tmp_path / "mine_7.py"
+    mine.write_text("import math\n")
+    assert set(source_text.files(mine)) == {"mine_7.py"}
+    mine.write_text("import math, terms_7\n")
+    assert set(source_text.files(mine)) == {"mine_7.py", "terms_7.py"}
 
 
 def test_an_own_package_counts_with_its_own_files_that_are_imported(tmp_path, monkeypatch):
