@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from ordinal_blast import objectives
 from ordinal_blast.errors import UsageError
 from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
-from ordinal_blast.sklearn import OrdinalClassifier
+from ordinal_blast.sklearn import OrdinalClassifier, _divided
 from ordinal_blast.training import loop, optimizer
 from ordinal_blast.training.problem import GradingLoss
 
@@ -279,6 +279,10 @@ def test_rows_of_the_same_numbers_are_never_divided():
     grades = np.tile([0, 1], 20)
     fitted = small(epochs=60, patience=0, validation_fraction=0.25).fit(numbers, grades)
     np.testing.assert_allclose(fitted.predict_proba(numbers), 0.5, atol=0.1)
+    train, val = _divided(numbers, grades, 0.25, 0)
+    assert not set(numbers[train].ravel()) & set(numbers[val].ravel())
+    assert sorted([*train, *val]) == list(range(40))
+    assert len(val) == 10
 
 
 def test_the_seed_decides(table):
