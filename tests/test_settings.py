@@ -172,6 +172,15 @@ def test_the_type_of_a_setting_says_what_it_may_be_where_nothing_else_does(tmp_p
             settings.override(base, {f"own.{key}": value})
 
 
+def test_a_whole_number_where_a_fraction_is_meant_is_the_same_setting():
+    whole, fractions = (
+        settings.load("demo", {"crops.planes": planes, "crops.step_h": step}).stages["crops"]
+        for planes, step in (((-30, 0), 2), ((-30.0, 0.0), 2.0))
+    )
+    assert repr(whole) == repr(fractions)
+    assert json.dumps(settings.differences(whole)) == json.dumps(settings.differences(fractions))
+
+
 def test_a_file_is_taken_at_its_word():
     with pytest.raises(UsageError, match=r"^mine: mlp.training.epochs is '3': it takes a whole number"):
         settings.resolve({"chain": ("mlp",), "mlp": {"training": {"epochs": "3"}}}, "mine")

@@ -445,6 +445,39 @@ def test_random_views_are_trained_on_and_still_ones_are_evaluated():
     np.testing.assert_allclose(line["val_loss"], plain.loss(outputs, val.labels, val.weights), rtol=1e-5)
 
 
+def test_every_example_step_and_use_has_a_key_of_its_own():
+    seen = []
+
+    class Keyed(Linear):
+        @nn.compact
+        def __call__(self, x, *, train, keys=None, mask=None):
+            seen.extend([] if keys is None else map(tuple, jax.random.key_data(keys).tolist()))
+            return {"grade": nn.Dense(3)(x)}
+
+    def view(keys, inputs, labels):
+        seen.extend(map(tuple, jax.random.key_data(keys).tolist()))
+        return inputs, labels
+
+    task = dataclasses.replace(problem(), model=Keyed(), augment=view)
+    (batch, *_) = next(batches.epochs(examples(0), size=16, first=0, last=1, seed=3, threads=0))[1]
+    state = step.create(task, batch.inputs, 3, 6)
+    with jax.disable_jit():
+        state, _ = step.train_step(state, batch, task)
+        step.train_step(state, batch, task)
+    assert len(seen) == len(set(seen)) == 2 * 2 * 16  # steps, views and networks, examples
+
+
+def test_metrics_that_cannot_be_written_are_told_in_one_line(tmp_path):
+    def spoil(epoch, epochs, line):
+        (tmp_path / "metrics.jsonl").unlink()
+        (tmp_path / "metrics.jsonl").mkdir()
+
+    with pytest.raises(
+        UserError, match=r"^cannot write .*metrics.jsonl: .*; free space and run the same command again$"
+    ):
+        fit(tmp_path, report=spoil)
+
+
 def test_a_network_that_keeps_more_than_parameters_and_statistics_is_refused():
     class Counts(nn.Module):
         @nn.compact

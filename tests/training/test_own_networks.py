@@ -47,6 +47,19 @@ NETS = """
 
         def __call__(self, x):
             return self.dropout(nnx.relu(self.norm(self.conv(x))).mean((1, 2)))
+
+
+    class Running(nnx.Module):
+        "Colours, and their mean over the last batch."
+        reads = "images"
+
+        def __init__(self, *, rngs):
+            self.mean, self.dense = nnx.BatchStat(jnp.zeros(3)), nnx.Linear(3, 4, rngs=rngs)
+
+        def __call__(self, x, training: bool = False):
+            if training:
+                self.mean[...] = x.mean((0, 1, 2))
+            return self.dense(x.mean((1, 2)))
 """
 TRAINING = TrainingSettings(batch_size=14, epochs=3, threads=1)
 
@@ -165,8 +178,9 @@ def test_dropout_draws_anew_in_every_step_and_the_same_when_repeated(nets):
         assert without[0] == without[2]
 
 
-def test_batch_normalisation_of_nnx_takes_the_statistics_of_all_devices(nets):
-    task = problem(nets, "Nnx")
+@pytest.mark.parametrize("name", ["Nnx", "Running"])
+def test_statistics_of_nnx_are_those_of_all_devices(nets, name):
+    task = problem(nets, name)
     batch = next(next(loop.batches.epochs(examples(0), size=16, first=0, last=1, seed=0, threads=0))[1])
     state = step.create(task, batch.inputs, seed=0, updates=2)
     one, four = (
