@@ -2,7 +2,7 @@
 
 Command   ordinal-blast demo
 Hardware  2 CPU cores, 3 GB of memory
-Wall time 4 min 45 s for `make demo` in a fresh clone, installation included
+Wall time 4 min 10 s for `make demo` once everything is installed
 Score     test QWK of the LSTM, mean of two seeds: see reports/demo; cross-entropies .5 to .6 for ICM and TE
 """
 
