@@ -27,6 +27,7 @@ from ordinal_blast import parts, ranges, schema
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import FLAG, PATH, SEED, SHARES, Range, number, one_of, whole
 from ordinal_blast.schema import setting
+from ordinal_blast.types import INPUTS
 
 _WORD = Range(
     "a printable text that is not empty", lambda v: isinstance(v, str) and v.strip() != "" and v.isprintable()
@@ -184,7 +185,7 @@ class GraderSettings(StageSettings):
     reads: str = setting(
         "",
         "images, sequences or numbers; empty: what the network declares",
-        one_of("", "images", "sequences", "numbers"),
+        one_of("", *INPUTS),
     )
     network: NetworkSettings = setting(NetworkSettings, "who grades")
     standardize: bool = setting(False, "numbers less their training mean, over their training s.d.", FLAG)

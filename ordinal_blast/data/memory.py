@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ordinal_blast.data.sheets import MISSING
-from ordinal_blast.data.sources.arrays import INPUTS
 from ordinal_blast.errors import UsageError
 from ordinal_blast.storage import atomic, write_npz
+from ordinal_blast.types import INPUTS
 
 _ARRAYS = ("x", *INPUTS, "group", "split", "id", "columns")
 

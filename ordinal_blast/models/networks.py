@@ -36,7 +36,7 @@ from ordinal_blast.models.normalization import moments
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.ranges import check, one_of
 from ordinal_blast.settings import NetworkSettings
-from ordinal_blast.types import AXIS
+from ordinal_blast.types import AXIS, INPUTS
 
 NETWORKS: Mapping[str, str] = {
     "lstm": "ordinal_blast.models.lstm:LSTM",
@@ -44,7 +44,6 @@ NETWORKS: Mapping[str, str] = {
     "unet": "ordinal_blast.models.unet:UNet",
     "xception": "ordinal_blast.models.xception:Xception",
 }
-INPUTS = ("images", "sequences", "numbers")
 _DTYPES = ("auto", "float32", "bfloat16")
 _ON = ("train", "training", "is_training")  # how modules of one's own call the flag, and its opposite
 _OFF = "deterministic"

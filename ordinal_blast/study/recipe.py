@@ -27,8 +27,7 @@ from ordinal_blast.schema import leaves, listed
 from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, SplitSettings, StageSettings, differences
 from ordinal_blast.study import identity, shared
 from ordinal_blast.study.session import Session
-
-INPUTS = ("images", "sequences", "numbers")  # what networks read
+from ordinal_blast.types import INPUTS
 
 Values = dict[str, Any]
 """New examples of one file, by name: "names" `[N]`, "notes", what was read of them, and what stages made of that."""

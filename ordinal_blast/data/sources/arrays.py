@@ -17,9 +17,8 @@ from ordinal_blast.data.sheets import shown
 from ordinal_blast.data.store import Source, SourceMissingError, pixels, plain_name
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import read_npz
-from ordinal_blast.types import NO_ID
+from ordinal_blast.types import INPUTS, NO_ID
 
-INPUTS = {"images": 4, "sequences": 3, "numbers": 2}  # what networks read, and how many axes it has
 _LARGEST = float(np.finfo(np.float32).max)
 _HELD = "x (or images, sequences, numbers), y (or y_TASK for each task), and group, split, id and columns where known"
 
