@@ -29,14 +29,14 @@ from ordinal_blast.storage import file_digest
 
 _PACKAGE = __name__.partition(".")[0]
 _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
-_HELD: contextvars.ContextVar[dict[str, _Held] | None] = contextvars.ContextVar("held", default=None)
+_HELD: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("held", default=None)
 
 
 class _Held(NamedTuple):
-    """The module of a part, and the digest of each file that it is made of."""
+    """What a block has found, by the places of parts: modules from outside, and the digests of the files of any."""
 
-    module: ModuleType
-    texts: dict[str, str]
+    modules: dict[str, ModuleType]
+    texts: dict[str, dict[str, str]]
 
 
 _loaded: dict[tuple[Any, ...], ModuleType] = {}
@@ -88,7 +88,7 @@ def importable() -> Iterator[None]:
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """In this block, a part that is found again is the same, whatever becomes of its files meanwhile."""
-    token = _HELD.set({} if (held := _HELD.get()) is None else held)
+    token = _HELD.set(_HELD.get() or _Held({}, {}))
     try:
         yield
     finally:
@@ -96,13 +96,16 @@ def held() -> Iterator[None]:
 
 
 def texts(name: str, counts: Callable[[str], bool] = lambda name: True) -> dict[str, str]:
-    """The digest of every source file of a part (see `source_text.files`); where it is held, of what runs."""
+    """The digest of every source file of a part (see `source_text.files`); where it is held, of what runs.
+
+    A block that holds parts reads each once, whatever `counts`, which tells apart modules of this package alone.
+    """
     place = locate(name) or name.rpartition(":")[0]
-    held = _HELD.get() or {}
-    if str(place) in held:
-        return held[str(place)].texts
-    with importable():
-        return source_text.files(place, counts, _folder())
+    texts = {} if (held := _HELD.get()) is None else held.texts
+    if str(place) not in texts:
+        with importable():
+            texts[str(place)] = source_text.files(place, counts, _folder())
+    return texts[str(place)]
 
 
 def locate(name: str) -> Path | None:
@@ -249,21 +252,22 @@ def _module(kind: str, name: str) -> ModuleType:
     """The module of a part, by what its files say now unless it is held."""
     place, path, held = name.rpartition(":")[0], locate(name), _HELD.get()
     key = str(path or place)
-    if held is not None and key in held:
-        return held[key].module
+    if held is not None and key in held.modules:
+        return held.modules[key]
     if path is not None and not path.is_file():
         raise UsageError(f"{kind} is {name}: there is no file {path}")
     with importable():
         if place.startswith(f"{_PACKAGE}."):
             return importlib.import_module(place)
-        texts = {} if held is None else source_text.files(path or place, present=_folder())
+        if held is not None:
+            held.texts[key] = source_text.files(path or place, present=_folder())
         if path is not None:
             module = load_file(path)
         else:
             with _anew(source_text.own(place, _folder())):
                 module = importlib.import_module(place)
     if held is not None:
-        held[key] = _Held(module, texts)
+        held.modules[key] = module
     return module
 
 

@@ -10,7 +10,7 @@ import flax.linen as nn
 import optax
 import pytest
 
-from ordinal_blast import kinds, parts
+from ordinal_blast import kinds, parts, source_text
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.ranges import number
 
@@ -281,3 +281,18 @@ def test_a_part_of_the_interpreter_or_an_installed_package_is_not_imported_anew(
     assert parts.find("optimizer", "optax:adam", {}) is optax.adam
     assert set(parts.texts("statistics:mean")) == {"statistics.py"}
     assert {name.partition("/")[0] for name in parts.texts("optax:adam")} == {"optax"}
+
+
+def test_a_part_of_the_package_is_read_once_while_parts_are_held(folder, monkeypatch):
+    name, asked = "ordinal_blast.study.cell:train", []
+    alone = parts.texts(name)
+    files = source_text.files
+
+    def counted(place, *rest):
+        asked.append(place)
+        return files(place, *rest)
+
+    monkeypatch.setattr(source_text, "files", counted)
+    with parts.held():
+        assert parts.texts(name) == parts.texts(name) == alone
+    assert asked == ["ordinal_blast.study.cell"]

@@ -50,13 +50,11 @@ class _Run:
             plan = standing.joined(self.plan, command, self.root)
             for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
                 remove_leftovers(folder, record.WRITTEN)
-            first = {one.variant: one for one in reversed(cells)}  # whose code is that of all seeds of the variant
-            code = {variant: identity.of_code(one.settings) for variant, one in first.items()}
             identified = {
                 one.name: {
                     "variant": one.variant,
                     "data": self._material(one.settings).identity,
-                    "code": code[one.variant],
+                    "code": identity.of_code(one.settings),
                 }
                 for one in cells
             }
