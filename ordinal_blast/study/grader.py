@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -48,6 +48,14 @@ class Features:
         problem = Problem(_Features(self.network))
         outputs = parallel.predict(problem, variables, inputs, count, _CHUNK, self.devices)
         return np.asarray(outputs["features"], np.float32)
+
+
+class _Trained(NamedTuple):
+    """The examples of each split as the network reads them, the facts of that, and the network of the kept epoch."""
+
+    examples: Mapping[str, Examples]
+    facts: Mapping[str, Any]
+    fitted: loop.Fitted
 
 
 class _Features(nn.Module):
@@ -129,21 +137,18 @@ class Grader(Stage[GraderSettings]):
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
-        view, facts = self._view(inputs, work)
-        fitted = self._fit(view, folder, work)
-        return {**facts, "seconds": fitted.seconds, "best_epoch": fitted.best_epoch}
+        trained = self._trained(inputs, folder, work)
+        return {**trained.facts, "seconds": trained.fitted.seconds, "best_epoch": trained.fitted.best_epoch}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The features of the trained network."""
-        view, _ = self._view(inputs, work)
-        fitted = self._fit(view, folder, work)
-        return {"features": Features(self._network(work.bound), fitted.variables, work.session.devices)}
+        variables = self._trained(inputs, folder, work).fitted.variables
+        return {"features": Features(self._network(work.bound), variables, work.session.devices)}
 
     def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded:
         """Raw outputs of the network for every split."""
-        view, _ = self._view(inputs, work)
-        fitted, problem = self._fit(view, folder, work), self._problem(work.bound)
-        examples, size = _examples(view, work), self.settings.training.batch_size
+        examples, _, fitted = self._trained(inputs, folder, work)
+        problem, size = self._problem(work.bound), self.settings.training.batch_size
         outputs = {
             split: parallel.predict(problem, fitted.variables, part.inputs, len(part), size, work.session.devices)
             for split, part in examples.items()
@@ -203,12 +208,13 @@ class Grader(Stage[GraderSettings]):
         facts = {"standardized": {"mean": mean.tolist(), "sd": np.where(spread > 0, spread, 1.0).tolist()}}
         return fixed(_standardize(numbers, facts)), facts
 
-    def _fit(self, view: View, folder: Path, work: Work) -> loop.Fitted:
+    def _trained(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> _Trained:
         """Train to the end in `folder`; once in the life of this stage, later calls have it at hand."""
-        if self._fitted is None:
+        if self._at_hand is None:
+            view, facts = self._view(inputs, work)
             examples, goal = _examples(view, work), work.goal
             start = self.settings.network.init_from
-            self._fitted = loop.fit(
+            fitted = loop.fit(
                 self._problem(work.bound),
                 examples["train"],
                 examples["val"],
@@ -221,9 +227,10 @@ class Grader(Stage[GraderSettings]):
                 report=work.session.progress.epoch(self.name),
                 initial=functools.partial(initial.variables, start) if start else None,
             )
-        return self._fitted
+            self._at_hand = _Trained(examples, facts, fitted)
+        return self._at_hand
 
-    _fitted: loop.Fitted | None = None
+    _at_hand: _Trained | None = None
 
 
 def _examples(view: View, work: Work) -> dict[str, Examples]:

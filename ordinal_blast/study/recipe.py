@@ -215,7 +215,7 @@ def run(
         with blamed(stage.name, stage.settings):
             inputs = {name: values[name] for name in stage.reads}
             if stage is chain[-1]:
-                facts[stage.name], place = stage.build(inputs, folder, work), folder
+                facts[stage.name], place = _built(stage, inputs, work, folder), folder
             else:
                 key = {
                     "data": material.identity,

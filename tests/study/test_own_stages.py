@@ -159,6 +159,13 @@ def test_what_a_stage_does_wrong_fails_its_cell_and_is_said_of_it(study, stage, 
     assert first == message.format(f"{root.parent}/stages.py:{stage}")
 
 
+def test_the_last_stage_has_to_give_facts_too(study):
+    root, failed = study("Nothing", ("cnn", "own"))
+    assert failed == ["ordinal_cross_entropy-s0"]
+    first, *_ = (root / "cells/ordinal_cross_entropy-s0/error.txt").read_text().splitlines()
+    assert first.endswith("stages.py:Nothing: TypeError: build() gives a NoneType: it has to give facts by name")
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
