@@ -21,13 +21,22 @@ from ordinal_blast.storage import digest, file_digest, remove_leftovers, write_j
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax raises is told here, without its traceback
 
-
-FOLDER = "checkpoints"  # of a run's directory
+FOLDER, _SEAL = "checkpoints", "seal.json"  # of a run's directory, and in it
 
 
 def has_begun(directory: Path) -> bool:
     """Whether training has begun in the directory of a run."""
     return (directory / FOLDER).exists()
+
+
+def is_sealed(directory: Path) -> bool:
+    """Whether a run in `directory` has a checkpoint that counts."""
+    return (directory / FOLDER / _SEAL).is_file()
+
+
+def of_run(directory: Path) -> Checkpoints:
+    """The checkpoint of the run in `directory`; raises UserError as `Checkpoints` does."""
+    return Checkpoints(directory / FOLDER)
 
 
 class Checkpoints:
@@ -58,12 +67,12 @@ class Checkpoints:
         """
         try:
             self._forget_all_but(self.epoch)  # what a run that was killed before it sealed has left
-            remove_leftovers(self._directory, ["seal.json"])
+            remove_leftovers(self._directory, [_SEAL])
             parts = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
             self._manager.save(epoch, args=ocp.args.Composite(**parts))
             self._manager.wait_until_finished()
             self._seal = _seal(epoch, _digests(self._directory / str(epoch)), history)
-            write_json(self._directory / "seal.json", self._seal)
+            write_json(self._directory / _SEAL, self._seal)
             self._forget_all_but(epoch)
         except UserError:
             raise
@@ -119,7 +128,7 @@ class Checkpoints:
                 self._manager.delete(step)
 
     def _read_seal(self) -> dict[str, Any]:
-        path = self._directory / "seal.json"
+        path = self._directory / _SEAL
         if self._directory.exists() and not self._directory.is_dir():
             raise self._unreadable("it is a file")
         if not path.exists():

@@ -12,7 +12,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ordinal_blast.errors import UsageError, UserError, needs, one_line
 from ordinal_blast.storage import file_digest
-from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
+from ordinal_blast.training import checkpoints
+from ordinal_blast.training.checkpoints import Checkpoints
 
 _SAFETENSORS = ".safetensors"
 
@@ -63,11 +64,11 @@ def _names(path: tuple[str, ...]) -> list[tuple[str, ...]]:
 def _read(init_from: str) -> dict[tuple[str, ...], Any]:
     path = Path(init_from).expanduser()
     if path.suffix != _SAFETENSORS:
-        checkpoints = _checkpoints(path)
+        saved = _checkpoints(path)
         try:
-            return flatten_dict(checkpoints.restore({"best": checkpoints.shapes("best")})["best"])
+            return flatten_dict(saved.restore({"best": saved.shapes("best")})["best"])
         finally:
-            checkpoints.close()
+            saved.close()
     with needs("study"):
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -79,9 +80,9 @@ def _read(init_from: str) -> dict[tuple[str, ...], Any]:
 
 
 def _checkpoints(folder: Path) -> Checkpoints:
-    if not (folder / FOLDER / "seal.json").is_file():
+    if not checkpoints.is_sealed(folder):
         raise UsageError(
             f"init_from is {folder}: it has to be a folder where a model was trained, such as "
             f"runs/demo/cells/NAME, or a {_SAFETENSORS} file"
         )
-    return Checkpoints(folder / FOLDER)
+    return checkpoints.of_run(folder)

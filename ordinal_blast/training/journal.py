@@ -9,7 +9,7 @@ from typing import Any
 
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import atomic, remove_leftovers
-from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
+from ordinal_blast.training import checkpoints
 from ordinal_blast.training.selection import Line
 
 
@@ -21,7 +21,7 @@ class Journal:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._checkpoints = Checkpoints(directory / FOLDER) if directory else None
+        self._checkpoints = checkpoints.of_run(directory) if directory else None
 
     @property
     def history(self) -> list[Line]:

@@ -17,8 +17,7 @@ from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import TrainingSettings
-from ordinal_blast.training import parallel, step
-from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
+from ordinal_blast.training import checkpoints, parallel, step
 from ordinal_blast.training.journal import Journal
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor, check_selection
@@ -121,13 +120,13 @@ def fit(
 
 def restore(problem: Problem, inputs: Any, directory: Path) -> Any:
     """The best variables of a finished run in `directory`, UserError for none; `inputs` `[B, ...]` gives the shapes."""
-    checkpoints = Checkpoints(directory / FOLDER)
-    if not checkpoints.epoch:
+    saved = checkpoints.of_run(directory)
+    if not saved.epoch:
         raise UserError(f"{directory} holds no trained model: run the command that trains it first")
     shapes = jax.eval_shape(lambda x: problem.model.init(jax.random.key(0), x, train=False), inputs)
     like = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-    best = checkpoints.restore({"best": like})["best"]
-    checkpoints.close()
+    best = saved.restore({"best": like})["best"]
+    saved.close()
     return best
 
 
