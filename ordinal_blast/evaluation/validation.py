@@ -177,6 +177,20 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
     return scores
 
 
+def as_weights(weights: ArrayLike, length: int, name: str = "weights") -> np.ndarray:
+    """Weights of examples as float64 `[N]`; ValueError for one that is negative or not finite, or where all are 0."""
+    numbers = as_numbers(weights, name)
+    if numbers.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},) like the labels, found {numbers.shape}")
+    weights = numbers.astype(np.float64)
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(f"{name}[{bad[0]}] = {weights[bad[0]]} is no weight: it must be finite and 0 or more")
+    if not weights.any():
+        raise ValueError(f"{name} are all 0: nothing is left to measure")
+    return weights
+
+
 def as_clusters(clusters: ArrayLike, length: int) -> np.ndarray:
     """Cluster of each example as int64 `[N]` in 0..G-1; ValueError as `as_members`, or for fewer than 2 clusters."""
     members = as_members(clusters, length)

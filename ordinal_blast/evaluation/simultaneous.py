@@ -1,0 +1,131 @@
+"""Several differences at once: intervals that hold together, and p values that agree with them.
+
+The max-t method: estimates are jointly near normal with a known correlation, and the family errs where the largest
+|t| does (Hothorn, Bretz & Westfall, 2008). Standard errors here rest on unequal degrees of freedom, so that a
+difference enters by its own p value: adjusted p = P(max |Z| ≥ z), z the normal quantile of its p (Hasler & Hothorn,
+2008).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ordinal_blast.evaluation.multireader import Comparison, Contrast
+from ordinal_blast.evaluation.validation import as_floats, check_confidence
+
+DRAWS = 100_000  # of the joint normal, with a fixed seed
+SURE = 200  # draws beyond a value from which their share is taken; further out Bonferroni's bound is as good
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Family:
+    """J differences at once: adjusted p `[J]`, intervals `[J, 2]` that all hold with the confidence asked for.
+
+    level: what one difference of the family is tested at. NaN for those that have no test; they do not count in size.
+    """
+
+    p_values: np.ndarray
+    cis: np.ndarray
+    level: float
+    size: int
+
+
+def family(contrasts: Sequence[Contrast], correlation: ArrayLike, *, confidence: float = 0.95) -> Family:
+    """Differences with intervals and p values that hold at once, given the correlation `[J, J]` of their estimates.
+
+    An interval excludes 0 exactly where its p is below 1 - confidence, but for the error of DRAWS draws. ValueError:
+    a correlation of another shape or that is none.
+    """
+    check_confidence(confidence)
+    correlation = as_floats(correlation, "correlation")
+    count = len(contrasts)
+    if correlation.shape != (count, count):
+        raise ValueError(f"correlation must have shape [{count}, {count}], found {correlation.shape}")
+    p_values, cis = np.full(count, np.nan), np.full((count, 2), np.nan)
+    raw = np.array([contrast.p_value for contrast in contrasts])
+    tested = np.flatnonzero(~np.isnan(raw))
+    if not len(tested):
+        return Family(p_values, cis, 1 - confidence, 0)
+    largest = _largest(correlation[np.ix_(tested, tested)])
+    level = _level(largest, len(tested), 1 - confidence)
+    p_values[tested] = _adjusted(raw[tested], largest)
+    for j, one in enumerate(contrasts):
+        if np.isnan(raw[j]):
+            continue
+        reach = float(stats.t.ppf(1 - level / 2, one.df)) * one.standard_error
+        cis[j] = one.estimate - reach, one.estimate + reach
+    return Family(p_values, cis, level, len(tested))
+
+
+def against(comparisons: Sequence[Comparison], reference: int) -> np.ndarray:
+    """Correlation `[J, J]` of the differences of all variants to the reference, measure after measure, in order.
+
+    What test examples share is estimated from their influence, over measures too where the units are the same. Seeds
+    are too few to estimate what two differences share over them: within a measure that is the variance of the reference
+    between its seeds; between measures nothing is supposed, which errs on the safe side (Šidák, 1967).
+    """
+    over_cases, over_seeds = [], []
+    for one in comparisons:
+        others = [v for v in range(len(one.values)) if v != reference]
+        influence = np.zeros((*one.values.shape, 1)) if one.influence is None else one.influence
+        averaged = np.nan_to_num(influence.mean(axis=1))
+        over_cases.append(averaged[others] - averaged[reference])
+        over_seeds.append(sharing(one.values[others], one.values[reference]))
+    ends = np.cumsum([0, *(len(block) for block in over_seeds)])
+    total = np.zeros((ends[-1], ends[-1]))
+    for i, rows in enumerate(over_cases):
+        for j, columns in enumerate(over_cases):
+            if rows.shape[1] == columns.shape[1]:
+                total[ends[i] : ends[i + 1], ends[j] : ends[j + 1]] = rows @ columns.T
+    for i, block in enumerate(over_seeds):
+        total[ends[i] : ends[i + 1], ends[i] : ends[i + 1]] += block
+    return as_correlation(total)
+
+
+def sharing(others: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Covariance `[V - 1, V - 1]` of means over seeds `[V - 1, S]` less the reference's `[S]`; 0 with one seed."""
+    count = others.shape[1]
+    if count < 2:
+        return np.zeros((len(others), len(others)))
+    own = np.nan_to_num(others.var(axis=1, ddof=1))
+    return (np.nan_to_num(reference.var(ddof=1)) + np.diag(own)) / count
+
+
+def as_correlation(covariance: np.ndarray) -> np.ndarray:
+    """The correlation of a covariance `[J, J]`; what has no variance is correlated with nothing."""
+    scale = np.sqrt(np.diagonal(covariance))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.nan_to_num(covariance / np.outer(scale, scale))
+    np.fill_diagonal(correlation, 1.0)
+    return np.clip(correlation, -1, 1)
+
+
+def _largest(correlation: np.ndarray) -> np.ndarray:
+    """max |Z| of DRAWS draws of the joint normal, ascending."""
+    values, vectors = np.linalg.eigh(correlation)
+    if values.min() < -1e-6 * len(values):
+        raise ValueError("correlation is none: it has a negative eigenvalue")
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    draws = np.random.default_rng(0).standard_normal((DRAWS, len(values)))
+    return np.sort(np.abs(draws @ root.T).max(axis=1))
+
+
+def _level(largest: np.ndarray, count: int, alpha: float) -> float:
+    """The level of one test at which the family errs with alpha: between Bonferroni's and none."""
+    critical = float(largest[min(int(np.ceil((1 - alpha) * len(largest))), len(largest) - 1)])
+    level = float(2 * stats.norm.sf(critical)) if count > 1 else alpha
+    return min(max(level, alpha / count), alpha)
+
+
+def _adjusted(raw: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Adjusted p values `[J]`, between the raw ones and Bonferroni's."""
+    if len(raw) == 1:
+        return raw
+    beyond = len(largest) - np.searchsorted(largest, stats.norm.isf(raw / 2))
+    drawn = np.where(beyond < SURE, len(raw) * raw, beyond / len(largest))
+    return np.minimum(1, np.clip(drawn, raw, len(raw) * raw))
