@@ -192,6 +192,43 @@ def test_bayesian_signed_rank_follows_the_direction_and_the_rope():
         assert each.p_a + each.p_rope + each.p_b == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.parametrize("rope", [0.02, 0.3])
+@pytest.mark.parametrize("higher", [True, False])
+def test_bayesian_t_is_that_of_baycomp(higher, rope):
+    baycomp = pytest.importorskip("baycomp")
+    a, b = np.random.default_rng(1).normal([0.1, 0], 0.3, (28, 2)).T
+    posterior = significance.bayesian_t(a, b, rope, num_train=3, num_test=1, higher_is_better=higher)
+    left, equal, right = baycomp.two_on_single(a, b, rope=rope, runs=7)  # seven times fourfold: a quarter is tested
+    expected = (left, equal, right) if higher else (right, equal, left)
+    assert (posterior.p_a, posterior.p_rope, posterior.p_b) == pytest.approx(expected, rel=1e-12)
+
+
+def test_bayesian_t_without_a_region_halves_the_p_value_of_the_corrected_t():
+    a, b = np.random.default_rng(1).normal(size=(2, 9))
+    sizes = {"num_train": 75, "num_test": 25}
+    posterior = significance.bayesian_t(a, b, 0.0, higher_is_better=True, **sizes)
+    assert 2 * min(posterior.p_a, posterior.p_b) == pytest.approx(
+        significance.corrected_t(a, b, **sizes).p_value, rel=1e-12
+    )
+    assert posterior.p_rope == pytest.approx(0, abs=1e-15)
+
+
+def test_bayesian_t_of_equal_differences_is_no_certainty():
+    posterior = significance.bayesian_t([1.0, 2.0], [0.0, 1.0], 0.1, num_train=3, num_test=1, higher_is_better=True)
+    np.testing.assert_array_equal([posterior.p_a, posterior.p_rope, posterior.p_b], [math.nan] * 3)
+
+
+@pytest.mark.parametrize(("datasets", "p"), [(2, "0.5"), (3, "0.25"), (4, "0.125")])
+def test_few_data_sets_are_refused_with_the_p_value_that_they_could_reach(datasets, p):
+    assert significance.refusal(datasets).endswith(f"the exact p of a pair would still be {p}.")
+    agreeing = np.stack([np.arange(1.0, datasets + 1), np.zeros(datasets)], axis=1)
+    assert significance.wilcoxon_holm(agreeing, ["a", "b"])[0].p_value == float(p)
+
+
+def test_five_data_sets_are_tested():
+    assert significance.refusal(5) == ""
+
+
 def test_bayesian_signed_rank_names_the_extra_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "baycomp", None)
     with pytest.raises(ImportError, match=r"ordinal-blast\[bayes\]"):
@@ -275,6 +312,7 @@ def test_every_result_says_what_it_assumes_in_one_sentence():
         significance.friedman(DEMSAR, higher_is_better=True),
         significance.nemenyi(DEMSAR, higher_is_better=True),
         significance.variance_components(DEMSAR),
+        significance.bayesian_t(a, b, 0.01, num_train=9, num_test=1, higher_is_better=True),
     ]
     for result in results:
         assert result.assumes.count(".") == 1
@@ -305,6 +343,10 @@ def test_every_result_says_what_it_assumes_in_one_sentence():
         (lambda: significance.paired_difference([1.0, math.nan], [2.0, 1.0], seed=0), "pair 1 is not finite"),
         (lambda: significance.corrected_t([1.0, 2.0], [0.0, 0.0], num_train=0, num_test=1), "num_train"),
         (lambda: significance.nemenyi(DEMSAR, higher_is_better=True, alpha=5), "alpha must lie between 0 and 1"),
+        (
+            lambda: significance.bayesian_t([1, 2], [0, 0], -1, num_train=3, num_test=1, higher_is_better=True),
+            "rope must be 0 or more, found -1",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):
