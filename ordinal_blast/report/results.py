@@ -1,14 +1,22 @@
-"""What is compared: cells that finished, and the groups of them that answer one question."""
+"""What is compared: cells that finished, the groups of them that answer one question, and what is asked of them."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ordinal_blast.record import Record, Split, TaskResult
 from ordinal_blast.report import pairing
+
+PLACE = ("variant", "seed", "stage", "task", "split")
+_NAMED = (*PLACE[:1], *PLACE[2:], "experiment", "reference", "objective", "rule", "measure", "question")
+_WHOLE = ("seed", "seeds", "n", "num_classes", "label", "grade", "units", "comparisons")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,3 +86,128 @@ class Group:
     def title(self) -> str:
         """For headings, such as `RNN · ICM`."""
         return f"{self.stage.upper()} · {self.task.upper()}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Results:
+    """The cells of one run directory, or of several that may stand in one table, and their scores.
+
+    `failed` maps a cell to its error; `missing` lists cells without any outcome; `apart` says why other run directories
+    of the same report stand in other chapters.
+    """
+
+    folders: tuple[Path, ...]
+    plan: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    failed: Mapping[str, str]
+    missing: tuple[str, ...]
+    apart: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The variant that all others are compared with."""
+        return self.plan["reference"]
+
+    @property
+    def subject(self) -> str:
+        """The variant that the question is about; empty where all are looked at alike."""
+        return self.plan.get("subject", "")
+
+    @property
+    def primary(self) -> tuple[tuple[str, str], ...]:
+        """The measures that answer the question, as (measure, task); task "" stands for every task."""
+        return tuple((measure, task) for measure, task in self.plan.get("primary", [("mae", "")]))
+
+    @property
+    def equivalence(self) -> float | None:
+        """How large a difference of a primary measure may be and still not matter; None where none is declared."""
+        return self.plan.get("equivalence")
+
+    @property
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """Variants that belong together, by the name of their family."""
+        return {name: tuple(variants) for name, variants in self.plan.get("families", {}).items()}
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants with a finished cell, in the order of the plan."""
+        finished = {cell.variant for cell in self.cells}
+        return tuple(variant for variant in self.plan["variants"] if variant in finished)
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The finished variants other than the reference."""
+        return tuple(variant for variant in self.variants if variant != self.reference)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds with a finished cell, ascending."""
+        return tuple(sorted({cell.seed for cell in self.cells}))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Trained stages in order: the last one is the whole system."""
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.record.models))
+
+    def tasks(self, stage: str) -> tuple[str, ...]:
+        """Tasks that `stage` was tested on."""
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.tested(stage).tasks))
+
+    @functools.cached_property
+    def _groups(self) -> tuple[Group, ...]:
+        return tuple(self._group(stage, task) for stage in reversed(self.stages) for task in self.tasks(stage))
+
+    def groups(self) -> list[Group]:
+        """Every stage and task with test rows, the whole system first."""
+        return list(self._groups)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row per cell, stage, task and split: one column per measure, NaN where it is undefined."""
+        return self._scores.copy()
+
+    @functools.cached_property
+    def _scores(self) -> pd.DataFrame:
+        rows = [
+            {
+                "experiment": cell.record.experiment,
+                "cell": cell.name,
+                "variant": cell.variant,
+                "objective": cell.record.objective["name"],
+                "rule": cell.record.objective["decides_by"],
+                "seed": cell.seed,
+                "stage": model.name,
+                "task": result.task.name,
+                "split": split.name,
+                "n": result.n,
+                "num_classes": result.task.num_classes,
+                "loss": result.loss,
+                **result.measures,
+                "settings": cell.record.provenance["settings"],
+            }
+            for cell in self.cells
+            for model, split, result in cell.record.results()
+        ]
+        return self.typed(pd.DataFrame(rows), ("experiment", "cell", "variant", "objective", "rule", *PLACE[1:]))
+
+    def _group(self, stage: str, task: str) -> Group:
+        rows = self._scores
+        cells = tuple(cell for cell in self.cells if task in cell.tested(stage).tasks)
+        return Group(
+            stage,
+            task,
+            cells[-1].tested(stage).tasks[task].task.grades,
+            rows[(rows["stage"] == stage) & (rows["task"] == task) & (rows["split"] == "test")],
+            cells,
+            len(self.plan["seeds"]),
+        )
+
+    def typed(self, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+        """The frame with names as categories, in the order of the plan or of their appearance.
+
+        columns: those that come first, and are there where there is no row.
+        """
+        frame = frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))
+        order = {"variant": self.variants, "reference": self.variants, "stage": self.stages}
+        types = {name: pd.CategoricalDtype(order.get(name, frame[name].unique())) for name in _NAMED if name in frame}
+        return frame.astype(types | {name: np.int64 for name in _WHOLE if name in frame})
