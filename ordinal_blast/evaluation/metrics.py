@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.probabilistic import crossing_rate, ece, log_loss, rps, threshold_ece, unimodal_share
+from ordinal_blast.evaluation.probabilistic import crossing_rate, ece, log_loss, rps, unimodal_share
 from ordinal_blast.evaluation.validation import as_count, as_num_classes, as_pair
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "somers_d",
     "spearman",
     "summary",
-    "threshold_ece",
     "unimodal_share",
 ]
 

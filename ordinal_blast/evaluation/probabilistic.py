@@ -26,13 +26,6 @@ def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.clip(np.ceil(confidence * bins - 1e-9).astype(np.int64) - 1, 0, bins - 1)
 
 
-def _binned_gap(confidence: np.ndarray, hits: np.ndarray, bins: int) -> float:
-    """Sum over bins of |hits - confidence| / N."""
-    bins = as_count(bins, "bins")
-    gaps = np.bincount(confidence_bins(confidence, bins), hits - confidence, bins)
-    return float(np.abs(gaps).sum() / len(hits))
-
-
 def rps(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> float:
     """Ranked probability score, mean of Σ_k (P(y ≤ k) - 1[y ≤ k])²: 0 (sure and right) to K-1.
 
@@ -50,19 +43,12 @@ def ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15) -
     """Expected calibration error of the most probable class, 0 to 1: Σ_bins |correct - confidence| / N.
 
     Judges the probabilities alone: the class is their argmax, whatever rule decided the grade (Guo et al., 2017).
+    Never 0 for a calibrated model on few examples: `reliability.debiased_ece` is without that bias.
     """
     labels, probs = as_labelled_probs(labels, probs, num_classes)
-    return _binned_gap(probs.max(axis=1), probs.argmax(axis=1) == labels, bins)
-
-
-def threshold_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15) -> np.ndarray:
-    """Calibration error of "the grade is above k" for k = 0..K-2, `[K-1]`, each 0 to 1.
-
-    The ordinal counterpart of `ece`: P(y > k) is compared in bins with how often y > k.
-    """
-    labels, probs = as_labelled_probs(labels, probs, num_classes)
-    above = 1 - np.cumsum(probs, axis=1)[:, :-1]
-    return np.array([_binned_gap(above[:, k], labels > k, bins) for k in range(above.shape[1])])
+    bins, confidence = as_count(bins, "bins"), probs.max(axis=1)
+    gaps = np.bincount(confidence_bins(confidence, bins), (probs.argmax(axis=1) == labels) - confidence, bins)
+    return float(np.abs(gaps).sum() / len(labels))
 
 
 def unimodal_share(probs: ArrayLike, num_classes: int) -> float:

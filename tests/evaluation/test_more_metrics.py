@@ -65,13 +65,6 @@ def test_closeness_evaluation_over_all_pairs():
     assert metrics.cem([2, 2], [0, 0], 3) == 0
 
 
-def test_calibration_per_threshold_by_hand():
-    # P(y > 0) = .5 .9 and P(y > 1) = .2 .6; labels 0 and 2; one bin each.
-    probs = [[0.5, 0.3, 0.2], [0.1, 0.3, 0.6]]
-    found = metrics.threshold_ece([0, 2], probs, 3, bins=1)
-    np.testing.assert_allclose(found, [abs(1 - 1.4) / 2, abs(1 - 0.8) / 2], rtol=1e-12)
-
-
 def test_unimodal_share_allows_plateaus():
     probs = [[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.4, 0.4, 0.2], [0.0, 0.0, 1.0]]
     assert metrics.unimodal_share(probs, 3) == 3 / 4

@@ -121,9 +121,9 @@ def test_plateaus_and_crossings_are_not_made_by_rounding():
 
 
 def test_an_edge_of_a_bin_belongs_to_the_bin_below_it():
-    # 1 - .7 is .30000000000000004 in binary: with .25 it lies in the bin of .2 to .3, and their errors cancel.
-    probs = [[0.7, 0.3], [0.75, 0.25]]
-    assert metrics.threshold_ece([1, 0], probs, 2, bins=10)[0] == pytest.approx((0.7 - 0.25) / 2, rel=1e-12)
+    # 7 * .1 is .7000000000000001 in binary: with .65 it lies in the bin of .6 to .7, and their errors cancel.
+    probs = [[1 - 7 * 0.1, 7 * 0.1], [0.35, 0.65]]
+    assert metrics.ece([1, 0], probs, 2, bins=10) == pytest.approx((0.65 - 0.3) / 2, rel=1e-12)
 
 
 BAD = {

@@ -1,0 +1,42 @@
+"""What errors cost, and the grades that cost least: one decision for every purpose, from the same probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_pair, as_probs
+
+
+def decide(probs: ArrayLike, costs: ArrayLike, num_classes: int) -> np.ndarray:
+    """The grade of least expected cost Σ_y p_y costs[y, ŷ], int `[N]`; the lowest of several.
+
+    costs `[K, K]`: row the true grade, column the decision. 1 off the diagonal decides the mode, |y - ŷ| the median,
+    (y - ŷ)² the rounded mean (Elkan, 2001).
+    """
+    num_classes = as_num_classes(num_classes)
+    return (as_probs(probs, num_classes) @ as_costs(costs, num_classes)).argmin(axis=1)
+
+
+def mean_cost(labels: ArrayLike, predictions: ArrayLike, costs: ArrayLike, num_classes: int) -> float:
+    """Mean of costs[y, ŷ] over examples, labels and predictions int `[N]`."""
+    num_classes = as_num_classes(num_classes)
+    return float(as_costs(costs, num_classes)[as_pair(labels, predictions, num_classes)].mean())
+
+
+def power(num_classes: int, exponent: float) -> np.ndarray:
+    """Costs |y - ŷ|^exponent, `[K, K]`; exponent 0 costs 1 wherever the grade is wrong."""
+    grades = np.arange(as_num_classes(num_classes))
+    distance = np.abs(grades[:, None] - grades).astype(np.float64)
+    return np.where(distance > 0, distance**exponent, 0)
+
+
+def as_costs(costs: ArrayLike, num_classes: int) -> np.ndarray:
+    """Costs as float64 `[K, K]`; ValueError for another shape, or the first that is not finite."""
+    costs = as_floats(costs, "costs")
+    if costs.shape != (num_classes, num_classes):
+        raise ValueError(f"costs must have shape [{num_classes}, {num_classes}], found {costs.shape}")
+    bad = np.argwhere(~np.isfinite(costs))
+    if len(bad):
+        raise ValueError(f"costs[{bad[0][0]}, {bad[0][1]}] = {costs[tuple(bad[0])]} is not finite")
+    return costs
