@@ -87,7 +87,7 @@ class RiskCoverage:
     risk: np.ndarray
     area: float
 
-    def at(self, coverage: ArrayLike) -> np.ndarray:
+    def at(self, coverage: np.ndarray) -> np.ndarray:
         """The risk where so many are kept, between examples by interpolation; coverage in (0, 1]."""
         return np.interp(coverage, self.coverage, self.risk)
 

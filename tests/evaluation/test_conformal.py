@@ -46,7 +46,7 @@ def test_the_score_of_the_ranked_probability_is_the_one_that_is_measured():
     _, probs = draw(30, 1)
     for grade in range(5):
         expected = probabilistic.rps_values(np.full(30, grade), probs)
-        np.testing.assert_allclose(conformal.scores(probs, 5, "rps")[:, grade], expected, rtol=1e-12)
+        np.testing.assert_allclose(conformal.scores(probs, 5, "rps")[:, grade], expected, rtol=1e-12, atol=1e-14)
 
 
 def test_intervals_are_the_shortest_of_their_mass_where_there_is_one_peak():

@@ -57,7 +57,7 @@ def test_risk_of_ties_is_the_mean_over_their_orders():
     np.testing.assert_allclose(curve.risk, np.mean(curves, axis=0), rtol=1e-14)
     assert curve.area == pytest.approx(np.mean(curves), rel=1e-14)
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
-    assert curve.at(0.625) == pytest.approx((curve.risk[1] + curve.risk[2]) / 2)
+    assert curve.at(np.array(0.625)) == pytest.approx((curve.risk[1] + curve.risk[2]) / 2)
 
 
 def test_an_uncertainty_that_says_nothing_has_the_mean_loss_as_its_area():
