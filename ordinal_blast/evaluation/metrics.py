@@ -3,7 +3,8 @@
 K is always given, never inferred, so that a grade that happens to be absent from a fold cannot change a metric's
 meaning. Most metrics are functions of the K x K table of counts alone; each of those is written once, for counts of
 shape `[..., K, K]` (rows are labels), and called with labels: `qwk(labels, predictions, num_classes)`. The version on
-counts is its attribute `of_counts`, which the bootstrap uses on thousands of tables at once.
+counts is its attribute `of_counts`, which the bootstrap uses on thousands of tables at once. With `weights=` `[N]` an
+example counts as often as its weight says, and 0 leaves it out.
 
 Conventions, the same for all:
 * grades absent from the labels are left out of averages, minima and maxima over grades;
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.probabilistic import crossing_rate, ece, log_loss, rps, unimodal_share
-from ordinal_blast.evaluation.validation import as_count, as_num_classes, as_pair
+from ordinal_blast.evaluation.validation import as_count, as_num_classes, as_pair, as_weights
 
 __all__ = [
     "accuracy",
@@ -64,17 +65,26 @@ class CountMetric(Protocol[P]):
     of_counts: Callable[..., np.ndarray]
 
     def __call__(
-        self, labels: ArrayLike, predictions: ArrayLike, num_classes: int, *args: P.args, **options: P.kwargs
+        self,
+        labels: ArrayLike,
+        predictions: ArrayLike,
+        num_classes: int,
+        weights: ArrayLike | None = None,
+        *args: P.args,
+        **options: P.kwargs,
     ) -> Any:
-        """The metric of int `[N]` labels and predictions in 0..K-1."""
+        """The metric of int `[N]` labels and predictions in 0..K-1, examples counting by their weights `[N]`."""
         ...
 
 
-def confusion(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> np.ndarray:
-    """Counts int64 `[K, K]`: row y, column ŷ. ValueError names the first grade outside 0..K-1."""
+def confusion(
+    labels: ArrayLike, predictions: ArrayLike, num_classes: int, weights: ArrayLike | None = None
+) -> np.ndarray:
+    """Counts int64 `[K, K]`, or sums of weights float64: row y, column ŷ. ValueError names the first bad value."""
     num_classes = as_num_classes(num_classes)
     labels, predictions = as_pair(labels, predictions, num_classes)
-    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    counted = None if weights is None else as_weights(weights, len(labels))
+    counts = np.bincount(labels * num_classes + predictions, counted, num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
@@ -82,9 +92,14 @@ def _of_labels(of_counts: Callable[Concatenate[np.ndarray, P], np.ndarray]) -> C
     """The function of counts `[..., K, K]` -> `[...]` as a function of labels and predictions."""
 
     def of_labels(
-        labels: ArrayLike, predictions: ArrayLike, num_classes: int, *args: P.args, **options: P.kwargs
+        labels: ArrayLike,
+        predictions: ArrayLike,
+        num_classes: int,
+        weights: ArrayLike | None = None,
+        *args: P.args,
+        **options: P.kwargs,
     ) -> Any:
-        value = of_counts(confusion(labels, predictions, num_classes), *args, **options)
+        value = of_counts(confusion(labels, predictions, num_classes, weights), *args, **options)
         return value if np.ndim(value) else float(value)
 
     metric: Any = of_labels
@@ -300,15 +315,19 @@ PROB_METRICS = (rps, log_loss, ece)
 
 
 def summary(
-    labels: ArrayLike, predictions: ArrayLike, num_classes: int, probs: ArrayLike | None = None
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    num_classes: int,
+    probs: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> dict[str, float]:
     """Every metric of the summary by name; rps, log_loss and ece only with `probs`.
 
-    labels and predictions int `[N]` in 0..K-1, probs `[N, K]`. ValueError: empty input, a grade out of range (the
-    first is named), lengths that differ, or rows of probs that are no distribution.
+    labels and predictions int `[N]` in 0..K-1, probs `[N, K]`, weights `[N]`, 0 or more. ValueError: empty input, a
+    grade out of range (the first is named), lengths that differ, rows of probs that are no distribution, bad weights.
     """
-    counts = confusion(labels, predictions, num_classes)
+    counts = confusion(labels, predictions, num_classes, weights)
     result = {metric.__name__: float(metric.of_counts(counts)) for metric in COUNT_METRICS}
     if probs is not None:
-        result |= {metric.__name__: metric(labels, probs, num_classes) for metric in PROB_METRICS}
+        result |= {metric.__name__: metric(labels, probs, num_classes, weights=weights) for metric in PROB_METRICS}
     return result

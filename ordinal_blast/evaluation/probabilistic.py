@@ -1,11 +1,19 @@
-"""Metrics of class probabilities: proper scores and calibration."""
+"""Metrics of class probabilities: proper scores and calibration; weights `[N]` say how much each example counts."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.validation import as_count, as_labelled_probs, as_num_classes, as_numbers, as_probs, step
+from ordinal_blast.evaluation.validation import (
+    as_count,
+    as_labelled_probs,
+    as_num_classes,
+    as_numbers,
+    as_probs,
+    as_weights,
+    step,
+)
 
 
 def rps_values(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
@@ -26,29 +34,40 @@ def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.clip(np.ceil(confidence * bins - 1e-9).astype(np.int64) - 1, 0, bins - 1)
 
 
-def rps(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> float:
+def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+    """Σ w v / Σ w over the examples that count: what does not may be infinite."""
+    counted = weights > 0
+    return float((values[counted] * weights[counted]).sum() / weights.sum())
+
+
+def rps(labels: ArrayLike, probs: ArrayLike, num_classes: int, *, weights: ArrayLike | None = None) -> float:
     """Ranked probability score, mean of Σ_k (P(y ≤ k) - 1[y ≤ k])²: 0 (sure and right) to K-1.
 
     Not divided by K-1, as is usual in ordinal classification. labels `[N]`, probs `[N, K]` (Epstein, 1969).
     """
-    return float(rps_values(*as_labelled_probs(labels, probs, num_classes)).mean())
+    labels, probs = as_labelled_probs(labels, probs, num_classes)
+    return _mean(rps_values(labels, probs), as_weights(weights, len(labels)))
 
 
-def log_loss(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> float:
+def log_loss(labels: ArrayLike, probs: ArrayLike, num_classes: int, *, weights: ArrayLike | None = None) -> float:
     """Mean of -log p_y in nats, 0 to inf; inf where a label has probability 0, because clipping would hide it."""
-    return float(log_loss_values(*as_labelled_probs(labels, probs, num_classes)).mean())
+    labels, probs = as_labelled_probs(labels, probs, num_classes)
+    return _mean(log_loss_values(labels, probs), as_weights(weights, len(labels)))
 
 
-def ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15) -> float:
+def ece(
+    labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = 15, *, weights: ArrayLike | None = None
+) -> float:
     """Expected calibration error of the most probable class, 0 to 1: Σ_bins |correct - confidence| / N.
 
     Judges the probabilities alone: the class is their argmax, whatever rule decided the grade (Guo et al., 2017).
     Never 0 for a calibrated model on few examples: `reliability.debiased_ece` is without that bias.
     """
     labels, probs = as_labelled_probs(labels, probs, num_classes)
-    bins, confidence = as_count(bins, "bins"), probs.max(axis=1)
-    gaps = np.bincount(confidence_bins(confidence, bins), (probs.argmax(axis=1) == labels) - confidence, bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    counted, confidence = as_weights(weights, len(labels)), probs.max(axis=1)
+    gaps = counted * ((probs.argmax(axis=1) == labels) - confidence)
+    binned = np.bincount(confidence_bins(confidence, as_count(bins, "bins")), gaps)
+    return float(np.abs(binned).sum() / counted.sum())
 
 
 def unimodal_share(probs: ArrayLike, num_classes: int) -> float:
