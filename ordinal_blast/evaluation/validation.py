@@ -147,24 +147,6 @@ def as_labelled_probs(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> 
     return labels, probs
 
 
-def as_weights(weights: ArrayLike | None, length: int) -> np.ndarray:
-    """Weights of examples as float64 `[N]`, ones for None; ValueError: one that is negative, NaN or infinite, or all 0.
-
-    They say how much an example counts: 2 is the example twice, 0 is the example left out.
-    """
-    if weights is None:
-        return np.ones(length)
-    weights = as_floats(weights, "weights")
-    if weights.shape != (length,):
-        raise ValueError(f"weights must have shape ({length},) like the labels, found {weights.shape}")
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad):
-        raise ValueError(f"weights[{bad[0]}] = {weights[bad[0]]} is no weight: 0 or more, and finite")
-    if not weights.any():
-        raise ValueError("weights are 0 for every example: some have to count")
-    return weights
-
-
 def as_binary(labels: ArrayLike, name: str = "labels") -> np.ndarray:
     """Labels of a binary outcome as bool `[N]`, True for cases; ValueError unless 0s and 1s, or bools, of both."""
     labels = as_array(labels, name)
@@ -195,8 +177,13 @@ def as_scores(scores: ArrayLike, length: int, name: str = "scores") -> np.ndarra
     return scores
 
 
-def as_weights(weights: ArrayLike, length: int, name: str = "weights") -> np.ndarray:
-    """Weights of examples as float64 `[N]`; ValueError for one that is negative or not finite, or where all are 0."""
+def as_weights(weights: ArrayLike | None, length: int, name: str = "weights") -> np.ndarray:
+    """Weights of examples as float64 `[N]`, ones for None; ValueError: one negative or not finite, or all of them 0.
+
+    They say how much an example counts: 2 is the example twice, and 0 is the example left out.
+    """
+    if weights is None:
+        return np.ones(length)
     numbers = as_numbers(weights, name)
     if numbers.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},) like the labels, found {numbers.shape}")

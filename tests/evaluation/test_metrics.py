@@ -215,3 +215,66 @@ def test_imports_stay_light():
         "assert not {'jax', 'pandas', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_whole_weight_is_the_example_as_often(key):
+    labels, predictions, _ = draw(4)
+    weights = np.random.default_rng(1).integers(0, 4, 200)
+    often = np.repeat(labels, weights), np.repeat(predictions, weights)
+    metric = getattr(metrics, key)
+    assert metric(labels, predictions, 4, weights=weights) == pytest.approx(metric(*often, 4), rel=1e-12)
+    assert metric(labels, predictions, 4, weights=weights / 7) == pytest.approx(metric(*often, 4), rel=1e-12)
+
+
+@pytest.mark.parametrize("key", [*PROB_KEYS, "threshold_ece"])
+def test_a_whole_weight_is_the_example_as_often_for_probabilities(key):
+    labels, _, probs = draw(4)
+    probs[0] = np.eye(4)[(labels[0] + 1) % 4]  # an infinite loss that does not count
+    weights = np.random.default_rng(1).integers(0, 4, 200)
+    weights[0] = 0
+    expected = getattr(metrics, key)(np.repeat(labels, weights), np.repeat(probs, weights, axis=0), 4)
+    for size in (1, 7):
+        found = getattr(metrics, key)(labels, probs, 4, weights=weights / size)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_weighted_metrics_are_those_of_scikit_learn():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    labels, predictions, probs = draw(4)
+    weights = np.random.default_rng(2).exponential(size=200)
+    found = metrics.summary(labels, predictions, 4, probs, weights)
+    of = {"sample_weight": weights}
+    assert found["accuracy"] == pytest.approx(sklearn.accuracy_score(labels, predictions, **of), rel=1e-12)
+    assert found["mae"] == pytest.approx(sklearn.mean_absolute_error(labels, predictions, **of), rel=1e-12)
+    assert found["mse"] == pytest.approx(sklearn.mean_squared_error(labels, predictions, **of), rel=1e-12)
+    recalls = sklearn.recall_score(labels, predictions, average=None, **of)
+    assert found["balanced_accuracy"] == pytest.approx(recalls.mean(), rel=1e-12)
+    assert found["min_sensitivity"] == pytest.approx(recalls.min(), rel=1e-12)
+    assert found["log_loss"] == pytest.approx(sklearn.log_loss(labels, probs, **of), rel=1e-12)
+    for key, kind in (("qwk", "quadratic"), ("linear_kappa", "linear")):
+        expected = sklearn.cohen_kappa_score(labels, predictions, weights=kind, **of)
+        assert found[key] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 1, -0.5], r"weights\[2\] = -0\.5 is no weight"),
+        ([1, math.nan, 1], r"weights\[1\] = nan is no weight"),
+        ([math.inf, 1, 1], r"weights\[0\] = inf is no weight"),
+        ([0, 0, 0], "weights are all 0"),
+        ([1, 1], r"weights must have shape \(3,\)"),
+        (["1", "1", "1"], "weights must be numbers, found text"),
+    ],
+)
+def test_bad_weights_are_one_clear_line(weights, message):
+    labels, probs = [0, 1, 2], np.eye(3)
+    for call in (
+        lambda: metrics.qwk(labels, labels, 3, weights=weights),
+        lambda: metrics.confusion(labels, labels, 3, weights),
+        lambda: metrics.summary(labels, labels, 3, weights=weights),
+        *(lambda key=key: getattr(metrics, key)(labels, probs, 3, weights=weights) for key in PROB_KEYS),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
