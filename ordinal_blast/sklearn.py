@@ -143,7 +143,7 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
             names = ", ".join(map(str, self.grades_))
             warnings.warn(f"grades are taken in the order of the alphabet, {names}: state it as classes", stacklevel=2)
         self.classes_ = np.unique(self.grades_)
-        weights = weights * compute_sample_weight(self.class_weight, y)
+        weights = _counting(weights * compute_sample_weight(self.class_weight, y), "class_weight")
         X, labels, weights = _merged(X, _places(y, self.grades_), weights)
         scale = StandardScaler(with_mean=self.standardize, with_std=self.standardize)
         self.scaler_ = scale.fit(X, sample_weight=weights)
@@ -177,6 +177,10 @@ class OrdinalClassifier(ClassifierMixin, BaseEstimator):
         """The probability of each grade, float64 `[N, K]`, in the order of `classes_`."""
         probs = self._graded(X).probs
         return (probs / probs.sum(axis=1, keepdims=True))[:, np.argsort(self.grades_)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows, or of their weights `[N]`, whose grade is decided as y has it; ValueError as `fit`."""
+        return float(super().score(X, y, None if sample_weight is None else _weights(sample_weight, X)))
 
     def ranking_score(self, X: Any) -> np.ndarray:
         """One number a row that rises with its expected grade, `[N]`: for ROC curves of "grade > k"."""
@@ -263,12 +267,15 @@ def _places(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
-    """Float64 `[N]`; ValueError for a negative one, and where all are zero."""
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    """What each row counts, float64 `[N]`; ValueError for one that is negative or missing, and where all are zero."""
+    return _counting(_check_sample_weight(sample_weight, X, dtype=np.float64), "sample_weight")
+
+
+def _counting(weights: np.ndarray, name: str) -> np.ndarray:
     if np.any(weights < 0):
-        raise ValueError("sample_weight has a negative value")
+        raise ValueError(f"{name} has a negative value")
     if not np.any(weights > 0):
-        raise ValueError("sample_weight is zero for every row: some have to count")
+        raise ValueError(f"{name} is zero for every row: some have to count")
     return weights
 
 

@@ -265,6 +265,15 @@ def test_training_gets_what_the_parameters_and_weights_say(table, monkeypatch):
 def test_weights_that_cannot_be_are_refused(table, weights, message):
     with pytest.raises(ValueError, match=message):
         small().fit(*table, np.asarray(weights))
+    with pytest.raises(ValueError, match=message):
+        small().score(*table, np.asarray(weights))
+
+
+@pytest.mark.parametrize(("of_first", "message"), [(-1.0, "has a negative value"), (0.0, "is zero for every row")])
+def test_class_weights_that_cannot_be_are_refused(table, of_first, message):
+    rows, grades = table
+    with pytest.raises(ValueError, match=f"class_weight {message}"):
+        small(class_weight={grade: of_first for grade in np.unique(grades)}).fit(rows, grades)
 
 
 def test_one_grade_teaches_nothing(table):
