@@ -1,8 +1,8 @@
 """Are methods different, over seeds, folds and data sets? Tests over a grid of scores.
 
-`blocks` turns result rows into scores `[B, M]`: one row per block (a data set, or a seed), one column per method.
-Every result says in `assumes` what it rests on and what it leaves out. Which examples were tested is another matter:
-see `roc.delong_test` and `bootstrap` for one test set, and `variance_components` for both at once.
+Scores are `[B, M]`: one row per block (a data set), one column per method, seeds and hold-outs averaged first, so that
+blocks are independent (Demšar, 2006). Every result says in `assumes` what it rests on and what it leaves out. For one
+test set, seeds and examples at once, see `multireader`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import numbers
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,29 +21,29 @@ from ordinal_blast.errors import needs
 from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.rounding import level, round_off, settled
-from ordinal_blast.evaluation.validation import as_count, as_floats, as_real, check_confidence
+from ordinal_blast.evaluation.validation import as_floats, as_real, check_confidence
 
 NO_TEST = "constant difference: no test"
 NO_INTERVAL = "no difference: no interval"
 # Measured (tests/evaluation/test_holdouts.py: 2,000 tables of 500 rows, 30 hold-outs of a quarter) at nominal .05:
 CORRECTED_T_ERRS = (0.041, 0.096)  # how often, for two equal linear learners and for two of nearest neighbours
+SINGLE = 2.0**-22  # what float32 may do to a difference of two scores, of their size
 FEWEST_DATA_SETS = 5  # below which nothing is said of data sets in general
 FEW_BLOCKS = 10  # up to which the approximations of Friedman's test are not to be trusted (Demšar, 2006)
 
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """Mean of a - b with its t interval and test, and a bootstrap interval (None for `paired_t` and `corrected_t`).
+    """Mean of a - b with its t interval and test.
 
-    degenerate: empty, or what to print where all differences are equal but for rounding. They have no spread to judge
-    by, so the intervals are nan, and so is p unless the difference is 0, where it is 1.
+    degenerate: empty, or what to print where all differences are equal but for rounding, that of float32 included. They
+    have no spread to judge by, so the interval is nan, and so is p unless the difference is 0, where it is 1.
     """
 
     mean: float
     sd: float
     n: int
     ci: tuple[float, float]
-    ci_bootstrap: tuple[float, float] | None
     statistic: float
     p_value: float
     assumes: str
@@ -103,55 +102,6 @@ class BayesianComparison:
     assumes: str
 
 
-@dataclasses.dataclass(frozen=True)
-class VarianceComponents:
-    """Variances of one value by seed, by example and by what is left, and the standard error of the mean from each.
-
-    seed_error: sqrt(V_seed / S + V_rest / (S N)), test_set_error: sqrt(V_example / N + V_rest / (S N)), and
-    standard_error: of the mean over new seeds and new examples, with V_rest once.
-    """
-
-    mean: float
-    seed: float
-    example: float
-    rest: float
-    seed_error: float
-    test_set_error: float
-    standard_error: float
-    assumes: str
-
-
-def blocks(
-    rows: Sequence[Mapping[str, Any]],
-    metric: str,
-    by: Sequence[str] = ("dataset",),
-    method: str = "objective",
-) -> tuple[np.ndarray, list[tuple[Any, ...]], list[str]]:
-    """Scores `[B, M]`, the B blocks and the M methods of result rows; rows that agree on both are averaged.
-
-    Averaging seeds and folds within a data set first keeps blocks independent (Demšar, 2006). Order is that of first
-    appearance, and that of the rows of one mean does not matter. ValueError: no rows, a row without the metric or with
-    one that is no number, or a block without one of the methods.
-    """
-    cells: dict[tuple[Any, ...], dict[str, list[float]]] = {}
-    for i, row in enumerate(rows):
-        missing = [key for key in (*by, method, metric) if key not in row]
-        if missing:
-            raise ValueError(f"row {i} has no {missing[0]!r}")
-        if not isinstance(row[metric], numbers.Real):
-            raise ValueError(f"row {i} has {metric} = {row[metric]!r}, which is no number")
-        cells.setdefault(tuple(row[key] for key in by), {}).setdefault(row[method], []).append(row[metric])
-    if not cells:
-        raise ValueError("no result rows")
-    methods = list(dict.fromkeys(name for cell in cells.values() for name in cell))
-    for block, cell in cells.items():
-        absent = [name for name in methods if name not in cell]
-        if absent:
-            raise ValueError(f"block {dict(zip(by, block, strict=True))} has no {method} {absent[0]!r}: tests need all")
-    scores = np.array([[math.fsum(cell[name]) / len(cell[name]) for name in methods] for cell in cells.values()])
-    return scores, list(cells), methods
-
-
 def _as_pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     a, b = as_floats(a, "a"), as_floats(b, "b")
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
@@ -182,56 +132,27 @@ def _as_scores(scores: ArrayLike, num_methods: int = 2) -> np.ndarray:
     return _as_table(scores, num_methods, "scores [blocks, methods]")
 
 
-def _t_test(
-    differences: np.ndarray,
-    error: float,
-    confidence: float,
-    ci_bootstrap: tuple[float, float] | None,
-    assumes: str,
-) -> PairedDifference:
-    """Mean of settled differences `[B]` with standard error `error`: interval, t and p value, or why there are none."""
+def _t_test(a: ArrayLike, b: ArrayLike, overlap: float, confidence: float, assumes: str) -> PairedDifference:
+    """Mean of a - b `[B]` with variance (1 / B + overlap) s²: interval, t and p value, or why there are none."""
     check_confidence(confidence)
-    mean, sd, df = float(differences.mean()), float(differences.std(ddof=1)), len(differences) - 1
-    if (differences == differences[0]).all():
-        mean, sd, ci = float(differences[0]), 0.0, (math.nan, math.nan)
-        ci_bootstrap = None if ci_bootstrap is None else ci
+    a, b = _as_pair(a, b)
+    differences = settled(a, b)
+    n, mean, sd = len(differences), float(differences.mean()), float(differences.std(ddof=1))
+    if np.ptp(differences) <= SINGLE * max(np.abs(a).max(), np.abs(b).max()):
+        sd, ci = 0.0, (math.nan, math.nan)
         statistic, p_value, degenerate = (math.nan, math.nan, NO_TEST) if mean else (0.0, 1.0, NO_INTERVAL)
     else:
-        reach = float(stats.t.ppf((1 + confidence) / 2, df)) * error
+        error = sd * math.sqrt(1 / n + overlap)
+        reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
         statistic, ci, degenerate = mean / error, (mean - reach, mean + reach), ""
-        p_value = float(2 * stats.t.sf(abs(statistic), df))
-    return PairedDifference(mean, sd, df + 1, ci, ci_bootstrap, statistic, p_value, assumes, degenerate)
+        p_value = float(2 * stats.t.sf(abs(statistic), n - 1))
+    return PairedDifference(mean, sd, n, ci, statistic, p_value, assumes, degenerate)
 
 
 def paired_t(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> PairedDifference:
     """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test."""
-    differences = settled(*_as_pair(a, b))
-    return _t_test(
-        differences,
-        float(stats.sem(differences)),
-        confidence,
-        None,
-        "Runs are independent and their differences near normal: it does not cover which examples were tested.",
-    )
-
-
-def paired_difference(
-    a: ArrayLike, b: ArrayLike, *, seed: int, confidence: float = 0.95, resamples: int = 10_000
-) -> PairedDifference:
-    """Mean of a - b over paired runs, such as seeds `[S]`: t interval and test, and a percentile bootstrap interval."""
-    differences = settled(*_as_pair(a, b))
-    check_confidence(confidence)
-    size = (as_count(resamples, "resamples"), len(differences))
-    draws = np.random.default_rng(seed).integers(len(differences), size=size)
-    limits = np.quantile(differences[draws].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return _t_test(
-        differences,
-        float(stats.sem(differences)),
-        confidence,
-        (float(limits[0]), float(limits[1])),
-        "Runs are independent and, for t, their differences near normal: it does not cover which examples were "
-        "tested, and the bootstrap interval is too short below some ten runs.",
-    )
+    assumes = "Runs are independent and their differences near normal: it does not cover which examples were tested."
+    return _t_test(a, b, 0.0, confidence, assumes)
 
 
 def corrected_t(
@@ -241,14 +162,13 @@ def corrected_t(
 
     The added share allows for training sets that overlap (Nadeau & Bengio, 2003).
     """
-    differences = settled(*_as_pair(a, b))
     if as_real(num_train, "num_train") < 1 or as_real(num_test, "num_test") < 1:
         raise ValueError(f"num_train and num_test must be 1 or more, found {num_train} and {num_test}")
     return _t_test(
-        differences,
-        float(differences.std(ddof=1)) * math.sqrt(1 / len(differences) + num_test / num_train),
+        a,
+        b,
+        num_test / num_train,
         confidence,
-        None,
         "Random splits of one data set whose runs correlate by the share tested, a rule of thumb: it does not cover "
         "other data sets.",
     )
@@ -292,11 +212,6 @@ def ranks(scores: ArrayLike, *, higher_is_better: bool) -> np.ndarray:
     scores = _as_table(scores, 1, "scores [blocks, methods]", rows=1)
     levelled = np.stack([level(row, round_off(row)) for row in scores])
     return stats.rankdata(-levelled if higher_is_better else levelled, axis=1)
-
-
-def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> np.ndarray:
-    """Mean over blocks of each method's rank, 1 the best, ties shared, `[M]` from scores `[B, M]`."""
-    return ranks(_as_scores(scores), higher_is_better=higher_is_better).mean(axis=0)
 
 
 def friedman(scores: ArrayLike, *, higher_is_better: bool) -> Friedman:
@@ -403,34 +318,4 @@ def bayesian_signed_rank(
         rope=rope,
         assumes="Blocks are independent draws from a population of problems, and rope was chosen beforehand: it does "
         "not weigh the spread within a block.",
-    )
-
-
-def variance_components(values: ArrayLike) -> VarianceComponents:
-    """Seed variance and test-set variance apart, for a value of each seed on each example, `[S, N]`, S, N ≥ 2.
-
-    values are, for example, |ŷ - y|, a hit, or a difference of two methods. Two-way random effects v = μ + seed +
-    example + rest by the method of moments; a component that comes out negative is 0.
-    """
-    values = _as_table(values, 2, "values [seeds, examples]")
-    num_seeds, num_examples = values.shape
-    mean = values.mean()
-    by_seed, by_example = values.mean(axis=1), values.mean(axis=0)
-    ms_seed = num_examples * by_seed.var(ddof=1)
-    ms_example = num_seeds * by_example.var(ddof=1)
-    left = values - by_seed[:, None] - by_example + mean
-    rest = float((left**2).sum() / ((num_seeds - 1) * (num_examples - 1)))
-    seed = max(0.0, float(ms_seed - rest) / num_examples)
-    example = max(0.0, float(ms_example - rest) / num_seeds)
-    shared = rest / (num_seeds * num_examples)
-    return VarianceComponents(
-        mean=float(mean),
-        seed=seed,
-        example=example,
-        rest=rest,
-        seed_error=float(np.sqrt(seed / num_seeds + shared)),
-        test_set_error=float(np.sqrt(example / num_examples + shared)),
-        standard_error=float(np.sqrt(seed / num_seeds + example / num_examples + shared)),
-        assumes="Seeds and examples are independent draws, crossed: it does not cover new training data or examples "
-        "that share a patient.",
     )

@@ -183,10 +183,9 @@ OF_NUMBERS: dict[str, Callable] = {
     "log_probs": lambda bad: calibration.fit(bad, LABELS, 2),
     "annotations": raters.vote,
     "raters": lambda bad: raters.leave_one_out(ROWS, [] if bad is None else bad),
-    "paired": lambda bad: significance.paired_difference(bad, OTHER, seed=0),
+    "paired": lambda bad: significance.paired_t(bad, OTHER),
     "wilcoxon": lambda bad: significance.wilcoxon_holm(bad, ["a", "b"]),
     "friedman": lambda bad: significance.friedman(bad, higher_is_better=True),
-    "components": significance.variance_components,
 }
 
 
@@ -225,9 +224,8 @@ def test_no_bad_option_passes(value):
         lambda: metrics.ece(LABELS, PROBS, 2, bins=value),
         lambda: metrics.off_by_k_accuracy(LABELS, LABELS, 2, k=value),
         lambda: bootstrap.summary_intervals(LABELS, LABELS, 2, seed=0, resamples=value),
-        lambda: significance.paired_difference(SCORES, OTHER, seed=0, resamples=value),
         lambda: roc.auc_ci(LABELS, SCORES, confidence=value),
-        lambda: significance.paired_difference(SCORES, OTHER, seed=0, confidence=value),
+        lambda: significance.paired_t(SCORES, OTHER, confidence=value),
         lambda: significance.nemenyi([SCORES, OTHER], higher_is_better=True, alpha=value),
         lambda: roc.delong_noninferiority(LABELS, SCORES, OTHER, value),
     ):
@@ -279,7 +277,7 @@ def test_no_degenerate_grid_is_certain_or_warns(seed):
         assert (a.statistic, a.p_value, a.p_holm) == (b.statistic, b.p_value, b.p_holm)
         assert a.p_value > 0
     for run in (
-        lambda a, b: significance.paired_difference(a, b, seed=0, resamples=50),
+        significance.paired_t,
         lambda a, b: significance.corrected_t(a, b, num_train=3, num_test=1),
     ):
         a, b = (run(each[:, 0], each[:, 1]) for each in (plain, noisy))
