@@ -202,7 +202,7 @@ def refusal(num_datasets: int) -> str:
         return ""
     return (
         f"Across data sets nothing is tested: {num_datasets} of them are no sample of data sets, of which a test needs "
-        f"{FEWEST_DATA_SETS} at the least; were all {num_datasets} to agree, the exact p of a pair would still be "
+        f"{FEWEST_DATA_SETS} at the least; were they all to agree, the exact p of a pair would still be "
         f"{2 / 2**num_datasets:g}."
     )
 
@@ -271,24 +271,34 @@ def bayesian_t(
 ) -> BayesianComparison:
     """Posterior probabilities over J repeated hold-outs `[J]` with a region of practical equivalence |a - b| ≤ rope.
 
-    The mean difference is Student's t, J - 1 degrees of freedom, around its estimate with the variance of `corrected_t`
-    (Corani & Benavoli, 2015; Benavoli et al., 2017). NaN where all differences are equal: no spread is no certainty.
+    Bayesian correlated t: `student_posterior` with the variance of `corrected_t` (Corani & Benavoli, 2015).
+    """
+    one = corrected_t(a, b, num_train=num_train, num_test=num_test)
+    error = math.nan if one.degenerate else one.sd * math.sqrt(1 / one.n + num_test / num_train)
+    return student_posterior(one.mean, error, one.n - 1, rope, higher_is_better=higher_is_better)
+
+
+def student_posterior(
+    mean: float, standard_error: float, df: float, rope: float, *, higher_is_better: bool
+) -> BayesianComparison:
+    """Probabilities where the difference a - b is Student's t around its estimate: a flat prior, df degrees of freedom.
+
+    NaN without a standard error above 0: no spread is no certainty. ValueError: a negative rope.
     """
     _check_rope(rope)
-    one = corrected_t(a, b, num_train=num_train, num_test=num_test)
-    gain = one.mean if higher_is_better else -one.mean
-    if one.degenerate:
-        p_a, p_b = (math.nan, math.nan)
+    gain = mean if higher_is_better else -mean
+    if standard_error > 0:
+        p_a, p_b = (float(stats.t.sf((rope - side) / standard_error, df)) for side in (gain, -gain))
+        p_rope = max(0.0, 1 - p_a - p_b)
     else:
-        error = one.sd * math.sqrt(1 / one.n + num_test / num_train)
-        p_a, p_b = (float(stats.t.sf((rope - side) / error, one.n - 1)) for side in (gain, -gain))
+        p_a = p_rope = p_b = math.nan
     return BayesianComparison(
         p_a=p_a,
-        p_rope=max(0.0, 1 - p_a - p_b) if p_a == p_a else math.nan,
+        p_rope=p_rope,
         p_b=p_b,
         rope=rope,
-        assumes="A flat prior, random splits of one data set whose runs correlate by the share tested, and rope chosen "
-        "beforehand: it does not cover other data sets, nor how many methods are compared.",
+        assumes="A flat prior, the standard error of the difference as it is estimated, and rope chosen beforehand: it "
+        "does not cover other data sets, nor how many methods are compared.",
     )
 
 

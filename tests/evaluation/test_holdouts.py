@@ -63,8 +63,8 @@ def rates(learner: Callable[..., np.ndarray], tables: int, seed: int) -> dict[st
 
 @pytest.mark.parametrize(("learner", "stated"), [*zip((linear, nearest), significance.CORRECTED_T_ERRS, strict=True)])
 def test_the_corrected_t_errs_as_often_as_stated(learner, stated):
-    measured = rates(learner, 200, seed=1)["corrected t"]  # other tables than those that the number comes from
-    assert measured == pytest.approx(stated, abs=3 * np.sqrt(stated * (1 - stated) / 200))
+    measured = rates(learner, 100, seed=1)["corrected t"]  # other tables than those that the number comes from
+    assert measured == pytest.approx(stated, abs=3 * np.sqrt(stated * (1 - stated) / 100))
 
 
 def test_tests_that_take_holdouts_for_independent_err_every_other_time():
