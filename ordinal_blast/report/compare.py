@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 
 from ordinal_blast.errors import UsageError
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import measures
+from ordinal_blast.report import measures, ranks
 from ordinal_blast.report.results import PLACE, Results
 
 
@@ -54,6 +55,27 @@ class Study(Results):
             for gap in measures.differences(group, self.reference, measure)
         ]
         return self.typed(pd.DataFrame(rows), ("stage", "task", "measure", "variant", "reference", "seeds"))
+
+    @property
+    def ranks(self) -> pd.DataFrame:
+        """Per stage, task, measure and variant: the rank of its mean, and its mean rank over seeds or hold-outs."""
+        return self._ranks.copy()
+
+    @property
+    def posterior(self) -> pd.DataFrame:
+        """The chance that a variant is better than the reference, practically equivalent (within `rope`), or worse.
+
+        From the differences and their standard errors; over hold-outs it is the Bayesian correlated t.
+        """
+        return self._posterior.copy()
+
+    @functools.cached_property
+    def _ranks(self) -> pd.DataFrame:
+        return ranks.ranks(self)
+
+    @functools.cached_property
+    def _posterior(self) -> pd.DataFrame:
+        return ranks.posterior(self, self.differences)
 
     def predictions(
         self,

@@ -9,9 +9,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import grid, manifest, markup, theme
+from ordinal_blast.report import manifest, markup, overall, theme
 from ordinal_blast.report.blocks import Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.compare import Study
+from ordinal_blast.report.datasets import Together
 from ordinal_blast.report.examples import VERDICTS
 from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.names import visible
@@ -24,14 +25,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes fo
 def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     """Write `report.html`, `report.md`, `rows.csv`, `figures/` and their manifest to `out`; returns the page's path.
 
-    One chapter per study, in this order, and one over all data sets or hold-outs; `command` is printed as what made the
+    One chapter per study, in this order, and one over all data sets; `command` is printed as what made the
     page. The same inputs give the same bytes. Raises UserError where `out` is not to be written to, and where sections
     from another package fail.
     """
     manifest.check(out)
     chapters = [_chapter(study, key, command) for study, key in zip(studies, _keys(studies), strict=True)]
-    if scores := grid.gather(studies):
-        chapters.append(_together(scores, studies))
+    together = Together(tuple(studies))
+    if together.comparable:
+        chapters.append(_together(together))
     pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
     pages = {
         "report.html": _environment(markup.html).get_template("report.html.j2"),
@@ -55,14 +57,14 @@ def _chapter(study: Study, key: str, command: str) -> dict[str, Any]:
     }
 
 
-def _together(scores: grid.Grid, studies: Sequence[Study]) -> dict[str, Any]:
+def _together(together: Together) -> dict[str, Any]:
     key = "together"
     return {
         "key": key,
         "name": "over all",
-        "title": "Over all data sets and hold-outs",
-        "facts": grid.facts(scores),
-        "sections": grid.sections(scores, Studio(key, studies[0])),
+        "title": "Over all data sets",
+        "facts": overall.facts(together),
+        "sections": overall.sections(together, Studio(key, together.studies[0])),
     }
 
 

@@ -14,7 +14,18 @@ from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group, Results
 
 ROPE = 0.01  # a hundredth of a grade, or of an agreement: one test example in a hundred, graded one grade better
-_RANKS = ("stage", "task", "measure", "higher_is_better", "variant", "family", "mean", "rank", "mean_rank", "seeds")
+_RANKS = (
+    "stage",
+    "task",
+    "measure",
+    "higher_is_better",
+    "variant",
+    "variant_family",
+    "mean",
+    "rank",
+    "mean_rank",
+    "seeds",
+)
 _POSTERIOR = ("stage", "task", "measure", "variant", "reference", "rope", "better", "equivalent", "worse", "basis")
 
 
@@ -41,7 +52,7 @@ def ranks(study: Results) -> pd.DataFrame:
                     "measure": measure.key,
                     "higher_is_better": measure.higher,
                     "variant": variant,
-                    "family": family_of(study, variant),
+                    "variant_family": family_of(study, variant),
                     "mean": means[column],
                     "rank": of_means[column],
                     "mean_rank": mean_ranks[column],
@@ -57,12 +68,12 @@ def posterior(study: Results, differences: pd.DataFrame) -> pd.DataFrame:
     """Chance that a variant is better than the reference, practically equivalent, or worse, by each difference.
 
     differences: the frame of the study. Over hold-outs it is the Bayesian correlated t (Corani & Benavoli, 2015). `rope`
-    bounds what is equivalent. NaN where the difference has no standard error; not adjusted for the number of variants.
+    bounds what is equivalent. What has no test has no row; not adjusted for the number of variants.
     """
     rows = []
     for row in differences.drop_duplicates(["stage", "task", "measure", "variant"]).itertuples():
         rope = region(study, row.measure)
-        if rope is None:
+        if rope is None or row.why:  # what is not tested is no basis of a chance either
             continue
         chance = significance.student_posterior(
             row.mean, row.standard_error, row.df, rope, higher_is_better=row.higher_is_better
