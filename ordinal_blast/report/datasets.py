@@ -145,7 +145,8 @@ class Together:
     def differences(self) -> pd.DataFrame:
         """Every other variant minus the reference over data sets, by Wilcoxon's exact test with Holm over its family.
 
-        One row per measure and variant; a family is all variants on all primary measures, or on one other measure. p is NaN, and the verdict "not tested" with the reason, below five data sets.
+        One row per measure and variant; a family is all variants on all primary measures, or on one other measure. p is
+        NaN, and the verdict "not tested" with the reason, below five data sets.
         """
         rows = []
         for measure, scores in self.measures.items():

@@ -66,7 +66,7 @@ def _claim(together: Together, measure: Measure) -> str:
     said = "; ".join([*claims, *([rest] if (frame["verdict"] == "cannot tell").any() else [])])
     least = min(1.0, comparisons * 2 / 2 ** len(together.groups))
     limit = f", and no p below {p_value(least)} is possible with so few" if least >= LEVEL else ""
-    return f"by {measure.label} {said} (Wilcoxon’s exact test, Holm over {count(comparisons, 'difference')}{limit})."
+    return f"by {measure.label}, {said} (Wilcoxon’s exact test, Holm over {count(comparisons, 'difference')}{limit})."
 
 
 def _scores(together: Together, measure: Measure, studio: Studio) -> Table:
@@ -126,24 +126,18 @@ def _ranks(together: Together, studio: Studio) -> list[Block]:
         rows = frame[frame["measure"] == measure.key]
         ranks = dict(zip(rows["variant"], rows["mean_rank"], strict=True))
         distance = critical.get(measure.key, math.nan)
-        bars = "" if math.isnan(distance) else f", critical difference {number(distance, 2)}"
+        reach = "" if math.isnan(distance) else f", critical difference {number(distance, 2)}"
         pictures.append(
             studio.picture(
                 f"ranks-{measure.key}",
                 diagrams.critical_difference(ranks, distance, studio.looks, measure.label),
-                f"Mean ranks by {measure.label}{bars}: "
+                f"Mean ranks by {measure.label}{reach}: "
                 + "; ".join(f"{variant} {number(rank, 2)}" for variant, rank in ranks.items()),
             )
         )
     datasets = count(len(together.groups), "data set")
-    said = (
-        "A description: no test, so no bars."
-        if together.refusal
-        else (
-            "A bar joins variants whose mean ranks differ by less than Nemenyi’s critical difference (Demšar 2006); it is "
-            "drawn only where Friedman’s test rejects."
-        )
-    )
+    bars = "A bar joins variants whose mean ranks differ by less than Nemenyi’s critical difference (Demšar 2006):"
+    said = "A description: no test, so no bars." if together.refusal else f"{bars} none unless Friedman’s test rejects."
     caption = f"Mean rank over {datasets}, 1 the best."
     blocks: list[Block] = [
         Gallery(f"Mean ranks over {datasets}, best left. {said}", pictures, "wide"),

@@ -67,11 +67,11 @@ def ranks(study: Results) -> pd.DataFrame:
 def posterior(study: Results, differences: pd.DataFrame) -> pd.DataFrame:
     """Chance that a variant is better than the reference, practically equivalent, or worse, by each difference.
 
-    differences: the frame of the study. Over hold-outs it is the Bayesian correlated t (Corani & Benavoli, 2015). `rope`
-    bounds what is equivalent. What has no test has no row; not adjusted for the number of variants.
+    differences: the frame of the study. Over hold-outs it is the Bayesian correlated t (Corani & Benavoli, 2015).
+    `rope` bounds what is equivalent. What has no test has no row; not adjusted for the number of variants.
     """
     rows = []
-    for row in differences.drop_duplicates(["stage", "task", "measure", "variant"]).itertuples():
+    for row in differences.itertuples():
         rope = region(study, row.measure)
         if rope is None or row.why:  # what is not tested is no basis of a chance either
             continue
