@@ -35,7 +35,8 @@ def blocks(frame: pd.DataFrame, measures: list[Measure], study: Results, studio:
         rows = known[known["measure"] == measure.key]
         title = f"{measure.label}, equivalent within ±{ropes[measure]:g}"
         words = (
-            f"{row.variant} better {row.better:.0%}, equivalent {row.equivalent:.0%}, worse {row.worse:.0%}"
+            f"{row.variant} better {_percent(row.better)} %, equivalent {_percent(row.equivalent)} %, "
+            f"worse {_percent(row.worse)} %"
             for row in rows.itertuples()
         )
         figure = diagrams.chances(rows, studio.looks, title)
@@ -44,7 +45,7 @@ def blocks(frame: pd.DataFrame, measures: list[Measure], study: Results, studio:
 
     def entry(variant: str, measure: Measure) -> Entry:
         row = cells.get((variant, measure.key))
-        return Entry(" / ".join(f"{100 * p:.0f}" for p in (row.better, row.equivalent, row.worse)) if row else MISSING)
+        return Entry(" / ".join(map(_percent, (row.better, row.equivalent, row.worse))) if row else MISSING)
 
     variants = dict.fromkeys(known["variant"])
     lines = {str(variant): [entry(variant, measure) for measure in shown] for variant in variants}
@@ -57,3 +58,8 @@ def blocks(frame: pd.DataFrame, measures: list[Measure], study: Results, studio:
         studio.table(caption, [measure.label for measure in shown], lines),
         Text(NOTE, note=True),
     ]
+
+
+def _percent(chance: float) -> str:
+    """Whole percents that never say certain."""
+    return "< 1" if chance < 0.005 else "> 99" if chance > 0.995 else f"{100 * chance:.0f}"
