@@ -12,42 +12,35 @@ from ordinal_blast.report.theme import Look
 
 
 def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapping[str, Look], title: str) -> str:
-    """Mean ranks on a line, best left; bars join runs of variants that lie within `distance` (Demšar, 2006).
+    """Mean ranks, best on top; bars at the right join runs of variants that lie within `distance` (Demšar, 2006).
 
     A distance that is NaN, where no test rejects, leaves ranks alone: no bars.
     """
     order = sorted(ranks, key=lambda variant: (ranks[variant], variant))
-    left, right = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :][::-1]
-    low, high = 1, len(order)
     bars = cliques([ranks[variant] for variant in order], distance)
     with theme.rc():
-        figure = theme.new(4.8, 0.9 + 0.2 * len(left) + 0.1 * len(bars))
+        figure = theme.new(4.0, 0.8 + 0.2 * len(order))
         axes = figure.subplots()
-        reach = 0.55 * (high - low)
-        top = 0.9 + 0.55 * len(bars)
-        axes.plot([low, high], [0, 0], color=theme.MUTED, linewidth=1)
-        for tick in range(low, high + 1, 1 + high // 10):
-            axes.plot([tick, tick], [0, -0.25], color=theme.MUTED, linewidth=1)
-            axes.text(tick, -0.4, str(tick), ha="center", va="bottom", fontsize=7, color=theme.MUTED)
-        for side, variants, end in (("right", left, low - 0.1), ("left", right, high + 0.1)):
-            for row, variant in enumerate(variants):
-                look, rank, y = looks[variant], ranks[variant], top + row
-                axes.plot([rank, rank, end], [0, y, y], color=look.colour, linewidth=0.9)
-                axes.plot(rank, 0, marker=look.marker, color=look.colour, markersize=4)
-                label = f"{look.label}  {rank:.2f}" if side == "right" else f"{rank:.2f}  {look.label}"
-                gap = -0.05 if side == "right" else 0.05
-                axes.text(end + gap, y, label, ha=side, va="center", fontsize=7.5)
-        for row, (first, last) in enumerate(bars):
-            y = 0.55 + 0.5 * row
-            ends = [ranks[order[first]] - 0.05, ranks[order[last]] + 0.05]
-            axes.plot(ends, [y, y], color=theme.INK, linewidth=2.5, solid_capstyle="butt")
-        if not math.isnan(distance):
-            axes.plot([low, low + distance], [-1.9, -1.9], color=theme.INK, linewidth=1.5, marker="|")
-            axes.text(low + distance + 0.15, -1.9, f"critical difference {distance:.2f}", va="center", fontsize=7.5)
-        axes.set_xlim(low - reach, high + reach)
-        axes.set_ylim(top + len(left) - 0.4, -0.9 if math.isnan(distance) else -2.5)
-        axes.axis("off")
+        for row, variant in enumerate(order):
+            look = looks[variant]
+            axes.plot([1, ranks[variant]], [row, row], color=look.colour, linewidth=0.9)
+            axes.plot(ranks[variant], row, marker=look.marker, color=look.colour)
+        step = 0.05 * len(order)
+        for column, (first, last) in enumerate(bars, start=1):
+            place = len(order) + step * column
+            axes.plot(
+                [place, place], [first - 0.25, last + 0.25], color=theme.INK, linewidth=2.5, solid_capstyle="butt"
+            )
+        axes.set_yticks(range(len(order)), [f"{looks[v].label}  {ranks[v]:.2f}" for v in order])
+        axes.tick_params(axis="y", labelcolor=theme.INK)
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.set_xlim(1 - step / 2, len(order) + step * (len(bars) + 0.5))
+        axes.set_xticks(range(1, len(order) + 1, 1 + len(order) // 10))
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
         axes.set_title(title)
+        tested = "" if math.isnan(distance) else f", critical difference {distance:.2f}"
+        axes.set_xlabel(f"mean rank{tested}")
         return theme.svg(figure)
 
 

@@ -140,7 +140,7 @@ def _ranks(together: Together, studio: Studio) -> list[Block]:
     said = "A description: no test, so no bars." if together.refusal else f"{bars} none unless Friedman’s test rejects."
     caption = f"Mean rank over {datasets}, 1 the best."
     blocks: list[Block] = [
-        Gallery(f"Mean ranks over {datasets}, best left. {said}", pictures, "wide"),
+        Gallery(f"Mean ranks over {datasets}, best on top. {said}", pictures, "wide"),
         ranks_table(together.ranks, measures, together.studies[0], studio, caption),
     ]
     return [*blocks, _tests(together)] if len(tests) else blocks
