@@ -9,6 +9,7 @@ Vaicenavicius et al., 2019), so that the test keeps its level at any n, K and nu
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -93,54 +94,68 @@ def assess(
     above = np.clip(1 - np.cumsum(probs, axis=1), 0, 1)
     above[:, -1] = 0
     values = np.concatenate([above[:, :-1], probs.max(axis=1, keepdims=True)], axis=1)
-    places = np.stack([equal_mass(column, bins) for column in values.T])
-    belongs = (places[:, :, None] == np.arange(bins)).astype(np.float32)  # [T, N, bins]
-    n = belongs.sum(axis=1).astype(np.int64)
-    predicted = np.stack([np.bincount(place, column, bins) for place, column in zip(places, values.T, strict=True)])
+    places = [equal_mass(column, bins) for column in values.T]
     chosen = probs.argmax(axis=1)
-
-    def sums_of(events: list[np.ndarray]) -> np.ndarray:
-        """Events less what was predicted, float64 `[T, R, bins]`, from `[R, N]` a target."""
-        counts = [event.astype(np.float32) @ belong for event, belong in zip(events, belongs, strict=True)]
-        return np.stack(counts).astype(np.float64) - predicted[:, None]
-
-    events = [labels[None] > k for k in range(num_classes - 1)] + [chosen[None] == labels]
-    seen = sums_of(events)[:, 0]
+    seen = _binned(_events(labels[:, None], chosen, num_classes), places, bins)[:, :, 0]
+    predicted = _binned(values.T[:, :, None], places, bins)[:, :, 0]
+    n = np.stack([np.bincount(place, minlength=bins) for place in places])
     rng = np.random.default_rng(seed)
     if clusters is None:
-        edges = np.concatenate([np.ones((len(probs), 1)), above], axis=1).astype(np.float32)
-        lower, upper = (edges[np.arange(len(probs)), chosen + step] for step in (1, 0))
-
-        def calibrated(size: int) -> np.ndarray:
-            drawn = rng.random((size, len(labels)), np.float32)
-            hits = (drawn >= lower) & (drawn < upper)
-            return sums_of([*(drawn < edges[:, k + 1] for k in range(num_classes - 1)), hits])
-
-        width = len(labels)
+        gaps = [
+            _binned(_events(_drawn(above, size, rng), chosen, num_classes), places, bins) - predicted[:, :, None]
+            for size in _chunks(draws, len(labels))
+        ]
     else:
         members = as_clusters(clusters, len(labels))
+        residuals = _events(labels[:, None], chosen, num_classes)[:, :, 0] - values.T
+        cells = [members * bins + place for place in places]
         width = int(members.max()) + 1
-        residuals = np.concatenate(events).T - values
-        together = np.stack(
-            [
-                np.bincount(members * bins + place, residual, width * bins).reshape(width, bins)
-                for place, residual in zip(places, residuals.T, strict=True)
-            ]
-        )
-
-        def calibrated(size: int) -> np.ndarray:
-            return rng.choice([-1.0, 1.0], (size, width)) @ together
-
-    sizes = np.diff([*range(0, draws, max(1, _CHUNK // width)), draws])
-    null = np.concatenate([calibrated(int(size)) for size in sizes], axis=1)
+        sums = [np.bincount(cell, one, width * bins) for cell, one in zip(cells, residuals, strict=True)]
+        by_cluster = np.stack(sums).reshape(num_classes, width, bins).transpose(1, 0, 2).reshape(width, -1)
+        gaps = [
+            (by_cluster.T @ rng.choice([-1.0, 1.0], (width, size))).reshape(num_classes, bins, size)
+            for size in _chunks(draws, width)
+        ]
+    null, gap = np.concatenate(gaps, axis=2), seen - predicted
     with np.errstate(invalid="ignore", divide="ignore"):
-        tails = np.quantile(null, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1) / n
-        mean, gap = predicted / n, seen / n
+        tails = np.quantile(null, [(1 - confidence) / 2, (1 + confidence) / 2], axis=2)
+        observed, low, high = (np.clip((predicted + one) / n, 0, 1) for one in (gap, *tails))
+        mean = predicted / n
     weights = 1 / np.maximum(n[:-1], 1) / len(labels)
-    statistic = float((seen[:-1] ** 2 * weights).sum())
-    as_much = (null[:-1] ** 2 * weights[:, None]).sum(axis=(0, 2)) >= statistic * (1 - 1e-12)
-    p_value = (1 + int(as_much.sum())) / (1 + draws)
-    return Reliability(mean, mean + gap, mean + tails[0], mean + tails[1], n, statistic, p_value)
+    statistic = float((gap[:-1] ** 2 * weights).sum())
+    as_much = (null[:-1] ** 2 * weights[:, :, None]).sum(axis=(0, 1)) >= statistic * (1 - 1e-12)
+    return Reliability(mean, observed, low, high, n, statistic, (1 + int(as_much.sum())) / (1 + draws))
+
+
+def _events(labels: np.ndarray, chosen: np.ndarray, num_classes: int) -> np.ndarray:
+    """Whether targets come true, bool `[K, N, R]`: labels `[N, R]` are above k, or are the grade chosen `[N]`."""
+    return np.stack([*(labels > k for k in range(num_classes - 1)), labels == chosen[:, None]])
+
+
+def _drawn(above: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Labels drawn from P(y > k) `[N, K]`, int16 `[N, R]`."""
+    fate = rng.random((len(above), size), np.float32)
+    labels = np.zeros(fate.shape, np.int16)
+    for column in above[:, :-1].T.astype(np.float32):
+        labels += fate < column[:, None]
+    return labels
+
+
+def _binned(values: np.ndarray, places: Sequence[np.ndarray], bins: int) -> np.ndarray:
+    """Sums over the examples of each bin, float64 `[K, bins, R]`, of values `[K, N, R]` and bins `[N]` a target."""
+    sums = np.zeros((len(values), bins, values.shape[2]))
+    for total, of_target, place in zip(sums, values, places, strict=True):
+        order = np.argsort(place, kind="stable")
+        filled, starts = np.unique(place[order], return_index=True)
+        kind = np.int32 if of_target.dtype == bool else np.float64
+        total[filled] = np.add.reduceat(of_target[order].astype(kind), starts, axis=0)
+    return sums
+
+
+def _chunks(draws: int, width: int) -> list[int]:
+    """How many draws to take at once, so that they fit the memory."""
+    edges = [*range(0, draws, max(1, _CHUNK // width)), draws]
+    return np.diff(edges).tolist()
 
 
 def brier_parts(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> Parts:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ordinal_blast.errors import UsageError
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import measures, ranks
+from ordinal_blast.report import measures, probabilities, ranks
 from ordinal_blast.report.results import PLACE, Results
 
 
@@ -76,6 +76,38 @@ class Study(Results):
     @functools.cached_property
     def _posterior(self) -> pd.DataFrame:
         return ranks.posterior(self, self.differences)
+
+    @property
+    def calibration(self) -> pd.DataFrame:
+        """What probabilities are worth, a row per model and per ensemble: see `probabilities.assess`."""
+        return self._assessed[0].copy()
+
+    @property
+    def reliability(self) -> pd.DataFrame:
+        """Reliability curves with the bands of a calibrated model: see `probabilities.assess`."""
+        return self._assessed[1].copy()
+
+    @property
+    def sets(self) -> pd.DataFrame:
+        """Conformal grade sets: see `probabilities.sets`."""
+        return self._sets.copy()
+
+    @property
+    def uncertainty(self) -> pd.DataFrame:
+        """Risk by coverage, and what an ensemble explains of its uncertainty: see `probabilities.uncertain`."""
+        return self._uncertainty.copy()
+
+    @functools.cached_property
+    def _assessed(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return probabilities.assess(self)
+
+    @functools.cached_property
+    def _sets(self) -> pd.DataFrame:
+        return probabilities.sets(self)
+
+    @functools.cached_property
+    def _uncertainty(self) -> pd.DataFrame:
+        return probabilities.uncertain(self)
 
     def predictions(
         self,

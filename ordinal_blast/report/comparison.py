@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import figures, holdouts, pairing, published, resampling
+from ordinal_blast.report import figures, holdouts, pairing, probability_blocks, published, resampling
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
@@ -26,6 +26,7 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     blocks += holdouts.blocks(study, group, studio)
     blocks.append(_confusions(study, group, studio))
     blocks += _ranking(study, group, studio)
+    blocks += probability_blocks.blocks(study, group, studio)
     return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
 
 

@@ -1,0 +1,162 @@
+"""What probabilities are worth, on the page: calibration, grade sets, seed ensembles, and what holding back buys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ordinal_blast.report import probability_figures
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Part, Table
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.formats import MISSING, extent, number
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.probabilities import CALIBRATED_ON, ENSEMBLE, LEVEL, MOST_PROBABLE
+from ordinal_blast.report.rankings import boundary, patients_of, units
+from ordinal_blast.report.results import Group
+
+_REJECTED = 0.05  # p of the calibration test of one model
+_METHODS = {"interval": "Shortest interval", "rps": "By RPS", "lac": "Least size (LAC)"}
+_OF_ENSEMBLES = {"accuracy": "Accuracy ↑", "mae": "MAE ↓", "qwk": "QWK ↑", "rps": "RPS ↓", "log_loss": "Log loss ↓"}
+
+
+def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """One stage on one task: a table of calibration, and behind it reliability, grade sets, ensembles and risk."""
+    models = _of(study.calibration, group)
+    if models.empty:
+        return []
+    singles = models[models["model"] != ENSEMBLE]
+    means = singles.groupby("variant", observed=True).mean(numeric_only=True)
+    shown = _foremost(study, means)
+    more: list[Block] = [_reliability(study, group, studio, shown)]
+    more += _sets(study, group, studio)
+    more += _ensembles(study, group, studio, models, means)
+    more.append(_risk(study, group, studio, shown))
+    folded = Details("Reliability curves, grade sets of 90 %, seed ensembles, holding back", more)
+    return [Part("What the probabilities are worth", [_calibration(group, studio, singles, means), folded])]
+
+
+def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
+    return frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+
+
+def _foremost(study: Study, means: pd.DataFrame) -> list[str]:
+    """What is drawn: the reference, the subject, and the variant of the least RPS."""
+    return [v for v in dict.fromkeys((study.reference, study.subject, means["rps"].idxmin())) if v in means.index]
+
+
+def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.DataFrame) -> Table:
+    def line(variant: str) -> list[Entry]:
+        mean, tests = means.loc[variant], singles.loc[singles["variant"] == variant, "p"].dropna()
+        return [
+            Entry(number(mean["ece"]), f"debiased {number(mean['ece_debiased'])}"),
+            Entry(f"{(tests < _REJECTED).sum()} of {len(tests)}" if len(tests) else MISSING),
+            Entry(number(mean["brier"])),
+            Entry(number(mean["miscalibration"])),
+            Entry(number(mean["discrimination"])),
+            Entry(number(mean["sharpness"])),
+            Entry(number(mean["rps"]), f"expects {number(mean['expected_rps'])}"),
+        ]
+
+    patients = patients_of(group)
+    alone = "examples" if patients is None else units(patients)
+    caption = (
+        f"{group.title}, {extent(singles['n'])} test examples; {_over(singles)}. ECE of the most probable grade (15 bins, "
+        "above 0 by chance alone); debiased: root mean square gap without what chance adds (10 bins). Rejected: models "
+        f"whose P(grade > k) fail a test of calibration, all k at once (p < {_REJECTED}, not adjusted, {alone} taken as "
+        "independent); one that passes need not be calibrated. Brier = miscalibration − discrimination + "
+        f"{number(means['uncertainty'].mean())}, the uncertainty of the grades. Sharpness: mean Σ p², 1 when sure. RPS, "
+        "and the RPS that the model expects of itself: too small where it is too sure."
+    )
+    header = ["ECE ↓", "Rejected", "Brier ↓", "Miscalibration ↓", "Discrimination ↑", "Sharpness", "RPS ↓"]
+    return studio.table(caption, header, {str(variant): line(str(variant)) for variant in means.index})
+
+
+def _over(singles: pd.DataFrame) -> str:
+    seeds = singles.groupby("variant", observed=True).size()
+    return f"mean over {extent(seeds)} seeds, each model by itself" if seeds.max() > 1 else "one seed"
+
+
+def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> Gallery:
+    points = _of(study.reliability, group)
+    points = points[points["variant"].isin(shown)]
+    rates = points.groupby("threshold", observed=True)["observed"].mean()
+    edges = [boundary(group, grade) for grade in group.grades[:-1]]
+    middle = min((edge for edge in edges if edge in rates), key=lambda edge: abs(rates[edge] - 0.5), default="")
+    thresholds = [name for name in (MOST_PROBABLE, middle) if name in rates]
+    drawn = probability_figures.reliability(points, thresholds, studio.looks, study.reference)
+    gaps = (points["observed"] - points["predicted"]).abs().groupby(points["variant"], observed=True).max()
+    words = "; ".join(f"{variant} {number(gap)}" for variant, gap in gaps.items())
+    caption = (
+        "Reliability: how often what is predicted comes true, in bins of equal numbers of examples, mean over models. "
+        f"Band: where 95 % of the points of one calibrated model with the probabilities of {study.reference} lie, bin "
+        "by bin. Shown are the most probable grade and the boundary nearest to half of the examples, for the reference, "
+        "the subject and the variant of the least RPS."
+    )
+    name = f"reliability-{group.stage}-{group.task}"
+    return Gallery(caption, [studio.picture(name, drawn, f"Largest gap of a bin, all boundaries: {words}")], "wide")
+
+
+def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
+    frame = _of(study.sets, group)
+    if frame.empty:
+        return []
+    whole = frame[frame["by"] == ""].set_index(["variant", "method"])
+    grades = frame[(frame["by"] == "grade") & (frame["method"] == "interval")].dropna(subset="coverage")
+
+    def line(variant: str) -> list[Entry]:
+        entries = []
+        for method in _METHODS:
+            row = whole.loc[(variant, method)]
+            entries.append(Entry(f"{row['coverage']:.0%}", f"{row['size']:.2f} grades, {row['singles']:.0%} single"))
+        own = grades[grades["variant"] == variant]
+        least = own.loc[own["coverage"].idxmin()]
+        return [*entries, Entry(f"{least['coverage']:.0%}", f"of {least['value']}")]
+
+    variants = [str(variant) for variant in frame["variant"].unique()]
+    caption = (
+        f"Conformal grade sets, such as “{group.grades[-2]} or {group.grades[-1]}, {LEVEL:.0%}”: neighbouring grades, set "
+        f"to hold the true one in {LEVEL:.0%} of new examples or more, however wrong the probabilities. That is promised "
+        f"for examples drawn like the {extent(frame['calibration'].round().astype(int))} that set them, "
+        f"{CALIBRATED_ON}: this choice, other kinds of test examples, and patients with several weaken it. It is "
+        "promised over all examples, not within a grade: the last column has the grade that the shortest intervals cover "
+        "least. Share of test examples whose set holds the grade, mean size, share of single grades; mean over models."
+    )
+    header = [*_METHODS.values(), "Least covered grade"]
+    return [studio.table(caption, header, {variant: line(variant) for variant in variants})]
+
+
+def _ensembles(study: Study, group: Group, studio: Studio, models: pd.DataFrame, means: pd.DataFrame) -> list[Block]:
+    ensembles = models[models["model"] == ENSEMBLE].set_index("variant")
+    if ensembles.empty:
+        return []
+    split = _of(study.uncertainty, group)
+    split = split[split["by"] == "ordinal"].set_index(["variant", "quantity"])["value"]
+
+    def line(variant: str) -> list[Entry]:
+        row, mean = ensembles.loc[variant], means.loc[variant]
+        entries = [Entry(number(row[key]), f"single {number(mean[key])}") for key in _OF_ENSEMBLES]
+        total, apart = split[variant, "total"], split[variant, "epistemic"]
+        return [*entries, Entry(f"{apart / total:.0%}" if total else MISSING), Entry(str(row["rule"]))]
+
+    caption = (
+        "Seed ensembles: the mean of the probabilities of a variant’s seeds, decided by the rule named; beside it the "
+        "mean of single models. One ensemble a variant, so no interval. Disagreement: the share of the ensemble’s "
+        "uncertainty Σ C(1 − C) that its models do not have by themselves (epistemic)."
+    )
+    lines = {str(variant): line(str(variant)) for variant in ensembles.index}
+    return [studio.table(caption, [*_OF_ENSEMBLES.values(), "Disagreement", "Decides by"], lines)]
+
+
+def _risk(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> Gallery:
+    frame = _of(study.uncertainty, group)
+    frame = frame[(frame["by"] == "ordinal") & frame["variant"].isin(shown)]
+    areas = frame[frame["quantity"] == "mae area"].set_index("variant")["value"]
+    drawn = probability_figures.risk(frame[frame["quantity"] == "mae"], studio.looks)
+    words = "; ".join(f"{variant} {number(area)}" for variant, area in areas.items())
+    caption = (
+        "MAE of the test examples that are surest by Σ C(1 − C), mean over models: the more a curve rises, the better "
+        f"uncertainty tells where errors are. Area below it (AURC): {words}."
+    )
+    name = f"risk-{group.stage}-{group.task}"
+    return Gallery(caption, [studio.picture(name, drawn, f"Area under the risk–coverage curve: {words}")])
