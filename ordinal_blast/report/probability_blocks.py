@@ -28,7 +28,7 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     singles = models[models["model"] != ENSEMBLE]
     means = singles.groupby("variant", observed=True).mean(numeric_only=True)
     shown = _foremost(study, means)
-    more: list[Block] = [_reliability(study, group, studio, shown)]
+    more = _reliability(study, group, studio, shown)
     more += _sets(study, group, studio)
     more += _ensembles(study, group, studio, models, means)
     more.append(_risk(study, group, studio, shown))
@@ -61,12 +61,12 @@ def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.
     patients = patients_of(group)
     alone = "examples" if patients is None else units(patients)
     caption = (
-        f"{group.title}, {extent(singles['n'])} test examples; {_over(singles)}. ECE of the most probable grade (15 bins, "
-        "above 0 by chance alone); debiased: root mean square gap without what chance adds (10 bins). Rejected: models "
-        f"whose P(grade > k) fail a test of calibration, all k at once (p < {_REJECTED}, not adjusted, {alone} taken as "
-        "independent); one that passes need not be calibrated. Brier = miscalibration − discrimination + "
-        f"{number(means['uncertainty'].mean())}, the uncertainty of the grades. Sharpness: mean Σ p², 1 when sure. RPS, "
-        "and the RPS that the model expects of itself: too small where it is too sure."
+        f"{group.title}, {extent(singles['n'])} test examples; {_over(singles)}. ECE of the most probable grade (15 "
+        "bins, above 0 by chance alone); debiased: root mean square gap without what chance adds (10 bins). Rejected: "
+        f"models whose P(grade > k) fail a test of calibration, all k at once (p < {_REJECTED}, not adjusted, {alone} "
+        "taken as independent); one that passes need not be calibrated. Brier = miscalibration − discrimination + "
+        f"{number(means['uncertainty'].mean())}, the uncertainty of the grades. Sharpness: mean Σ p², 1 when sure. "
+        "RPS, and the RPS that the model expects of itself: too small where it is too sure."
     )
     header = ["ECE ↓", "Rejected", "Brier ↓", "Miscalibration ↓", "Discrimination ↑", "Sharpness", "RPS ↓"]
     return studio.table(caption, header, {str(variant): line(str(variant)) for variant in means.index})
@@ -77,9 +77,11 @@ def _over(singles: pd.DataFrame) -> str:
     return f"mean over {extent(seeds)} seeds, each model by itself" if seeds.max() > 1 else "one seed"
 
 
-def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> Gallery:
+def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> list[Block]:
     points = _of(study.reliability, group)
     points = points[points["variant"].isin(shown)]
+    if points.empty:
+        return []
     rates = points.groupby("threshold", observed=True)["observed"].mean()
     edges = [boundary(group, grade) for grade in group.grades[:-1]]
     middle = min((edge for edge in edges if edge in rates), key=lambda edge: abs(rates[edge] - 0.5), default="")
@@ -90,11 +92,11 @@ def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str
     caption = (
         "Reliability: how often what is predicted comes true, in bins of equal numbers of examples, mean over models. "
         f"Band: where 95 % of the points of one calibrated model with the probabilities of {study.reference} lie, bin "
-        "by bin. Shown are the most probable grade and the boundary nearest to half of the examples, for the reference, "
-        "the subject and the variant of the least RPS."
+        "by bin. Shown are the most probable grade and the boundary nearest to half of the examples, for the "
+        "reference, the subject and the variant of the least RPS."
     )
     name = f"reliability-{group.stage}-{group.task}"
-    return Gallery(caption, [studio.picture(name, drawn, f"Largest gap of a bin, all boundaries: {words}")], "wide")
+    return [Gallery(caption, [studio.picture(name, drawn, f"Largest gap of a bin, all boundaries: {words}")], "wide")]
 
 
 def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
@@ -114,13 +116,14 @@ def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
         return [*entries, Entry(f"{least['coverage']:.0%}", f"of {least['value']}")]
 
     variants = [str(variant) for variant in frame["variant"].unique()]
+    drawn_like = extent(frame["calibration"].round().astype(int))
     caption = (
-        f"Conformal grade sets, such as “{group.grades[-2]} or {group.grades[-1]}, {LEVEL:.0%}”: neighbouring grades, set "
-        f"to hold the true one in {LEVEL:.0%} of new examples or more, however wrong the probabilities. That is promised "
-        f"for examples drawn like the {extent(frame['calibration'].round().astype(int))} that set them, "
-        f"{CALIBRATED_ON}: this choice, other kinds of test examples, and patients with several weaken it. It is "
-        "promised over all examples, not within a grade: the last column has the grade that the shortest intervals cover "
-        "least. Share of test examples whose set holds the grade, mean size, share of single grades; mean over models."
+        f"Conformal grade sets, such as “{group.grades[-2]} or {group.grades[-1]}, {LEVEL:.0%}”: neighbouring grades, "
+        f"set to hold the true one in {LEVEL:.0%} of new examples or more, however wrong the probabilities. That is "
+        f"promised for examples drawn like the {drawn_like} that set them, {CALIBRATED_ON}: this choice, other kinds "
+        "of test examples, and patients with several weaken it. It is promised over all examples, not within a grade: "
+        "the last column has the grade that the shortest intervals cover least. Share of test examples whose set holds "
+        "the grade, mean size, share of single grades; mean over models."
     )
     header = [*_METHODS.values(), "Least covered grade"]
     return [studio.table(caption, header, {variant: line(variant) for variant in variants})]
