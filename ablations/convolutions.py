@@ -8,6 +8,9 @@ together.
 from collections.abc import Iterator
 from typing import Any
 
+PRIMARY = ("mae", "qwk")
+EQUIVALENCE = 0.02  # what the losses are to differ by at least, to matter
+
 
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""

@@ -9,6 +9,9 @@ from typing import Any
 
 from ordinal_blast import objectives
 
+PRIMARY = "mae"
+EQUIVALENCE = 0.02  # one grade in fifty examples
+
 
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""

@@ -10,6 +10,15 @@ mode of the truth.
 from collections.abc import Iterator
 from typing import Any
 
+REFERENCE, SUBJECT = "cross_entropy", "ordinal_cross_entropy"
+PRIMARY = (
+    "mae",
+    "qwk",
+)  # what the ordinal cross-entropy estimates is judged by its absolute error; kappa is reported most
+EQUIVALENCE = (
+    0.02  # of both: one grade in fifty examples, and a fifth of the step between neighbouring verdicts on kappa
+)
+
 
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""

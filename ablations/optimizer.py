@@ -13,6 +13,9 @@ Written for configurations whose stage is `cnn`, such as `configs/retinamnist.py
 from collections.abc import Iterator
 from typing import Any
 
+PRIMARY = "mae"
+EQUIVALENCE = 0.02  # one grade in fifty examples
+
 LOSSES = {
     "cross_entropy": {"objective": "cross_entropy"},
     "ordinal_cross_entropy": {"objective": "ordinal_cross_entropy"},
@@ -33,6 +36,7 @@ OPTIMIZERS = {
     },
     "rmsprop": {"cnn.optimizer": {"name": "rmsprop", "learning_rate": 1e-3, "options": {"decay": 0.9}}},
 }
+FAMILIES = {optimizer: tuple(f"{loss} {optimizer}" for loss in LOSSES) for optimizer in OPTIMIZERS}
 
 
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:

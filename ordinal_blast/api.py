@@ -40,6 +40,10 @@ def ablate(
     *,
     seeds: int = 1,
     data: Mapping[str, Any] | None = None,
+    reference: str | None = None,
+    subject: str | None = None,
+    primary: str | Sequence[str] | None = None,
+    equivalence: float | None = None,
     workdir: str | Path | None = None,
     allow_changed_code: bool = False,
 ) -> Study:
@@ -53,6 +57,9 @@ def ablate(
     mapping of labels by task) and, where they are known, group, split and id of every example; or a pandas frame as x,
     and y or the name of a column of x as label. Beside them stand options of the source `arrays`, or `table` for a
     frame, such as `grades=("low", "high")`. Where there is no split, groups are divided by `config.data.split`.
+
+    reference, subject, primary ("mae", "qwk:icm", or several) and equivalence say what is asked of them, as the
+    constants of an ablation file do (`question.ask`); left out, the first variant, none, "mae" and none.
 
     workdir: `runs/NAME` unless said otherwise; the same call goes on where it stopped. Raises UserError where cells
     failed, after all others were run; UsageError as the command does.
@@ -71,6 +78,8 @@ def ablate(
             variants.items() if isinstance(variants, Mapping) else [(name, {"objective": name}) for name in variants]
         )
         grid = plan.of_variants("", named, chosen, seeds)
+    asked = {"reference": reference, "subject": subject, "primary": primary, "equivalence": equivalence}
+    grid = plan.asking(grid, "ablate", **asked)
     command = shlex.join(["ordinal_blast.ablate", chosen.name, f"--seeds={seeds}"])
     failed = runner.run(grid, root, command, session.begin(chosen.devices), allow_changed_code=allow_changed_code)
     if failed:

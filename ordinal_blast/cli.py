@@ -11,9 +11,9 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ordinal_blast import __version__, parts
 from ordinal_blast.errors import UsageError, UserError, needs, one_line
@@ -98,7 +98,10 @@ def ablate(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write the report of finished runs."""
     _check_folder("--out", args.out)
-    _report(args, args.runs, args.out, args.command)
+    asked = {name: getattr(args, name) for name in ("reference", "subject", "primary", "equivalence")}
+    _report(
+        args, args.runs, args.out, args.command, {name: value for name, value in asked.items() if value is not None}
+    )
     return 0
 
 
@@ -180,12 +183,18 @@ def _run(args: argparse.Namespace, planned: Callable[[Settings], Plan]) -> int:
     return 1 if failed else 0
 
 
-def _report(args: argparse.Namespace, runs: Sequence[Path], out: Path, command: str) -> None:
+def _report(
+    args: argparse.Namespace,
+    runs: Sequence[Path],
+    out: Path,
+    command: str,
+    asked: Mapping[str, Any] | None = None,
+) -> None:
     from ordinal_blast import report as reports
 
     args.doing = f"cannot write the report of {', '.join(map(str, runs))}"
     try:
-        studies = reports.read(runs)
+        studies = [study.asking(**asked) if asked else study for study in reports.read(runs)]
         page, table = reports.write(studies, out, command), reports.table(studies)
     except OSError as error:
         raise UserError(f"{args.doing}: {error}") from error
@@ -282,6 +291,13 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo", extras="report")
     added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train or ablate")
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
+    added.add_argument(
+        "--reference", metavar="VARIANT", help="what all are compared with, instead of what was declared"
+    )
+    added.add_argument("--subject", metavar="VARIANT", help="the variant that the question is about")
+    text = "the measure, or MEASURE:TASK, that answers the question; may be repeated"
+    added.add_argument("--primary", action="append", metavar="MEASURE", help=text)
+    added.add_argument("--equivalence", type=float, metavar="X", help="a difference of it that does not matter")
 
     added = verb("grade", grade, "ordinal-blast grade --run runs/retina/cells/cross_entropy-s0 eye.png")
     added.add_argument("--run", dest="run_dir", type=_path, required=True, help="a finished cell")

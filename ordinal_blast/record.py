@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ordinal_blast import question
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
 from ordinal_blast.types import NO_ID, Task
@@ -266,9 +267,12 @@ def read_plan(root: Path) -> dict[str, Any]:
         and all(len(set(items)) == len(items) for items in lists)
         and plan["reference"] in plan["variants"]
     )
-    if not sound:
-        raise UserError(f"{path} is damaged; delete it and run the command that wrote it again")
-    return plan
+    try:
+        if sound:
+            return plan | question.of_plan(plan).tree()
+    except ValueError:
+        pass
+    raise UserError(f"{path} is damaged; delete it and run the command that wrote it again")
 
 
 def _result(record: Record) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_a_call_runs_what_it_says_and_nothing_else(monkeypatch, tmp_path, allowe
             assert plan.cells[-1].settings == settings.override(
                 base, {"objective": "corn", "seed": 2, "data.options.holdout": 2}
             )
-            assert plan.question == ("Which?" if variants is file else "")
+            assert plan.question.text == ("Which?" if variants is file else "")
     with pytest.raises(Stopped):
         ordinal_blast.ablate("era", ["corn"])
     assert calls.pop()[1:] == (Path("runs/era"), {"allow_changed_code": False})

@@ -269,7 +269,8 @@ def test_json_that_is_no_result_is_refused(cell, content):
 
 def test_a_plan_is_read(tmp_path):
     record.write_plan(tmp_path, {key: PLAN[key] for key in PLAN if key != "schema"})
-    assert record.read_plan(tmp_path) == PLAN
+    asked = {"subject": "", "primary": [["mae", ""]], "equivalence": None, "families": {}}
+    assert record.read_plan(tmp_path) == PLAN | asked  # of before these were declared
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,19 @@ import ordinal_blast
 PACKAGE = Path(ordinal_blast.__file__).parent
 ROOMS = (
     *("errors", "locks", "ranges", "types", "storage", "seeds", "source_text", "parts", "schema", "kinds", "settings"),
-    *("manual", "record", "objectives", "models", "data", "training", "evaluation", "study", "report", "embryo"),
+    *(
+        "manual",
+        "question",
+        "record",
+        "objectives",
+        "models",
+        "data",
+        "training",
+        "evaluation",
+        "study",
+        "report",
+        "embryo",
+    ),
     *("api", "sklearn", "bench", "cli"),
 )
 FILES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from ordinal_blast import question
 from ordinal_blast.errors import UsageError
+from ordinal_blast.evaluation.multireader import MEASURES
 from ordinal_blast.record import Split, TaskResult
 from ordinal_blast.report import measures, probabilities, ranks
 from ordinal_blast.report.results import PLACE, Results
@@ -139,6 +142,24 @@ class Study(Results):
                 if asked.items() <= place.items():
                     frames.append(_examples(place, part, result))
         return self.typed(pd.concat(frames or [pd.DataFrame()], ignore_index=True), (*PLACE, "id", "label", "grade"))
+
+    def asking(
+        self,
+        *,
+        reference: str | None = None,
+        subject: str | None = None,
+        primary: str | Sequence[str] | None = None,
+        equivalence: float | None = None,
+    ) -> Self:
+        """The same runs, asked another question: what is left out stays as the ablation declared it.
+
+        primary: "measure" or "measure:task", one or several. Raises UsageError for a name that the study does not have.
+        """
+        changes = {"reference": reference, "subject": subject, "primary": primary, "equivalence": equivalence}
+        variants = self.variants or self.plan["variants"]
+        asked = question.of_plan(self.plan).another("report", variants, MEASURES, **changes)
+        question.check_tasks(asked, [task for stage in self.stages for task in self.tasks(stage)])
+        return dataclasses.replace(self, plan={**self.plan, **asked.tree()})
 
     def report(self, out: Path | str) -> Path:
         """Write the report to the folder `out`; returns the path of its page."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ordinal_blast import question
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report import reading
 from ordinal_blast.report.compare import Study
@@ -120,26 +121,40 @@ def _together(table: Mapping[str, Study]) -> Study:
         for folder, study in table.items()
         for cell in study.cells
     ]
-    first, *_ = table
     return Study(
         tuple(folder for study in table.values() for folder in study.folders),
-        _plan(table, order, renamed[first][table[first].reference]),
+        _plan(table, order, renamed),
         tuple(sorted(cells, key=lambda cell: (order.index(cell.variant), cell.seed, cell.name))),
         {f"{folder}/{name}": text for folder, study in table.items() for name, text in study.failed.items()},
         tuple(f"{folder}/{name}" for folder, study in table.items() for name in study.missing),
     )
 
 
-def _plan(table: Mapping[str, Study], variants: Sequence[str], reference: str) -> dict[str, Any]:
+def _plan(
+    table: Mapping[str, Study], variants: Sequence[str], renamed: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """One plan for all: the first study asks, of its variants and of those that join them."""
     plans = {folder: study.plan for folder, study in table.items()}
 
     def distinct(key: str, between: str) -> str:
         return between.join(dict.fromkeys(plan[key] for plan in plans.values() if plan[key]))
 
+    first = next(iter(plans))
+    asked = question.of_plan(plans[first])
+    families: dict[str, tuple[str, ...]] = {}
+    for folder, plan in plans.items():
+        for name, members in plan["families"].items():
+            families[name] = (*families.get(name, ()), *(renamed[folder][variant] for variant in members))
+    asked = dataclasses.replace(
+        asked,
+        text=distinct("question", " "),
+        reference=renamed[first][asked.reference],
+        subject=renamed[first].get(asked.subject, ""),
+        families=families,
+    )
     return {
         "experiment": distinct("experiment", " + "),
-        "question": distinct("question", " "),
-        "reference": reference,
+        **asked.tree(),
         "variants": list(variants),
         "seeds": sorted({seed for plan in plans.values() for seed in plan["seeds"]}),
         "cells": [f"{folder}/{name}" for folder, plan in plans.items() for name in plan["cells"]],

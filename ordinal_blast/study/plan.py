@@ -11,10 +11,13 @@ from typing import Any
 
 from ordinal_blast import parts, settings
 from ordinal_blast.errors import UsageError
+from ordinal_blast.evaluation.multireader import MEASURES
+from ordinal_blast.question import Question
 from ordinal_blast.settings import Settings
 from ordinal_blast.storage import digest
 
 _MOST = 10_000  # cells of a plan: more is a slip, and a generator may have no end
+DECLARED = ("reference", "subject", "primary", "equivalence", "families")  # what an ablation may say of its question
 _OF_THE_STUDY = ("name", "devices")  # settings that a run has once, whatever its cells say
 
 
@@ -30,10 +33,10 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All cells of a study, every variant of a seed before the next seed; the first variant is the reference."""
+    """All cells of a study, every variant of a seed before the next seed, and what they are to answer."""
 
     experiment: str
-    question: str
+    question: Question
     variants: tuple[str, ...]
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
@@ -42,19 +45,28 @@ class Plan:
 def ablation(path: str, base: Settings, seeds: int) -> Plan:
     """The plan of an ablation file: its docstring is the question, `variants()` yields (name, overrides).
 
-    Raises UsageError for a file without variants, and as `of_variants` does.
+    Constants of the file say what decides it: REFERENCE, SUBJECT, PRIMARY, EQUIVALENCE, FAMILIES, as `question.ask`
+    takes them. Raises UsageError for a file without variants, and as `of_variants` does.
     """
     module = parts.load_file(settings.find(path, "ablations"))
     if not callable(getattr(module, "variants", None)):
         raise UsageError(f"{path} has no variants(): it is not an ablation")
-    question = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
+    text = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     with parts.blamed(f"{path}: variants() raised"):
         variants = module.variants()
-    return of_variants(question, variants, base, seeds, f"{path}: variants()")
+    planned = of_variants(text, variants, base, seeds, f"{path}: variants()")
+    declared = {name: getattr(module, name.upper()) for name in DECLARED if hasattr(module, name.upper())}
+    return asking(planned, path, **declared)
+
+
+def asking(planned: Plan, where: str, **declared: Any) -> Plan:
+    """The plan with what decides its question, as `question.ask` takes it; raises UsageError as that does."""
+    asked = planned.question.another(where, planned.variants, MEASURES, **declared)
+    return dataclasses.replace(planned, question=asked)
 
 
 def of_variants(
-    question: str,
+    text: str,
     variants: Iterable[tuple[str, Mapping[str, Any]]],
     base: Settings,
     seeds: int,
@@ -65,7 +77,7 @@ def of_variants(
     Raises UsageError for what is no variant, a name that stands there twice, or an override that does not fit the
     settings or sets what the seeds set.
     """
-    return _plan(base, _checked(variants, where), seeds, question)
+    return _plan(base, _checked(variants, where), seeds, text)
 
 
 def single(base: Settings) -> Plan:
@@ -151,7 +163,7 @@ def _overlap(key: str, other: str) -> bool:
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
-def _plan(base: Settings, variants: Sequence[tuple[str, Mapping[str, Any]]], seeds: int, question: str) -> Plan:
+def _plan(base: Settings, variants: Sequence[tuple[str, Mapping[str, Any]]], seeds: int, text: str) -> Plan:
     if not 1 <= seeds <= _MOST // len(variants):
         raise UsageError(f"--seeds is {seeds}: it is at least 1 and here at most {_MOST // len(variants)}")
     numbers = tuple(range(base.seed, base.seed + seeds))
@@ -162,4 +174,5 @@ def _plan(base: Settings, variants: Sequence[tuple[str, Mapping[str, Any]]], see
         for seed in numbers
         for name, variant in complete.items()
     )
-    return Plan(base.name, question, tuple(complete), numbers, cells)
+    asked = Question(text, reference=next(iter(complete)))
+    return Plan(base.name, asked, tuple(complete), numbers, cells)

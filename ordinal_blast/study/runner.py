@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ordinal_blast import errors, kinds, parts, record
+from ordinal_blast import errors, kinds, parts, question, record
 from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
 from ordinal_blast.settings import Settings, differences, leaves
@@ -46,6 +46,7 @@ class _Run:
             validate(one.settings)
         for one in cells:
             self._check(one.settings)
+            question.check_tasks(self.plan.question, [task.name for task in self._material(one.settings).tasks])
         with alone(self.root, progress.say):
             plan = standing.joined(self.plan, command, self.root)
             for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):

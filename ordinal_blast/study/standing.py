@@ -22,8 +22,7 @@ def joined(plan: Plan, command: str, root: Path) -> dict[str, Any]:
     """
     new: dict[str, Any] = {
         "experiment": plan.experiment,
-        "question": plan.question,
-        "reference": plan.variants[0],
+        **plan.question.tree(),
         "variants": list(plan.variants),
         "seeds": list(plan.seeds),
         "cells": [cell.name for cell in plan.cells],

@@ -108,7 +108,7 @@ def test_a_setting_given_by_hand_that_the_seed_would_overwrite_is_refused():
 def test_variants_need_no_file():
     variants = [("reference", {}), ("small", {"mlp.network": {"options": {"widths": (4,)}}})]
     made = plans.of_variants("Which width?", iter(variants), settings.load("era"), 2)
-    assert (made.question, made.variants, made.seeds) == ("Which width?", ("reference", "small"), (0, 1))
+    assert (made.question.text, made.variants, made.seeds) == ("Which width?", ("reference", "small"), (0, 1))
     assert made.cells[1].settings.stages["mlp"].network == settings.NetworkSettings(options={"widths": (4,)})
     assert made.cells[3].settings.data.options["holdout"] == 1
     with pytest.raises(UsageError, match="variants yields nothing"):
