@@ -41,6 +41,22 @@ def test_the_document_on_an_own_loop_trains_as_pasted(capsys):
     assert "coral" in capsys.readouterr().out
 
 
+def test_the_document_on_probabilities_says_what_it_computes(capsys):
+    names: dict = {}
+    exec("\n".join(blocks("python", "docs/probabilities.md")), names)
+    assert names["curves"].p_value < 0.01
+    assert 1.2 < 1 / names["scaling"].slope[0]
+    assert names["mended"].miscalibration < 0.7 * names["parts"].miscalibration
+    assert abs(names["covered"].overall - 0.9) < 0.05
+    of_costs, of_modes = (
+        names["costs"].mean_cost(names["labels"][names["test"]], names[chosen], names["matrix"], 3)
+        for chosen in ("decided", "modes")
+    )
+    assert of_costs < of_modes
+    assert names["curve"].at(0.5) < 0.8 * names["curve"].at(1.0)
+    assert "B or A, 90 %" in capsys.readouterr().out
+
+
 def test_the_calls_from_python_run_as_pasted_on_smaller_data(tmp_path, monkeypatch, tiny_overrides):
     real = ordinal_blast.ablate
 
