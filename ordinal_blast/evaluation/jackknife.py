@@ -6,13 +6,14 @@ without one of its terms is a subtraction. Where examples share a patient, whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.metrics import COUNT_METRICS, cem, somers_d
 from ordinal_blast.evaluation.probabilistic import log_loss_values, rps_values
+from ordinal_blast.evaluation.rounding import RELATIVE
 from ordinal_blast.evaluation.validation import (
     as_array,
     as_clusters,
@@ -29,6 +30,7 @@ _MEANS = {"rps": rps_values, "log_loss": log_loss_values}
 MEASURES = (*_OF_COUNTS, *_MEANS)
 _BY_GRADE = ("balanced_accuracy", "amae")  # means over grades: without its only example a grade would vanish
 CHUNK = 2_000_000  # numbers held at once
+Values = Callable[[np.ndarray], np.ndarray]  # of tables [T, K²], [T]
 
 
 def leave_one_out(
@@ -51,71 +53,87 @@ def leave_one_out(
         raise ValueError(f"no jackknife of {name!r}: there is one of {', '.join(MEASURES)}")
     num_classes = as_num_classes(num_classes)
     labels = as_grades(labels, num_classes)
-    weights = None if weights is None else as_weights(weights, len(labels))
     units = np.arange(len(labels)) if cases is None else as_clusters(cases, len(labels))
-    if len(labels) < 2:
-        raise ValueError("a measure without one example needs 2 examples or more")
+    counted = np.ones(len(labels)) if weights is None else as_weights(weights, len(labels))
+    if np.count_nonzero(np.bincount(units, counted)) < 2:
+        raise ValueError("a measure without one example needs 2 examples or more, of a weight above 0")
     if name in _MEANS:
         if probs is None:
             raise ValueError(f"{name} is a measure of probabilities: give probs [R, N, K]")
         rows = [_MEANS[name](*as_labelled_probs(labels, row, num_classes)) for row in as_array(probs, "probs")]
-        return _means(np.stack(rows), units, np.ones(len(labels)) if weights is None else weights)
-    values, without = [], []
-    for row in as_array(grades, "grades"):
-        graded = as_grades(row, num_classes, "grades")
-        if len(graded) != len(labels):
-            raise ValueError(f"{len(labels)} labels but {len(graded)} grades: one for each example is needed")
-        value, rest = _counted(name, labels * num_classes + graded, num_classes, units, weights, cases is None)
-        values.append(value)
-        without.append(rest)
-    return np.array(values), np.stack(without)
+        return _means(np.stack(rows), units, counted)
+    grades = as_array(grades, "grades")
+    if grades.ndim != 2 or grades.shape[1] != len(labels):
+        raise ValueError(f"grades must have shape [R, {len(labels)}] like the labels, found {grades.shape}")
+    graded = as_grades(grades.ravel(), num_classes, "grades").reshape(grades.shape)
+    cells, measure = labels * num_classes + graded, _OF_COUNTS[name]
+
+    def value_of(tables: np.ndarray) -> np.ndarray:
+        return measure(tables.reshape(-1, num_classes, num_classes))
+
+    if cases is None and weights is None:
+        return _alike(value_of, cells, num_classes**2)
+    return _by_unit(value_of, cells, num_classes**2, units, counted)
 
 
-def single_grades(labels: np.ndarray, units: np.ndarray) -> bool:
-    """Whether a grade that is present comes from one unit alone: means over grades have no jackknife there."""
-    return any(len(np.unique(units[labels == grade])) < 2 for grade in np.unique(labels))
-
-
-def needs_every_grade(name: str) -> bool:
-    """Whether a measure is a mean over grades, so that no grade may hang on one unit."""
-    return name in _BY_GRADE
+def hangs_on_one_unit(
+    name: str, labels: ArrayLike, cases: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> bool:
+    """Whether a measure is a mean over grades and a grade comes from one unit alone: it has no jackknife there."""
+    labels = as_array(labels, "labels")
+    units = np.arange(len(labels)) if cases is None else as_clusters(cases, len(labels))
+    counted = np.full(len(labels), True) if weights is None else as_weights(weights, len(labels)) > 0
+    return name in _BY_GRADE and any(
+        len(np.unique(units[counted & (labels == grade)])) < 2 for grade in np.unique(labels[counted])
+    )
 
 
 def _means(rows: np.ndarray, units: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    size = units.max() + 1
-    total = weights.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):  # an infinite log loss has no finite rest
-        sums = rows @ weights
-        shares = np.stack([np.bincount(units, row * weights, size) for row in rows])
-        return sums / total, (sums[:, None] - shares) / (total - np.bincount(units, weights, size))
+    """Weighted means of rows `[R, N]`, and without each unit `[R, U]`."""
+    rows, total = np.where(weights > 0, rows, 0.0), weights.sum()
+    with np.errstate(invalid="ignore"):  # an infinite log loss has no finite rest
+        sums = (rows * weights).sum(axis=1)
+        shares = np.stack([np.bincount(units, row * weights) for row in rows])
+        return sums / total, (sums[:, None] - shares) / (total - np.bincount(units, weights))
 
 
-def _counted(
-    name: str, cells: np.ndarray, num_classes: int, units: np.ndarray, weights: np.ndarray | None, single: bool
-) -> tuple[float, np.ndarray]:
-    """A measure of counts, of all cells `[N]` of the table and without each unit `[U]`."""
-    measure, size = _OF_COUNTS[name], num_classes**2
-    table = np.bincount(cells, weights, size).astype(np.float64)
-    value = float(measure(table.reshape(num_classes, num_classes)))
-    if single and weights is None:
-        taken = np.flatnonzero(table)
-        rest = np.full(size, np.nan)
-        rest[taken] = measure((table - np.eye(size)[taken]).reshape(-1, num_classes, num_classes))
-        return value, rest[cells]
-    weights = np.ones(len(cells)) if weights is None else weights
-    without = [
-        measure((table - part).reshape(-1, num_classes, num_classes)) for part in _tables(cells, units, weights, size)
-    ]
-    return value, np.concatenate(without)
+def _alike(value_of: Values, cells: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values of cells `[R, N]` of tables of counts, and without each example: alike for all examples of a cell."""
+    tables = _tables(cells, np.zeros(cells.shape[1], np.int64), np.ones(cells.shape[1]), 1, size)[:, 0]
+    rows, taken = np.nonzero(tables)
+    rest = np.full(tables.shape, np.nan)
+    for part in _parts(len(rows), size):
+        without = tables[rows[part]]
+        without[np.arange(len(without)), taken[part]] -= 1
+        rest[rows[part], taken[part]] = value_of(without)
+    return value_of(tables), np.take_along_axis(rest, cells, axis=1)
 
 
-def _tables(cells: np.ndarray, units: np.ndarray, weights: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """The tables of the units, `[u, K²]`, a few at a time."""
+def _by_unit(
+    value_of: Values, cells: np.ndarray, size: int, units: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values of weighted cells `[R, N]` of tables, and without each unit `[R, U]`."""
     order = np.argsort(units, kind="stable")
-    cells, units, weights = cells[order], units[order], weights[order]
-    count, step = int(units[-1]) + 1, max(1, CHUNK // size)
-    for first in range(0, count, step):
-        low, high = np.searchsorted(units, [first, first + step])
-        rows = min(step, count - first)
-        place = (units[low:high] - first) * size + cells[low:high]
-        yield np.bincount(place, weights[low:high], rows * size).reshape(rows, size)
+    cells, units, weights = cells[:, order], units[order], weights[order]
+    tables = _tables(cells, np.zeros(len(units), np.int64), weights, 1, size)
+    rest = np.empty((len(cells), int(units[-1]) + 1))
+    for part in _parts(rest.shape[1], len(cells) * size):
+        low, high = np.searchsorted(units, [part.start, part.stop])
+        own = _tables(cells[:, low:high], units[low:high] - part.start, weights[low:high], part.stop - part.start, size)
+        without = tables - own
+        without[without < RELATIVE * weights.sum()] = 0  # rounding of weights must not pass for a grade that is present
+        rest[:, part] = value_of(without).reshape(len(cells), -1)
+    return value_of(tables), rest
+
+
+def _tables(cells: np.ndarray, units: np.ndarray, weights: np.ndarray, count: int, size: int) -> np.ndarray:
+    """Sums of weights `[N]` in cells `[R, N]` by unit `[N]`, `[R, count, size]`."""
+    place = (np.arange(len(cells))[:, None] * count + units) * size + cells
+    added = np.broadcast_to(weights, cells.shape)
+    return np.bincount(place.ravel(), added.ravel(), len(cells) * count * size).reshape(len(cells), count, size)
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    """Slices of 0..count that hold CHUNK numbers at most, of `size` apiece."""
+    step = max(1, CHUNK // size)
+    return (slice(first, min(first + step, count)) for first in range(0, count, step))

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from ordinal_blast.evaluation import jackknife
 from ordinal_blast.evaluation.delong import covariance as delong_covariance
@@ -107,42 +108,43 @@ class Comparison:
         pooled: D of all variants instead, as is usual for readers; it supposes that all vary alike over seeds, which
         losses do not. over: "seeds" (test examples fixed: paired t) or "examples" (seeds fixed) alone.
         """
-        num_seeds = self.values.shape[1]
-        gaps = self.values[a] - self.values[b]
-        chosen = self.covariance.reshape(*self.values.shape, *self.values.shape)[[a, b]][:, :, [a, b]]
-        over = over if num_seeds > 1 or over == "seeds" else "examples"
-        if reason := self.degenerate:
-            return _none(float(gaps.mean()), BASIS[over], reason)
+        values, covariance = self._of([a, b])
+        num_seeds = values.shape[1]
+        over = "examples" if over == "both" and num_seeds == 1 else over
+        with np.errstate(invalid="ignore"):  # inf - inf
+            estimate = float((values[0] - values[1]).mean())
+        if reason := self.degenerate or _undefined(values, covariance):
+            return _none(estimate, BASIS[over], reason)
         if self._alike(a, b):
             return _none(0.0, BASIS[over], ALIKE)
         if over == "examples":
             sign = np.repeat([1.0, -1.0], num_seeds) / num_seeds
-            variance = float(sign @ chosen.reshape(2 * num_seeds, -1) @ sign)
-            return self._contrast(float(gaps.mean()), variance, self.case_df, over)
+            variance = float(sign @ covariance.reshape(2 * num_seeds, -1) @ sign)
+            return self._contrast(estimate, variance, self.case_df, over)
         if num_seeds == 1:
-            return _none(float(gaps[0]), BASIS[over], ONE_SEED)
-        of_two = self.values if pooled else self.values[[a, b]]
-        interaction = _interaction(of_two)
-        _, _, cov2, cov3 = _covariances(self.covariance.reshape(*self.values.shape, -1) if pooled else chosen)
+            return _none(estimate, BASIS[over], ONE_SEED)
+        if pooled:
+            values, covariance = self._of(range(len(self.values)))
+        _, _, cov2, cov3 = _covariances(covariance)
         cases = num_seeds * max(cov2 - cov3, 0.0) if over == "both" else 0.0
-        freedom = (len(of_two) - 1) * (num_seeds - 1)
-        return self._spread(float(gaps.mean()), 2, interaction, cases, freedom, over)
+        freedom = (len(values) - 1) * (num_seeds - 1)
+        return self._spread(estimate, 2, _interaction(values), cases, freedom, over)
 
     def mean(self, a: int, over: Over = "both") -> Contrast:
         """A variant's own value: variance (MS(R) + S max(Cov2, 0)) / S with MS(R) and Cov2 of its seeds alone."""
-        num_seeds = self.values.shape[1]
-        values = self.values[a]
-        own = self.covariance.reshape(*self.values.shape, *self.values.shape)[a, :, a]
-        over = over if num_seeds > 1 or over == "seeds" else "examples"
-        if self.degenerate:
-            return _none(float(values.mean()), BASIS[over], self.degenerate)
+        values, covariance = self._of([a])
+        num_seeds = values.shape[1]
+        over = "examples" if over == "both" and num_seeds == 1 else over
+        estimate = float(values.mean())
+        if reason := self.degenerate or _undefined(values, covariance):
+            return _none(estimate, BASIS[over], reason)
         if over == "examples":
-            return self._contrast(float(values.mean()), float(own.mean()), self.case_df, over)
+            return self._contrast(estimate, float(covariance.mean()), self.case_df, over)
         if num_seeds == 1:
-            return _none(float(values[0]), BASIS[over], ONE_SEED)
-        between = (own.sum() - np.trace(own)) / (num_seeds * (num_seeds - 1))
-        cases = num_seeds * max(float(between), 0.0) if over == "both" else 0.0
-        return self._spread(float(values.mean()), 1, float(values.var(ddof=1)), cases, num_seeds - 1, over)
+            return _none(estimate, BASIS[over], ONE_SEED)
+        _, _, cov2, _ = _covariances(covariance)
+        cases = num_seeds * max(cov2, 0.0) if over == "both" else 0.0
+        return self._spread(estimate, 1, float(values.var(ddof=1)), cases, num_seeds - 1, over)
 
     def detectable(
         self, *, seeds: int | None = None, units: int | None = None, power: float = 0.8, level: float = 0.05
@@ -165,11 +167,16 @@ class Comparison:
         df = (num_seeds - 1) * (total / interaction) ** 2 if interaction > 0 else math.inf
         return error * _noncentrality(df, power, level)
 
+    def _of(self, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Values `[v, S]` and covariance `[v, S, v, S]` of some variants."""
+        covariance = self.covariance.reshape(*self.values.shape, *self.values.shape)
+        return self.values[list(chosen)], covariance[list(chosen)][:, :, list(chosen)]
+
     def _alike(self, a: int, b: int) -> bool:
         """Whether two variants have equal values with every seed, and no example tells them apart."""
-        same = bool(np.abs(self.values[a] - self.values[b]).max() <= RELATIVE)
-        if not same or self.influence is None:
-            return same and self.influence is not None
+        gaps = self.values[a] - self.values[b]
+        if self.influence is None or np.abs(gaps).max() > RELATIVE:
+            return False
         return bool(np.abs(self.influence[a] - self.influence[b]).max() <= RELATIVE)
 
     def _spread(self, estimate: float, count: int, between: float, cases: float, freedom: int, over: Over) -> Contrast:
@@ -181,8 +188,8 @@ class Comparison:
         error = math.sqrt(max(variance, 0.0))
         if not error > RELATIVE * max(1.0, abs(estimate)):
             return _none(estimate, BASIS[over], NO_VARIANCE)
-        reach = float(stats.t.ppf((1 + self.confidence) / 2, df)) * error
-        p_value = float(2 * stats.t.sf(abs(estimate) / error, df))
+        reach = float(special.stdtrit(df, (1 + self.confidence) / 2)) * error
+        p_value = float(2 * special.stdtr(df, -abs(estimate) / error))
         return Contrast(estimate, error, df, (estimate - reach, estimate + reach), p_value, BASIS[over])
 
 
@@ -208,19 +215,17 @@ def analyse(
         raise ValueError(f"covariance must have shape [{values.size}, {values.size}], found {covariance.shape}")
     units = as_count(units, "units", 2)
     num_variants, num_seeds = values.shape
-    if not np.isfinite(values).all() or not np.isfinite(covariance).all():
-        degenerate = degenerate or UNDEFINED
-    basis = BASIS["both" if num_seeds > 1 else "examples"]
-    error, cov1, cov2, cov3 = _covariances(covariance.reshape(num_variants, num_seeds, num_variants, num_seeds))
-    between = _interaction(values)
-    reader, variant_reader = math.nan, math.nan
-    if num_variants > 1 and num_seeds > 1:
-        variant_reader = max(between - error + cov1 + cov2 - cov3, 0.0)
-        of_seeds = num_variants * float(values.mean(axis=0).var(ddof=1))
-        reader = max((of_seeds - between) / num_variants - cov1 + cov3, 0.0)
-    statistic, df, p_value = _f_test(values, covariance, between, cov2 - cov3, case_df)
-    if degenerate:
-        statistic, p_value = math.nan, math.nan
+    covariances, reader, variant_reader = (math.nan,) * 4, math.nan, math.nan
+    statistic, df, p_value = math.nan, (float(num_variants - 1), math.nan), math.nan
+    if not _undefined(values, covariance):
+        error, cov1, cov2, cov3 = covariances = _covariances(covariance.reshape(*values.shape, *values.shape))
+        between = _interaction(values)
+        if num_variants > 1 and num_seeds > 1:
+            variant_reader = max(between - error + cov1 + cov2 - cov3, 0.0)
+            of_seeds = num_variants * float(values.mean(axis=0).var(ddof=1))
+            reader = max((of_seeds - between) / num_variants - cov1 + cov3, 0.0)
+        if not degenerate:
+            statistic, df, p_value = _f_test(values, covariance, between, cov2 - cov3, case_df)
     return Comparison(
         values,
         covariance,
@@ -228,11 +233,11 @@ def analyse(
         units,
         case_df,
         confidence,
-        basis,
+        BASIS["both" if num_seeds > 1 else "examples"],
         statistic,
         df,
         p_value,
-        Components(reader, variant_reader, error, cov1, cov2, cov3),
+        Components(reader, variant_reader, *covariances),
         degenerate,
     )
 
@@ -301,8 +306,6 @@ def measure(
     size = without.shape[1]
     with np.errstate(invalid="ignore"):
         influence = math.sqrt((size - 1) / size) * (without.mean(axis=1, keepdims=True) - without)
-    units = np.arange(size) if cases is None else as_clusters(cases, len(as_array(labels, "labels")))
-    lonely = jackknife.needs_every_grade(name) and jackknife.single_grades(as_array(labels, "labels"), units)
     return analyse(
         values.reshape(shape),
         influence @ influence.T,
@@ -310,8 +313,12 @@ def measure(
         influence=influence.reshape(*shape, size),
         case_df=size - 1,
         confidence=confidence,
-        degenerate=ONE_EXAMPLE if lonely else "",
+        degenerate=ONE_EXAMPLE if jackknife.hangs_on_one_unit(name, labels, cases, weights) else "",
     )
+
+
+def _undefined(values: np.ndarray, covariance: np.ndarray) -> str:
+    return "" if np.isfinite(values).all() and np.isfinite(covariance).all() else UNDEFINED
 
 
 def _none(estimate: float, basis: str, reason: str) -> Contrast:
@@ -348,7 +355,7 @@ def _f_test(
 ) -> tuple[float, tuple[float, float], float]:
     """F, its degrees of freedom and p value; NaN for one variant or without any variance."""
     num_variants, num_seeds = values.shape
-    if num_variants < 2 or not np.isfinite(values).all() or not np.isfinite(covariance).all():
+    if num_variants < 2:
         return math.nan, (num_variants - 1, math.nan), math.nan
     if num_seeds == 1:
         contrast = np.diff(np.eye(num_variants), axis=0)

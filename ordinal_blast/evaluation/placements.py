@@ -29,23 +29,17 @@ def placements(is_case: np.ndarray, scores: np.ndarray) -> Placements:
 
     Scores are compared exactly: where a model is sure, what tells two examples apart may be in the last digits.
     """
-    order = np.argsort(scores)
-    ranked = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    sizes = np.diff(starts, append=len(scores))
-    cases = np.add.reduceat(is_case[order], starts, dtype=np.int64)
-    controls = sizes - cases
-
+    cases, controls = np.sort(scores[is_case]), np.sort(scores[~is_case])
     # In halves, so that everything up to the last division is a whole number: no drift, and no area above 1.
-    controls_below = 2 * np.cumsum(controls) - controls
-    cases_above = 2 * cases.sum() - (2 * np.cumsum(cases) - cases)
-    num_cases, num_controls = int(cases.sum()), int(controls.sum())
-    halves = int((cases * controls_below).sum())
-
-    group = np.empty(len(scores), np.int64)
-    group[order] = np.repeat(np.arange(len(starts)), sizes)
+    below, above = _twice_below(controls, scores[is_case]), _twice_below(cases, scores[~is_case])
+    pairs = 2 * len(cases) * len(controls)
     return Placements(
-        cases=(controls_below / (2 * num_controls))[group[is_case]],
-        controls=(cases_above / (2 * num_cases))[group[~is_case]],
-        auc=halves / (2 * num_cases * num_controls),
+        cases=below / (2 * len(controls)),
+        controls=(2 * len(cases) - above) / (2 * len(cases)),
+        auc=int(below.sum()) / pairs,
     )
+
+
+def _twice_below(ranked: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many of the ranked are below each score and how many at or below it, added."""
+    return np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")

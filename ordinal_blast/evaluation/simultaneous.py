@@ -117,9 +117,11 @@ def _largest(correlation: np.ndarray) -> np.ndarray:
 
 def _level(largest: np.ndarray, count: int, alpha: float) -> float:
     """The level of one test at which the family errs with alpha: between Bonferroni's and none."""
-    critical = float(largest[min(int(np.ceil((1 - alpha) * len(largest))), len(largest) - 1)])
-    level = float(2 * stats.norm.sf(critical)) if count > 1 else alpha
-    return min(max(level, alpha / count), alpha)
+    if count == 1:
+        return alpha
+    beyond = round(alpha * len(largest))
+    drawn = 2 * stats.norm.sf(largest[-beyond]) if beyond >= SURE else 0.0
+    return min(max(float(drawn), alpha / count), alpha)
 
 
 def _adjusted(raw: np.ndarray, largest: np.ndarray) -> np.ndarray:
@@ -127,5 +129,6 @@ def _adjusted(raw: np.ndarray, largest: np.ndarray) -> np.ndarray:
     if len(raw) == 1:
         return raw
     beyond = len(largest) - np.searchsorted(largest, stats.norm.isf(raw / 2))
-    drawn = np.where(beyond < SURE, len(raw) * raw, beyond / len(largest))
-    return np.minimum(1, np.clip(drawn, raw, len(raw) * raw))
+    bounds = len(raw) * raw
+    drawn = np.where(beyond < SURE, np.minimum(bounds, SURE / len(largest)), beyond / len(largest))
+    return np.minimum(1, np.clip(drawn, raw, bounds))
