@@ -85,18 +85,21 @@ def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str
     rates = points.groupby("threshold", observed=True)["observed"].mean()
     edges = [boundary(group, grade) for grade in group.grades[:-1]]
     middle = min((edge for edge in edges if edge in rates), key=lambda edge: abs(rates[edge] - 0.5), default="")
-    thresholds = [name for name in (MOST_PROBABLE, middle) if name in rates]
-    drawn = probability_figures.reliability(points, thresholds, studio.looks, study.reference)
-    gaps = (points["observed"] - points["predicted"]).abs().groupby(points["variant"], observed=True).max()
-    words = "; ".join(f"{variant} {number(gap)}" for variant, gap in gaps.items())
+    pictures = []
+    for threshold in (name for name in (MOST_PROBABLE, middle) if name in rates):
+        curves = points[points["threshold"] == threshold]
+        gaps = (curves["observed"] - curves["predicted"]).abs().groupby(curves["variant"], observed=True).max()
+        words = "; ".join(f"{variant} {number(gap)}" for variant, gap in gaps.items())
+        name = f"reliability-{group.stage}-{group.task}-{'edge' if threshold == middle else 'grade'}"
+        drawn = probability_figures.reliability(curves, threshold, studio.looks, study.reference)
+        pictures.append(studio.picture(name, drawn, f"Reliability of {threshold}. Largest gap of a bin: {words}"))
     caption = (
         "Reliability: how often what is predicted comes true, in bins of equal numbers of examples, mean over models. "
         f"Band: where 95 % of the points of one calibrated model with the probabilities of {study.reference} lie, bin "
         "by bin. Shown are the most probable grade and the boundary nearest to half of the examples, for the "
         "reference, the subject and the variant of the least RPS."
     )
-    name = f"reliability-{group.stage}-{group.task}"
-    return [Gallery(caption, [studio.picture(name, drawn, f"Largest gap of a bin, all boundaries: {words}")], "wide")]
+    return [Gallery(caption, pictures)]
 
 
 def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:

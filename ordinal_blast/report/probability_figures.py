@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,33 +11,32 @@ from ordinal_blast.report import theme
 from ordinal_blast.report.names import cut
 from ordinal_blast.report.theme import Look
 
-_LONGEST = 26  # characters of the title of a panel
+LONGEST_TITLE = 34
 _TICKS = ([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
 
 
-def reliability(points: pd.DataFrame, thresholds: Sequence[str], looks: Mapping[str, Look], banded: str) -> str:
-    """A panel per threshold: observed against predicted share of each bin, and the band of one calibrated variant."""
+def reliability(points: pd.DataFrame, title: str, looks: Mapping[str, Look], banded: str) -> str:
+    """Observed against predicted share of each bin of one threshold, and the band of one calibrated variant."""
     with theme.rc():
-        figure = theme.new(2.6 * len(thresholds), 3.2)
-        for axes, threshold in zip(figure.subplots(1, len(thresholds), squeeze=False)[0], thresholds, strict=True):
-            axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
-            for variant, curve in _curves(points[points["threshold"] == threshold]):
-                look = looks[variant]
-                if variant == banded:
-                    axes.fill_between(
-                        curve["predicted"], curve["low"], curve["high"], color=look.colour, alpha=0.15, linewidth=0
-                    )
-                style = {"color": look.colour, "linestyle": look.dash, "label": look.label}
-                axes.plot(curve["predicted"], curve["observed"], **style)
-            axes.set_xlim(-0.02, 1.02)
-            axes.set_ylim(-0.02, 1.02)
-            axes.set_xticks(*_TICKS)
-            axes.set_yticks(*_TICKS)
-            axes.grid()
-            axes.set_xlabel("predicted")
-            axes.set_title(cut(threshold, _LONGEST))
-        figure.axes[0].set_ylabel("observed share")
-        _legend(figure.axes[0])
+        figure = theme.new(3.2, 3.2)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
+        for variant, curve in _curves(points):
+            look = looks[variant]
+            if variant == banded:
+                band = curve["predicted"], curve["low"], curve["high"]
+                axes.fill_between(*band, color=look.colour, alpha=0.15, linewidth=0)
+            style = {"color": look.colour, "linestyle": look.dash, "label": look.label}
+            axes.plot(curve["predicted"], curve["observed"], **style)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xticks(*_TICKS)
+        axes.set_yticks(*_TICKS)
+        axes.grid()
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("observed share")
+        axes.set_title(cut(title, LONGEST_TITLE))
+        _legend(axes)
         return theme.svg(figure)
 
 

@@ -173,5 +173,5 @@ def test_the_page_shows_calibration_first_and_folds_the_rest(study):
     assert "“B or A, 90%”" in sets.caption
     assert "which also chose the epoch" in sets.caption
     for gallery in (curves, risk):
-        assert all(len(picture.content) < 25_000 for picture in gallery.pictures)
+        assert all(len(picture.content) < 15_000 for picture in gallery.pictures)
     assert "AURC" in risk.caption
