@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +20,7 @@ from ordinal_blast.evaluation.validation import as_clusters, as_count, as_labell
 
 BINS = 10
 DRAWS = 1000
-_CHUNK = 4_000_000  # numbers drawn at once
+_CHUNK = 20_000_000  # events that are drawn at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +96,16 @@ def assess(
     above[:, -1] = 0
     values = np.concatenate([above[:, :-1], probs.max(axis=1, keepdims=True)], axis=1)
     places = [equal_mass(column, bins) for column in values.T]
+    sort = [_Sort.of(place) for place in places]
     chosen = probs.argmax(axis=1)
-    seen = _binned(_events(labels[:, None], chosen, num_classes), places, bins)[:, :, 0]
-    predicted = _binned(values.T[:, :, None], places, bins)[:, :, 0]
+    seen = _binned(_events(labels[:, None], chosen, num_classes), sort, bins)[:, :, 0]
+    predicted = _binned(values.T[:, :, None], sort, bins)[:, :, 0]
     n = np.stack([np.bincount(place, minlength=bins) for place in places])
     rng = np.random.default_rng(seed)
     if clusters is None:
         gaps = [
-            _binned(_events(_drawn(above, size, rng), chosen, num_classes), places, bins) - predicted[:, :, None]
-            for size in _chunks(draws, len(labels))
+            _binned(_events(_drawn(above, size, rng), chosen, num_classes), sort, bins) - predicted[:, :, None]
+            for size in _chunks(draws, values.size)
         ]
     else:
         members = as_clusters(clusters, len(labels))
@@ -141,14 +143,26 @@ def _drawn(above: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
     return labels
 
 
-def _binned(values: np.ndarray, places: Sequence[np.ndarray], bins: int) -> np.ndarray:
-    """Sums over the examples of each bin, float64 `[K, bins, R]`, of values `[K, N, R]` and bins `[N]` a target."""
+class _Sort(NamedTuple):
+    """The order `[N]` that brings the examples of a bin together, which bins have any, and where each starts."""
+
+    order: np.ndarray
+    filled: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, places: np.ndarray) -> _Sort:
+        """Of the bin of each example, `[N]`."""
+        order = np.argsort(places, kind="stable")
+        return cls(order, *np.unique(places[order], return_index=True))
+
+
+def _binned(values: np.ndarray, sort: Sequence[_Sort], bins: int) -> np.ndarray:
+    """Sums over the examples of each bin, float64 `[K, bins, R]`, of values `[K, N, R]` and the bins of each target."""
     sums = np.zeros((len(values), bins, values.shape[2]))
-    for total, of_target, place in zip(sums, values, places, strict=True):
-        order = np.argsort(place, kind="stable")
-        filled, starts = np.unique(place[order], return_index=True)
-        kind = np.int32 if of_target.dtype == bool else np.float64
-        total[filled] = np.add.reduceat(of_target[order].astype(kind), starts, axis=0)
+    kind = np.int32 if values.dtype == bool else np.float64
+    for total, of_target, by in zip(sums, values, sort, strict=True):
+        total[by.filled] = np.add.reduceat(of_target[by.order].astype(kind), by.starts, axis=0)
     return sums
 
 
