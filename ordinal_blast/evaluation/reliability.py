@@ -56,11 +56,12 @@ def equal_mass(values: np.ndarray, bins: int) -> np.ndarray:
     return np.minimum((stats.rankdata(values) - 0.5) * bins // len(values), bins - 1).astype(np.int64)
 
 
-def debiased_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = BINS) -> float:
-    """Calibration error of the most probable grade without the bias of chance, root mean square over bins, 0 to 1.
+def squared_gap(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = BINS) -> float:
+    """Mean square over bins of the most probable grade's gap, right - confidence, without the bias of chance.
 
-    sqrt(max(0, Σ_bins n/N (gap² - s²/n))): squared gaps less what their own spread s² makes of them (Bröcker, 2012;
-    Kumar et al., 2019). The square has no bias before it is cut off at 0; bins of one example are left out.
+    Σ_bins n/N (gap² - s²/n): squares less what their own spread s² makes of them (Bröcker, 2012; Kumar et al., 2019).
+    Below 0 as often as above for a calibrated model, so that a mean over models has no bias either; bins of one example
+    are left out, NaN where all are.
     """
     labels, probs = as_labelled_probs(labels, probs, num_classes)
     confidence = probs.max(axis=1)
@@ -70,7 +71,12 @@ def debiased_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: in
     several = n > 1
     n, sums, squares = n[several], sums[several], squares[several]
     without_chance = (sums**2 - squares) / (n * (n - 1))  # the mean product of two different examples
-    return float(np.sqrt(max(0.0, (n * without_chance).sum() / n.sum()))) if n.size else float("nan")
+    return float((n * without_chance).sum() / n.sum()) if n.size else float("nan")
+
+
+def debiased_ece(labels: ArrayLike, probs: ArrayLike, num_classes: int, bins: int = BINS) -> float:
+    """Calibration error of the most probable grade as a root mean square: sqrt(max(0, `squared_gap`)), 0 to 1."""
+    return float(np.sqrt(np.maximum(0, squared_gap(labels, probs, num_classes, bins))))
 
 
 def assess(

@@ -47,8 +47,9 @@ def assess(study: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The frames `calibration` and `reliability`, which rest on the same draws.
 
     calibration: one row per stage, task, variant and model, a seed or "ensemble". `p` tests that all P(y > k) are
-    calibrated; brier = miscalibration - discrimination + uncertainty; sharpness Σ p²; expected_rps: what a calibrated
-    model would score with these probabilities; then the measures of `metrics.summary`, of an ensemble by `rule`.
+    calibrated; ece_debiased is the root of squared_gap, 0 where that is below; brier = miscalibration - discrimination
+    + uncertainty; sharpness Σ p²; expected_rps: what a calibrated model would score with these probabilities; then the
+    measures of `metrics.summary`, of an ensemble by `rule`.
     reliability: one row per stage, task, variant, threshold and bin, the mean over single models; the band `low` to
     `high` is that of one calibrated model.
     """
@@ -168,11 +169,12 @@ def _assessed(model: _Model, k: int) -> tuple[reliability.Reliability | None, di
     curve = None
     if patients is None or patients.max() + 1 >= _FEW:
         curve = reliability.assess(labels, probs, k, clusters=patients, draws=_DRAWS)
-    parts = reliability.brier_parts(labels, probs, k)
+    parts, gap = reliability.brier_parts(labels, probs, k), reliability.squared_gap(labels, probs, k)
     return curve, {
         "n": len(labels),
         "rule": model.rule,
-        "ece_debiased": reliability.debiased_ece(labels, probs, k),
+        "ece_debiased": float(np.sqrt(np.maximum(0, gap))),
+        "squared_gap": gap,
         "p": np.nan if curve is None else curve.p_value,
         "brier": parts.score,
         "miscalibration": parts.miscalibration,

@@ -49,7 +49,7 @@ def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.
     def line(variant: str) -> list[Entry]:
         mean, tests = means.loc[variant], singles.loc[singles["variant"] == variant, "p"].dropna()
         return [
-            Entry(number(mean["ece"]), f"debiased {number(mean['ece_debiased'])}"),
+            Entry(number(mean["ece"]), f"debiased {number(max(0.0, mean['squared_gap']) ** 0.5)}"),
             Entry(f"{(tests < _REJECTED).sum()} of {len(tests)}" if len(tests) else MISSING),
             Entry(number(mean["brier"])),
             Entry(number(mean["miscalibration"])),

@@ -92,15 +92,14 @@ def test_the_debiased_error_is_the_mean_product_of_gaps_of_two_examples():
     assert reliability.debiased_ece(labels, probs, 3, bins=4) == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-12)
 
 
-def test_the_square_of_the_debiased_error_has_no_bias():
-    # Sure to .8, right with .6: the error is .2, to which chance would add in a plain square.
-    probs = np.column_stack([np.full(30, 0.8) + np.arange(30) * 1e-9, np.full(30, 0.2) - np.arange(30) * 1e-9])
-    rng = np.random.default_rng(0)
-    squares = []
-    for _ in range(4000):
-        labels = (rng.uniform(size=30) > 0.6).astype(int)
-        squares.append(reliability.debiased_ece(labels, probs, 2, bins=1) ** 2)
-    assert np.mean(squares) == pytest.approx(0.04, abs=0.002)
+@pytest.mark.parametrize("chance", [0.8, 0.6])
+def test_the_squared_gap_has_no_bias(chance):
+    # Sure to .8; a plain square would add the variance of the share that is right, chance (1 - chance) / 30.
+    probs, rng = np.tile([0.8, 0.2], (30, 1)), np.random.default_rng(0)
+    squares = [reliability.squared_gap((rng.uniform(size=30) > chance).astype(int), probs, 2) for _ in range(4000)]
+    assert np.mean(squares) == pytest.approx((0.8 - chance) ** 2, abs=0.002)
+    assert chance * (1 - chance) / 30 > 0.005
+    assert min(squares) < 0
 
 
 def test_the_parts_of_the_brier_score_add_up_and_are_those_of_isotonic_regression():

@@ -58,6 +58,7 @@ def test_calibration_is_that_of_every_model(study):
         expected |= {"brier": parts.score, "sharpness": (probs**2).sum(axis=1).mean()}
         expected |= {"expected_rps": uncertainty.ordinal(probs, 3).mean()}
         expected |= {"ece_debiased": reliability.debiased_ece(labels, probs, 3)}
+        expected |= {"squared_gap": reliability.squared_gap(labels, probs, 3)}
         expected |= {"p": reliability.assess(labels, probs, 3, clusters=patients, draws=500).p_value}
         del expected["score"]
         assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-9, nan_ok=True)
