@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from ordinal_blast.evaluation.conformal import GradeSets
 from ordinal_blast.report import probability_figures
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Part, Table
 from ordinal_blast.report.compare import Study
@@ -32,7 +34,7 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     more += _sets(study, group, studio)
     more += _ensembles(study, group, studio, models, means)
     more.append(_risk(study, group, studio, shown))
-    folded = Details("Reliability curves, grade sets of 90 %, seed ensembles, holding back", more)
+    folded = Details(f"Reliability curves, grade sets of {100 * LEVEL:g} %, seed ensembles, holding back", more)
     return [Part("What the probabilities are worth", [_calibration(group, studio, singles, means), folded])]
 
 
@@ -119,12 +121,14 @@ def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
         return [*entries, Entry(f"{least['coverage']:.0%}", f"of {least['value']}")]
 
     variants = [str(variant) for variant in frame["variant"].unique()]
+    highest = np.array([len(group.grades) - 1])
+    (words,) = GradeSets(highest - 1, highest, LEVEL).texts(group.grades)
     drawn_like = extent(frame["calibration"].round().astype(int))
     caption = (
-        f"Conformal grade sets, such as “{group.grades[-2]} or {group.grades[-1]}, {LEVEL:.0%}”: neighbouring grades, "
-        f"set to hold the true one in {LEVEL:.0%} of new examples or more, however wrong the probabilities. That is "
-        f"promised for examples drawn like the {drawn_like} that set them, {CALIBRATED_ON}: this choice, other kinds "
-        "of test examples, and patients with several weaken it. It is promised over all examples, not within a grade: "
+        f"Conformal grade sets, such as “{words}”: neighbouring grades, set to hold the true one in {100 * LEVEL:g} % of "
+        "new examples or more, however wrong the probabilities. That is promised for examples drawn like the "
+        f"{drawn_like} that set them, {CALIBRATED_ON}: this choice, other kinds of test examples, and patients with "
+        "several weaken it. It is promised over all examples, not within a grade: "
         "the last column has the grade that the shortest intervals cover least. Share of test examples whose set holds "
         "the grade, mean size, share of single grades; mean over models."
     )

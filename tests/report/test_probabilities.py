@@ -171,7 +171,7 @@ def test_the_page_shows_calibration_first_and_folds_the_rest(study):
     assert isinstance(ensembles, Table)
     whole = study.sets[study.sets["by"] == ""].set_index(["variant", "method"])
     assert sets.lines[1].entries[0].text == f"{whole.loc[('coral', 'interval'), 'coverage']:.0%}"
-    assert "“B or A, 90%”" in sets.caption
+    assert "“B or A, 90 %”" in sets.caption
     assert "which also chose the epoch" in sets.caption
     for gallery in (curves, risk):
         assert all(len(picture.content) < 15_000 for picture in gallery.pictures)
