@@ -125,8 +125,8 @@ def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
     (words,) = GradeSets(highest - 1, highest, LEVEL).texts(group.grades)
     drawn_like = extent(frame["calibration"].round().astype(int))
     caption = (
-        f"Conformal grade sets, such as “{words}”: neighbouring grades, set to hold the true one in {100 * LEVEL:g} % of "
-        "new examples or more, however wrong the probabilities. That is promised for examples drawn like the "
+        f"Conformal grade sets, such as “{words}”: neighbouring grades, set to hold the true one in {100 * LEVEL:g} % "
+        "of new examples or more, however wrong the probabilities. That is promised for examples drawn like the "
         f"{drawn_like} that set them, {CALIBRATED_ON}: this choice, other kinds of test examples, and patients with "
         "several weaken it. It is promised over all examples, not within a grade: "
         "the last column has the grade that the shortest intervals cover least. Share of test examples whose set holds "
