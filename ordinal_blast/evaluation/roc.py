@@ -6,21 +6,26 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from ordinal_blast.evaluation.delong import (
+    FEW,
     ROUND_OFF,
     AUCComparison,
     check_options,
     delong_noninferiority,
     delong_test,
     delong_variance,
+    few,
+    sides,
+    smaller_side,
 )
-from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold, delong_seeds
+from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold
 from ordinal_blast.evaluation.placements import placements
-from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_scores
+from ordinal_blast.evaluation.validation import as_binary, as_scores
 
 __all__ = [
+    "FEW",
     "AUCComparison",
     "auc",
     "auc_ci",
@@ -29,9 +34,10 @@ __all__ = [
     "delong_contrast",
     "delong_noninferiority",
     "delong_per_threshold",
-    "delong_seeds",
     "delong_test",
     "delong_variance",
+    "few",
+    "smaller_side",
 ]
 
 
@@ -48,40 +54,47 @@ def auc_ci(
     labels: ArrayLike,
     scores: ArrayLike,
     confidence: float = 0.95,
-    method: Literal["wald", "logit"] = "wald",
+    method: Literal["logit", "newcombe", "wald"] = "logit",
     *,
     clusters: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """Interval of the area from DeLong's variance: "wald" clipped to [0, 1], or "logit", symmetric in log odds.
+    """Interval of the area: "logit", DeLong's variance in log odds, or "wald", the same as it is, clipped to [0, 1].
 
-    An area of 0 or 1 has variance 0, which is no certainty: its other limit is that of Clopper & Pearson (1934) for as
-    many independent pairs of a case and a control as can be formed. nan where the variance is 0 otherwise, as for
-    constant scores.
+    Neither knows the spread of few examples, or of none: where fewer than `FEW` lie on the smaller side "logit" is
+    "newcombe", and where the variance is 0, as at an area of 1, both are. Of a nominal .95 it covers .94 and more for
+    areas of .5 to .99, from 4 cases and 4 controls on (2 and 2: .89), but for scores that spread twice as wide among
+    15 cases as among the controls: .87. Clusters, such as patients, count as one example there, which is too wide.
     """
     check_options("two-sided", confidence)
-    if method not in ("wald", "logit"):
-        raise ValueError(f"method must be 'wald' or 'logit', found {method!r}")
+    if method not in ("logit", "newcombe", "wald"):
+        raise ValueError(f"method must be 'logit', 'newcombe' or 'wald', found {method!r}")
     area, variance = auc(labels, scores), delong_variance(labels, scores, clusters=clusters)
-    if area in (0, 1):
-        limit = ((1 - confidence) / 2) ** (1 / _independent_pairs(labels, clusters))
-        return (limit, 1.0) if area else (0.0, 1 - limit)
-    if variance <= ROUND_OFF**2:
-        return np.nan, np.nan
-    error = np.sqrt(variance)
-    z = stats.norm.ppf((1 + confidence) / 2)
+    z, error, (cases, controls) = stats.norm.ppf((1 + confidence) / 2), np.sqrt(variance), sides(labels, clusters)
+    few_there = method == "logit" and min(cases, controls) < FEW
+    if method == "newcombe" or few_there or variance <= ROUND_OFF**2 or area in (0, 1):
+        return _newcombe(area, cases, controls, z)
     if method == "wald":
-        low, high = area - z * error, area + z * error
-    else:
-        low, high = special.expit(special.logit(area) + np.array([-z, z]) * error / (area * (1 - area)))
-    return max(float(low), 0.0), min(float(high), 1.0)
+        return max(area - z * error, 0.0), min(area + z * error, 1.0)
+    low, high = special.expit(special.logit(area) + np.array([-z, z]) * error / (area * (1 - area)))
+    return float(low), float(high)
 
 
-def _independent_pairs(labels: ArrayLike, clusters: ArrayLike | None) -> int:
-    """Most pairs of a case and a control that share no example, and no cluster."""
-    is_case = as_binary(labels)
-    units = np.arange(len(is_case)) if clusters is None else as_clusters(clusters, len(is_case))
-    with_cases, with_controls, any_of_them = (len(np.unique(ids)) for ids in (units[is_case], units[~is_case], units))
-    return min(with_cases, with_controls, any_of_them // 2)
+def _newcombe(area: float, cases: int, controls: int, z: float) -> tuple[float, float]:
+    """Limits θ: (area - θ)² = z² θ (1 - θ) (1 + N (1 - θ) / (2 - θ) + N θ / (1 + θ)) / (m n) with N = (m + n) / 2 - 1.
+
+    The variance is that of Hanley & McNeil (1982) at the limit, not at the area, so that it is never 0 (Newcombe, 2006,
+    Statistics in Medicine 25:559, method 5).
+    """
+    more = (cases + controls) / 2 - 1
+
+    def beyond(limit: float) -> float:
+        spread = limit * (1 - limit) * (1 + more * (1 - limit) / (2 - limit) + more * limit / (1 + limit))
+        return (area - limit) ** 2 - z**2 * spread / (cases * controls)
+
+    inside = min(max(area, 1e-15), 1 - 1e-15)  # at 0 and at 1 lies a root of its own
+    low = 0.0 if area == 0 else float(optimize.brentq(beyond, 0, inside))
+    high = 1.0 if area == 1 else float(optimize.brentq(beyond, inside, 1))
+    return low, high
 
 
 def curve(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

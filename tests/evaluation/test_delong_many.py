@@ -1,4 +1,4 @@
-"""Clusters, k models, thresholds and seeds: against loops over the published formulas, and the cases they reduce to."""
+"""Clusters, k models and thresholds: against loops over the published formulas, and the cases they reduce to."""
 
 from __future__ import annotations
 
@@ -129,22 +129,12 @@ def test_a_contrast_may_be_of_any_size():
     assert (sized.df, sized.statistic) == (2, pytest.approx(plain.statistic, rel=1e-9))
 
 
-@pytest.mark.parametrize("num_seeds", [2, 3, 7])
-def test_seeds_that_all_leave_the_same_difference_are_not_tested(num_seeds):
-    # Differences .5 and variance 0, but for rounding in the mean of thirds.
-    labels = np.array([0, 0, 0, 1, 1, 1])
-    found = roc.delong_seeds(labels, [labels] * num_seeds, [np.ones(6)] * num_seeds)
-    assert (found.test.difference, found.test.standard_error) == (0.5, 0)
-    assert math.isnan(found.test.p_value)
-    mixed = roc.delong_seeds(labels, [labels, labels, labels], [labels, np.ones(6), -labels])
-    assert 0.05 < mixed.test.p_value < 1
-
-
-def test_thresholds_with_one_side_in_one_cluster_are_left_out():
-    grades, clusters = np.array([0, 0, 1, 1, 2, 2, 2, 1]), np.array([0, 1, 1, 2, 3, 3, 3, 2])
-    a, b = np.arange(8.0), np.array([1.0, 0, 2, 5, 4, 3, 7, 6])
-    assert [each.threshold for each in roc.delong_per_threshold(grades, a, b, 3)] == [0, 1]
-    assert [each.threshold for each in roc.delong_per_threshold(grades, a, b, 3, clusters=clusters)] == [0]
+def test_thresholds_with_fewer_than_five_on_a_side_are_left_out():
+    grades = np.repeat([0, 1, 2, 3], [4, 6, 10, 5])
+    a, b = np.random.default_rng(0).normal(size=(2, 25)) + grades
+    assert [one.threshold for one in roc.delong_per_threshold(grades, a, b, 4)] == [1, 2]
+    twins = np.arange(25) // 2  # 5 patients of the highest grade become 3
+    assert [one.threshold for one in roc.delong_per_threshold(grades, a, b, 4, clusters=twins)] == [1]
 
 
 def test_a_test_that_could_not_be_made_is_not_counted():
@@ -165,34 +155,11 @@ def test_thresholds_are_binary_problems_adjusted_together():
 
 
 def test_thresholds_with_a_score_each_and_with_one_side_empty():
-    grades = np.array([1, 1, 2, 2, 2, 1])
-    columns = np.random.default_rng(0).normal(size=(6, 3))
+    grades = np.array([1, 1, 2, 2, 2, 1] * 2)
+    columns = np.random.default_rng(0).normal(size=(12, 3))
     areas = roc.auc_per_threshold(grades, columns, 4)
     np.testing.assert_array_equal(areas, [math.nan, roc.auc(grades > 1, columns[:, 1]), math.nan])
     assert [each.threshold for each in roc.delong_per_threshold(grades, columns, columns[:, 0], 4)] == [1]
-
-
-def test_seeds_that_agree_leave_the_paired_test():
-    labels, scores, _ = draw()
-    found = roc.delong_seeds(labels, [scores[0]] * 4, [scores[1]] * 4)
-    pair = roc.delong_test(labels, scores[0], scores[1])
-    assert found.seed_variance == 0
-    assert found.test.p_value == pytest.approx(pair.p_value, rel=1e-9)
-
-
-def test_seed_variance_and_test_set_variance_add():
-    labels, scores, clusters = draw(k=8)
-    a, b = scores[:4], scores[4:]
-    found = roc.delong_seeds(labels, a, b, clusters=clusters)
-    differences = [roc.auc(labels, x) - roc.auc(labels, y) for x, y in zip(a, b, strict=True)]
-    weights = np.repeat([0.25, -0.25], 4)
-    assert found.differences.tolist() == differences
-    assert found.seed_variance == pytest.approx(np.var(differences, ddof=1), rel=1e-12)
-    assert found.test_set_variance == pytest.approx(weights @ obuchowski(labels, scores, clusters) @ weights, rel=1e-9)
-    assert found.test.standard_error**2 == pytest.approx(found.test_set_variance + found.seed_variance / 4, rel=1e-12)
-    assert found.test.difference == pytest.approx(np.mean(differences), rel=1e-9)
-    df = 3 * found.test.standard_error**4 / (found.seed_variance / 4) ** 2
-    assert found.test.p_value == pytest.approx(2 * stats.t.sf(abs(found.test.statistic), df), rel=1e-10)
 
 
 def test_holm_by_hand():
@@ -212,7 +179,6 @@ LABELS, SCORES, _ = draw()
         (lambda: roc.delong_contrast(LABELS, SCORES, [[1, -1]]), r"shape \[c, 3\]"),
         (lambda: roc.delong_contrast(LABELS, SCORES, [[1, 0, 0]]), "must sum to 0"),
         (lambda: roc.delong_noninferiority(LABELS, SCORES[0], SCORES[1], margin=0), "margin must be above 0"),
-        (lambda: roc.delong_seeds(LABELS, SCORES[:2], SCORES), r"one shape \[S, N\]"),
         (lambda: roc.delong_test(LABELS, *SCORES[:2], clusters=[1]), r"clusters must have shape \(90,\)"),
         (lambda: roc.delong_test(LABELS, *SCORES[:2], clusters=LABELS), "and so must controls, found 1 and 1"),
         (lambda: roc.delong_test(LABELS, *SCORES[:2], False, clusters=LABELS), "no common clusters"),

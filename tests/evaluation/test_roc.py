@@ -130,31 +130,73 @@ def test_variance_left_by_rounding_is_none():
     assert (equal.statistic, equal.p_value) == (0, 1)
 
 
-@pytest.mark.parametrize("method", ["wald", "logit"])
-def test_perfect_separation_has_the_exact_interval_of_its_independent_pairs(method):
-    # 2 pairs that agree: .025 = limit². As many controls more change nothing, one cluster for two pairs does.
-    options = {"method": method}
-    assert roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3], **options) == (pytest.approx(math.sqrt(0.025), rel=1e-12), 1)
-    assert roc.auc_ci([0, 0, 1, 1], [3, 2, 1, 0], **options) == (0, pytest.approx(1 - math.sqrt(0.025), rel=1e-12))
-    assert roc.auc_ci([0, 0, 0, 0, 1, 1], [0, 1, 1, 1, 2, 3], **options)[0] == pytest.approx(math.sqrt(0.025))
-    clusters = ["a", "b", "a", "b"]
-    assert roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3], clusters=clusters, **options) == (pytest.approx(0.025), 1)
+def newcombe(area, m, n, z=1.959963984540054):
+    """Newcombe's (2006) limits, method 5, by search on a grid of a millionth."""
+    theta = np.linspace(0, 1, 1_000_001)
+    more = (m + n) / 2 - 1
+    spread = theta * (1 - theta) * (1 + more * (1 - theta) / (2 - theta) + more * theta / (1 + theta)) / (m * n)
+    inside = theta[np.abs(area - theta) <= z * np.sqrt(spread) + 1e-12]
+    return inside.min(), inside.max()
 
 
-def test_the_interval_of_perfect_separation_covers():
-    # Were the area as low as the limit from two pairs, a sample would be perfect with a chance of .025 at most.
-    low, _ = roc.auc_ci([0, 0, 1, 1], [0, 1, 2, 3])
-    shift = math.sqrt(2) * stats.norm.ppf(low)
-    scores = np.random.default_rng(0).normal(size=(20_000, 4)) + shift * np.array([0, 0, 1, 1])
-    assert 0 < (scores[:, :2].max(axis=1) < scores[:, 2:].min(axis=1)).mean() < 0.025
+@pytest.mark.parametrize("method", ["wald", "logit", "newcombe"])
+@pytest.mark.parametrize(("cases", "controls"), [(2, 2), (2, 100), (30, 25)])
+def test_perfect_separation_is_no_certainty(method, cases, controls):
+    labels = np.repeat([1, 0], [cases, controls])
+    low, high = roc.auc_ci(labels, labels, method=method)
+    # At an area of 1 the equation is 1 - θ = z² θ (...) / (m n), and θ = 1 a root.
+    inside = newcombe(1.0, cases, controls)
+    assert (low, high) == (pytest.approx(np.nextafter(inside[0], 1), abs=2e-6), 1)
+    assert roc.auc_ci(labels, -labels, method=method) == (0, pytest.approx(1 - low, abs=1e-12))
+
+
+def test_clusters_count_once_at_the_boundary():
+    labels, patients = [0, 0, 0, 0, 1, 1, 1, 1], ["a", "a", "b", "b", "c", "c", "d", "d"]
+    assert roc.auc_ci(labels, labels, clusters=patients) == roc.auc_ci([0, 0, 1, 1], [0, 0, 1, 1])
+    assert roc.smaller_side(labels, patients) == 2
+    assert roc.smaller_side(labels) == 4
+    assert roc.smaller_side([1, 0, 0, 1, 0], ["a", "a", "b", "a", "c"]) == 1
+
+
+@pytest.mark.parametrize(("cases", "controls", "area"), [(15, 15, 0.95), (3, 100, 0.9), (5, 5, 0.7), (40, 40, 0.95)])
+def test_the_interval_covers(cases, controls, area):
+    # 500 samples at a nominal .95; "wald" has .83, .65, .87 and .89 here.
+    labels = np.repeat([1, 0], [cases, controls])
+    scores = np.random.default_rng(0).normal(size=(500, len(labels))) + math.sqrt(2) * stats.norm.ppf(area) * labels
+    intervals = np.array([roc.auc_ci(labels, row) for row in scores])
+    covered = ((intervals[:, 0] <= area) & (area <= intervals[:, 1])).mean()
+    assert 0.925 <= covered <= 0.995
+
+
+@pytest.mark.parametrize(("cases", "error"), [(2, 0.20), (3, 0.13), (5, 0.10), (10, 0.07)])
+def test_the_test_errs_as_often_as_is_said_of_few(cases, error):
+    rng = np.random.default_rng(cases)
+    labels = np.repeat([1, 0], [cases, 100])
+    shift = math.sqrt(2) * stats.norm.ppf(0.7) * labels
+    wrong = 0
+    for _ in range(600):
+        shared, a, b = rng.normal(size=(3, len(labels)))
+        found = roc.delong_test(labels, (shared + a) / math.sqrt(2) + shift, (shared + b) / math.sqrt(2) + shift)
+        wrong += found.p_value < 0.05
+    assert wrong / 600 == pytest.approx(error, abs=3 * math.sqrt(error * (1 - error) / 600))
+    assert f"in {error:.2f} of samples" in found.assumes
+    assert roc.few(cases) in found.assumes
+
+
+def test_enough_on_both_sides_needs_no_warning():
+    assert roc.few(20) == ""
+    assert "in 0.06 of samples" in roc.few(19)
+    assert "in 0.20 of samples" in roc.few(2)
 
 
 @pytest.mark.parametrize("value", [0.0, math.inf, -math.inf])
-def test_constant_scores_have_no_interval(value):
+def test_constant_scores_are_no_certainty(value):
     scores = np.full(6, value)
     assert roc.auc([0, 1, 0, 1, 0, 1], scores) == 0.5
     assert roc.delong_variance([0, 1, 0, 1, 0, 1], scores) == 0
-    np.testing.assert_array_equal(roc.auc_ci([0, 1, 0, 1, 0, 1], scores), (math.nan, math.nan))
+    low, high = roc.auc_ci([0, 1, 0, 1, 0, 1], scores)
+    assert (low, high) == pytest.approx(newcombe(0.5, 3, 3), abs=2e-6)
+    assert low + high == pytest.approx(1, abs=1e-12)
 
 
 def test_scores_that_differ_in_their_last_digit_differ():
@@ -235,9 +277,10 @@ def test_curve_by_hand_and_its_trapezoid():
 
 def test_intervals_stay_within_what_areas_can_be():
     labels, good, poor = [0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [6, 5, 3, 4, 2, 1]
-    low, high = roc.auc_ci(labels, good)
+    low, high = roc.auc_ci(labels, good, method="wald")
     assert low < high == 1
-    assert roc.auc_ci(labels, poor)[0] == 0
+    assert roc.auc_ci(labels, poor, method="wald")[0] == 0
+    assert 0 < roc.auc_ci(labels, poor)[0] < roc.auc_ci(labels, good)[1] < 1
     assert roc.delong_test(labels, good, poor).ci[1] == 1
     assert roc.delong_test(labels, poor, good).ci[0] == -1
 
@@ -246,11 +289,14 @@ def test_intervals_by_their_formulas():
     labels, a, _ = draw()
     area, error = roc.auc(labels, a), math.sqrt(roc.delong_variance(labels, a))
     z = 1.6448536269514722
-    assert roc.auc_ci(labels, a, confidence=0.9) == pytest.approx((area - z * error, area + z * error), rel=1e-12)
+    assert roc.auc_ci(labels, a, 0.9, "wald") == pytest.approx((area - z * error, area + z * error), rel=1e-12)
     shift = z * error / (area * (1 - area))
     odds = math.log(area / (1 - area))
     expected = tuple(1 / (1 + math.exp(-(odds + sign * shift))) for sign in (-1, 1))
-    assert roc.auc_ci(labels, a, confidence=0.9, method="logit") == pytest.approx(expected, rel=1e-12)
+    assert roc.auc_ci(labels, a, confidence=0.9) == pytest.approx(expected, rel=1e-12)
+    assert roc.auc_ci(labels, a, 0.9, "newcombe") == pytest.approx(newcombe(area, 20, 40, z), abs=2e-6)
+    fewer = np.arange(len(labels)) >= np.flatnonzero(labels)[0] + 1  # 19 cases
+    assert roc.auc_ci(labels[fewer], a[fewer]) == roc.auc_ci(labels[fewer], a[fewer], method="newcombe")
 
 
 @pytest.mark.parametrize(
@@ -272,7 +318,7 @@ def test_intervals_by_their_formulas():
         (lambda: roc.delong_test([0, 0, 1, 1], [0, 1, 2, 3], [0, 1, 2, 3], alternative="more"), "found 'more'"),
         (lambda: roc.delong_test([0, 0, 1, 1], [0, 1, 2, 3], [0, 1, 2, 3], labels_b=[0, 1, 0, 1]), "paired=False"),
         (lambda: roc.auc_ci([0, 0, 1, 1], [0, 2, 1, 3], confidence=95), "between 0 and 1, found 95"),
-        (lambda: roc.auc_ci([0, 0, 1, 1], [0, 2, 1, 3], method="exact"), "'wald' or 'logit', found 'exact'"),
+        (lambda: roc.auc_ci([0, 0, 1, 1], [0, 2, 1, 3], method="exact"), "'newcombe' or 'wald', found 'exact'"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

@@ -176,7 +176,6 @@ OF_GRADES: dict[str, Callable] = {
 OF_NUMBERS: dict[str, Callable] = {
     "scores": lambda bad: roc.delong_test(LABELS, bad, OTHER),
     "many scores": lambda bad: roc.delong_contrast(LABELS, bad),
-    "seeds": lambda bad: roc.delong_seeds(LABELS, bad, bad),
     "probs": lambda bad: metrics.rps(LABELS, bad, 2),
     "cumulative": lambda bad: metrics.crossing_rate(bad, 2),
     "unimodal": lambda bad: metrics.unimodal_share(bad, 2),
@@ -250,7 +249,6 @@ def test_no_degenerate_sample_is_certain_or_warns(seed):
             roc.delong_test(labels, scores[0], scores[1], clusters=groups),
             roc.delong_test(labels, scores[0], scores[0], clusters=groups),
             roc.delong_noninferiority(labels, scores[0], scores[2], 0.1, clusters=groups),
-            roc.delong_seeds(labels, scores[:3], scores[3:], clusters=groups).test,
             roc.delong_contrast(labels, scores[:2], clusters=groups),
         ]
         for test in tests:
