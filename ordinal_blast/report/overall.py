@@ -87,7 +87,7 @@ def _scores(together: Together, measure: Measure, studio: Studio) -> Table:
 def _alone(together: Together, measure: Measure, studio: Studio) -> Table:
     """The differences within every data set, as its own chapter says them."""
     columns, cells = [], {}
-    for study in together.studies:
+    for study in filter(lambda one: one.cells, together.studies):
         frame = study.differences
         frame = frame[(frame["measure"] == measure.key) & (frame["stage"] == study.stages[-1])]
         for task, rows in frame.groupby("task", observed=True, sort=False):
