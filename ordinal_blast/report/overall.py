@@ -137,7 +137,11 @@ def _ranks(together: Together, studio: Studio) -> list[Block]:
         )
     datasets = count(len(together.groups), "data set")
     bars = "A bar joins variants whose mean ranks differ by less than Nemenyi’s critical difference (Demšar 2006):"
-    said = "A description: no test, so no bars." if together.refusal else f"{bars} none unless Friedman’s test rejects."
+    said = (
+        "A description: no test, so no bars."
+        if together.refusal
+        else f"{bars} none unless Friedman’s test rejects; what is better than the reference is said above."
+    )
     caption = f"Mean rank over {datasets}, 1 the best."
     blocks: list[Block] = [
         Gallery(f"Mean ranks over {datasets}, best on top. {said}", pictures, "wide"),
