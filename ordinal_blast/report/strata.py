@@ -1,0 +1,125 @@
+"""The primary measure for each clinic, instrument, or other kind of test example: whether a mean hides somebody.
+
+Descriptive: intervals are not adjusted, and no stratum is tested against another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ordinal_blast.evaluation import multireader
+from ordinal_blast.evaluation.multireader import Contrast
+from ordinal_blast.report import dots
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Table, Text
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
+from ordinal_blast.report.measures import Measure, primary
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import patients_of, same_examples
+from ordinal_blast.report.results import Group
+from ordinal_blast.types import NO_ID
+
+COLUMNS = ("stage", "task", "measure", "column", "stratum", "variant", "n", "units", "grades", "estimate", "low", "high")
+COLUMNS += ("difference", "difference_low", "difference_high", "basis", "why", "warning")
+MOST = 12  # values of a column beyond which it is no stratum
+FEW = 30  # examples, or patients, below which an interval is known to be too sure
+Row = dict[str, str | float | int]
+
+
+def frame(study: Study) -> pd.DataFrame:
+    """One row per stage, task, primary measure, stratum of a column, and variant; all examples come first, column "".
+
+    A column is one of text or whole numbers, 2 to 12 of them, that travels along with the test examples. n: examples
+    with a label; units: patients or treatments among them; grades: n of each. low and high: 95 %, over the seeds that
+    all variants finished and new examples as basis says. difference: to the reference. why: the reason that there is
+    no interval; warning: the reason not to trust it. Empty where there are no columns, or cells were tested on
+    different examples.
+    """
+    rows = [row for group in study.groups() for key in _primary(study, group) for row in _rows(study, group, key)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _primary(study: Study, group: Group) -> list[str]:
+    """The primary measures of a task that have an interval."""
+    declared = [measure for measure, task in study.plan.get("primary", [["mae", ""]]) if task in ("", group.task)]
+    return [key for key in declared if key in multireader.MEASURES]
+
+
+def _rows(study: Study, group: Group, key: str) -> Iterator[Row]:
+    if not group.common or not same_examples(group):
+        return
+    split = group.cells[0].tested(group.stage)
+    known = group.of(group.cells[0]).labels >= 0
+    columns = {name: values for name, column in split.columns.items() if (values := _strata(name, column, known))}
+    if not columns:
+        return
+    yield from _stratum(study, group, key, "", "all", known)
+    for name, strata in columns.items():
+        for stratum, chosen in strata.items():
+            yield from _stratum(study, group, key, name, stratum, chosen & known)
+
+
+def _strata(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+    """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers."""
+    if name == "group" or column.dtype.kind not in "Uiub" or (column.dtype.kind == "i" and (column < 0).any()):
+        return {}
+    values = np.unique(column[known])
+    if not 2 <= len(values) <= MOST:
+        return {}
+    return {"not known" if (text := str(value)).strip() in NO_ID else text: column == value for value in values}
+
+
+def _stratum(study: Study, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:
+    cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
+    table = [[cells[variant, seed] for seed in group.common] for variant in group.variants]
+    labels = table[0][0].labels[chosen]
+    patients = patients_of(group, chosen)
+    units = len(labels) if patients is None else int(patients.max()) + 1
+    counts = np.bincount(labels, minlength=len(group.grades))
+    place: Row = {
+        "stage": group.stage,
+        "task": group.task,
+        "measure": key,
+        "column": column,
+        "stratum": stratum,
+        "n": len(labels),
+        "units": units,
+        "grades": ", ".join(f"{grade} {n}" for grade, n in zip(group.grades, counts, strict=True)),
+        "warning": _warning(units, patients is not None, counts, group),
+    }
+    if units < 2:
+        return
+    compared = multireader.measure(
+        key,
+        labels,
+        np.array([[result.grades[chosen] for result in row] for row in table]),
+        num_classes=len(group.grades),
+        probs=np.array([[result.probs[chosen] for result in row] for row in table], np.float64),
+        cases=patients,
+    )
+    for position, variant in enumerate(group.variants):
+        mean, gap = compared.mean(position), Contrast(*[math.nan] * 3, (math.nan, math.nan), math.nan, "")
+        if variant != study.reference and study.reference in group.variants:
+            gap = compared.difference(position, group.variants.index(study.reference))
+        yield place | {
+            "variant": variant,
+            "estimate": mean.estimate,
+            "low": mean.ci[0],
+            "high": mean.ci[1],
+            "difference": gap.estimate,
+            "difference_low": gap.ci[0],
+            "difference_high": gap.ci[1],
+            "basis": mean.basis,
+            "why": mean.degenerate,
+        }
+
+
+def _warning(units: int, grouped: bool, counts: np.ndarray, group: Group) -> str:
+    reasons = [f"few: {count(units, 'patient' if grouped else 'example')}"] if units < FEW else []
+    if lacking := [grade for grade, n in zip(group.grades, counts, strict=True) if not n]:
+        reasons.append(f"no {listed(lacking)}")
+    return "; ".join(reasons)
