@@ -57,6 +57,16 @@ def test_the_document_on_probabilities_says_what_it_computes(capsys):
     assert "B or A, 90 %" in capsys.readouterr().out
 
 
+def test_the_document_on_selection_runs_as_pasted(capsys):
+    (code,) = blocks("python", "docs/selection.md")
+    names: dict = {}
+    exec(code, names)
+    assert names["w"].groups == 60
+    assert names["w"].estimate > names["w"].chance + 0.3
+    assert names["twice"].ci[0] > names["twice"].chance
+    assert "pairs in order 0." in capsys.readouterr().out
+
+
 def test_the_calls_from_python_run_as_pasted_on_smaller_data(tmp_path, monkeypatch, tiny_overrides):
     real = ordinal_blast.ablate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ordinal_blast.report import twice
 from ordinal_blast.report.blocks import Section
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.comparison import ranking_blocks
@@ -12,7 +13,7 @@ from ordinal_blast.report.rankings import binary
 
 def sections(study: Study, studio: Studio) -> list[Section]:
     """The sections of a study; none where nothing is known of an outcome, or no cropper was trained."""
-    return [*_outcome(study, studio), *_cropper(study, studio)]
+    return [*_outcome(study, studio), *_choice(study, studio), *_cropper(study, studio)]
 
 
 def _outcome(study: Study, studio: Studio) -> list[Section]:
@@ -25,6 +26,13 @@ def _outcome(study: Study, studio: Studio) -> list[Section]:
         for block in ranking_blocks(study, [ranking], f"outcome-{stage}", studio, stage.upper())
     ]
     return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
+
+
+def _choice(study: Study, studio: Studio) -> list[Section]:
+    """Which embryo of a treatment is picked by the sum of the scores of all tasks, for each stage that grades."""
+    stages = reversed(study.stages)
+    blocks = [block for stage in stages for block in twice.together(study, stage, studio, "treatment", "embryo")]
+    return [Section(studio.anchor("choice"), "Choice of an embryo", blocks)] if blocks else []
 
 
 def _cropper(study: Study, studio: Studio) -> list[Section]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ordinal_blast.evaluation.multireader import BASIS, NO_VARIANCE, Contrast
+from ordinal_blast.evaluation.multireader import BASIS, NO_VARIANCE
 from ordinal_blast.evaluation.rounding import RELATIVE
 from ordinal_blast.evaluation.validation import as_array, as_members, as_scores, check_confidence
 

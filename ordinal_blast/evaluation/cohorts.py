@@ -1,7 +1,7 @@
 """Are the examples of one group put in the right order: is the best of a treatment picked, and above the others?
 
-Pairs and picks are of one group only, which is what a clinic chooses from: a model may tell patients apart, and rank the
-embryos of none. Values of V variants with S seeds are compared over new seeds and new groups, by `multireader`.
+Pairs and picks are of one group only, which is what a clinic chooses from: a model may tell patients apart, and rank
+the embryos of none. Values of V variants with S seeds are compared over new seeds and new groups, by `multireader`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def c_index(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confiden
     return _ratio(in_order, pairs, confidence)
 
 
-def critical_errors(
-    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95
-) -> Comparison:
+def critical_errors(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95) -> Comparison:
     """Share of picks, the highest score of a group, that have its lowest label although a higher one was there.
 
     Over groups with different labels, each once a seed. A pick among tied highest scores is drawn: it counts for the
@@ -77,7 +75,7 @@ def _checked(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[n
 
 
 def _ratio(parts: np.ndarray, counts: np.ndarray, confidence: float) -> Comparison:
-    """Sums over groups of parts `[V, S, G]` by those of counts `[G]`, with the covariance of groups left out in turn."""
+    """Sums of parts `[V, S, G]` by those of counts `[G]`, and their covariance by leaving groups out in turn."""
     size = len(counts)
     sums, total = parts.sum(axis=-1), counts.sum()
     without = (sums[..., None] - parts) / (total - counts)

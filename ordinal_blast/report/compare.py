@@ -16,7 +16,7 @@ from ordinal_blast import question
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation.multireader import MEASURES
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import measures, probabilities, ranks
+from ordinal_blast.report import measures, picks, probabilities, ranks, strata
 from ordinal_blast.report.results import PLACE, Results
 
 
@@ -111,6 +111,24 @@ class Study(Results):
     @functools.cached_property
     def _uncertainty(self) -> pd.DataFrame:
         return probabilities.uncertain(self)
+
+    @property
+    def agreement(self) -> pd.DataFrame:
+        """Would the same one be picked twice, and the right one, of examples that share a group: see `picks.frame`."""
+        return self._agreement.copy()
+
+    @functools.cached_property
+    def _agreement(self) -> pd.DataFrame:
+        return self.typed(picks.frame(self), picks.COLUMNS)
+
+    @property
+    def strata(self) -> pd.DataFrame:
+        """The primary measures per clinic, instrument, or whatever tells test examples apart: see `strata.frame`."""
+        return self._strata.copy()
+
+    @functools.cached_property
+    def _strata(self) -> pd.DataFrame:
+        return self.typed(strata.frame(self), strata.COLUMNS)
 
     def predictions(
         self,

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import figures, holdouts, pairing, probability_blocks, published, resampling
+from ordinal_blast.report import (
+    by_stratum,
+    figures,
+    holdouts,
+    pairing,
+    probability_blocks,
+    published,
+    resampling,
+    twice,
+)
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
@@ -27,6 +36,8 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     blocks.append(_confusions(study, group, studio))
     blocks += _ranking(study, group, studio)
     blocks += probability_blocks.blocks(study, group, studio)
+    blocks += twice.blocks(study, group, studio)
+    blocks += by_stratum.blocks(study, group, studio)
     return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
 
 

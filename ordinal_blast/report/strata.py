@@ -13,24 +13,32 @@ import pandas as pd
 
 from ordinal_blast.evaluation import multireader
 from ordinal_blast.evaluation.multireader import Contrast
-from ordinal_blast.report import dots
-from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Table, Text
-from ordinal_blast.report.compare import Study
-from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
-from ordinal_blast.report.measures import Measure, primary
-from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.formats import count, listed
 from ordinal_blast.report.rankings import patients_of, same_examples
-from ordinal_blast.report.results import Group
+from ordinal_blast.report.results import Group, Results
 from ordinal_blast.types import NO_ID
 
-COLUMNS = ("stage", "task", "measure", "column", "stratum", "variant", "n", "units", "grades", "estimate", "low", "high")
+COLUMNS = (
+    "stage",
+    "task",
+    "measure",
+    "column",
+    "stratum",
+    "variant",
+    "n",
+    "units",
+    "grades",
+    "estimate",
+    "low",
+    "high",
+)
 COLUMNS += ("difference", "difference_low", "difference_high", "basis", "why", "warning")
 MOST = 12  # values of a column beyond which it is no stratum
 FEW = 30  # examples, or patients, below which an interval is known to be too sure
 Row = dict[str, str | float | int]
 
 
-def frame(study: Study) -> pd.DataFrame:
+def frame(results: Results) -> pd.DataFrame:
     """One row per stage, task, primary measure, stratum of a column, and variant; all examples come first, column "".
 
     A column is one of text or whole numbers, 2 to 12 of them, that travels along with the test examples. n: examples
@@ -39,17 +47,17 @@ def frame(study: Study) -> pd.DataFrame:
     no interval; warning: the reason not to trust it. Empty where there are no columns, or cells were tested on
     different examples.
     """
-    rows = [row for group in study.groups() for key in _primary(study, group) for row in _rows(study, group, key)]
+    rows = [row for group in results.groups() for key in _primary(results, group) for row in _rows(results, group, key)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _primary(study: Study, group: Group) -> list[str]:
+def _primary(results: Results, group: Group) -> list[str]:
     """The primary measures of a task that have an interval."""
-    declared = [measure for measure, task in study.plan.get("primary", [["mae", ""]]) if task in ("", group.task)]
+    declared = [measure for measure, task in results.primary if task in ("", group.task)]
     return [key for key in declared if key in multireader.MEASURES]
 
 
-def _rows(study: Study, group: Group, key: str) -> Iterator[Row]:
+def _rows(results: Results, group: Group, key: str) -> Iterator[Row]:
     if not group.common or not same_examples(group):
         return
     split = group.cells[0].tested(group.stage)
@@ -57,10 +65,10 @@ def _rows(study: Study, group: Group, key: str) -> Iterator[Row]:
     columns = {name: values for name, column in split.columns.items() if (values := _strata(name, column, known))}
     if not columns:
         return
-    yield from _stratum(study, group, key, "", "all", known)
+    yield from _stratum(results, group, key, "", "all", known)
     for name, strata in columns.items():
         for stratum, chosen in strata.items():
-            yield from _stratum(study, group, key, name, stratum, chosen & known)
+            yield from _stratum(results, group, key, name, stratum, chosen & known)
 
 
 def _strata(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +81,7 @@ def _strata(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.nd
     return {"not known" if (text := str(value)).strip() in NO_ID else text: column == value for value in values}
 
 
-def _stratum(study: Study, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:
+def _stratum(results: Results, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:
     cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
     table = [[cells[variant, seed] for seed in group.common] for variant in group.variants]
     labels = table[0][0].labels[chosen]
@@ -103,8 +111,8 @@ def _stratum(study: Study, group: Group, key: str, column: str, stratum: str, ch
     )
     for position, variant in enumerate(group.variants):
         mean, gap = compared.mean(position), Contrast(*[math.nan] * 3, (math.nan, math.nan), math.nan, "")
-        if variant != study.reference and study.reference in group.variants:
-            gap = compared.difference(position, group.variants.index(study.reference))
+        if variant != results.reference and results.reference in group.variants:
+            gap = compared.difference(position, group.variants.index(results.reference))
         yield place | {
             "variant": variant,
             "estimate": mean.estimate,
@@ -119,7 +127,7 @@ def _stratum(study: Study, group: Group, key: str, column: str, stratum: str, ch
 
 
 def _warning(units: int, grouped: bool, counts: np.ndarray, group: Group) -> str:
-    reasons = [f"few: {count(units, 'patient' if grouped else 'example')}"] if units < FEW else []
+    reasons = [f"only {count(units, 'group' if grouped else 'example')}"] if units < FEW else []
     if lacking := [grade for grade, n in zip(group.grades, counts, strict=True) if not n]:
         reasons.append(f"no {listed(lacking)}")
     return "; ".join(reasons)
