@@ -10,6 +10,8 @@ from ordinal_blast.report.formats import number
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import binary
 
+OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
+
 
 def sections(study: Study, studio: Studio) -> list[Section]:
     """The sections of a study; none where nothing is known of an outcome, or no cropper was trained."""
@@ -22,7 +24,7 @@ def _outcome(study: Study, studio: Studio) -> list[Section]:
         block
         for stage in reversed(study.stages)
         if (groups := [group for group in study.groups() if group.stage == stage])
-        and (ranking := binary(groups, "fetal_heartbeat", "fetal heartbeat"))
+        and (ranking := binary(groups, OUTCOME, "fetal heartbeat"))
         for block in ranking_blocks(study, [ranking], f"outcome-{stage}", studio, stage.upper())
     ]
     return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
@@ -30,8 +32,12 @@ def _outcome(study: Study, studio: Studio) -> list[Section]:
 
 def _choice(study: Study, studio: Studio) -> list[Section]:
     """Which embryo of a treatment is picked by the sum of the scores of all tasks, for each stage that grades."""
-    stages = reversed(study.stages)
-    blocks = [block for stage in stages for block in twice.together(study, stage, studio, "treatment", "embryo")]
+    blocks = [
+        block
+        for stage in reversed(study.stages)
+        if any(OUTCOME in cell.tested(stage).columns for cell in study.cells)  # embryos, and no other groups
+        for block in twice.together(study, stage, studio, "treatment", "embryo")
+    ]
     return [Section(studio.anchor("choice"), "Choice of an embryo", blocks)] if blocks else []
 
 

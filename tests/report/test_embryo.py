@@ -16,13 +16,17 @@ def of_embryos(kept):
     return dataclasses.replace(kept, stages={"cropper": {"dice_val": 0.9 + 0.02 * kept.seed}})
 
 
-def test_outcome_and_dice_are_told(write_run, tmp_path):
+def test_outcome_choice_and_dice_are_told(write_run, tmp_path):
     study = load(write_run(tmp_path, ("a", "b"), (0, 1), n=80, change=of_embryos))
-    outcome, cropper = sections(study, Studio("key", study))
+    outcome, choice, cropper = sections(study, Studio("key", study))
     assert (outcome.id, outcome.title) == ("key-outcome", "Outcome: fetal heartbeat")
     assert [part.title for part in outcome.blocks] == ["RNN", "CNN"]
     captions = [table.caption for part in outcome.blocks for table in part.blocks[1:]]
     assert [caption.split(":")[0] for caption in captions] == ["fetal heartbeat, by ICM + TE"] * 2
+    assert (choice.id, choice.title) == ("key-choice", "Choice of an embryo")
+    assert [part.title for part in choice.blocks] == [
+        f"{stage}: would it pick the same embryo twice?" for stage in ("RNN", "CNN")
+    ]
     assert (cropper.blocks, cropper.facts) == ([], [("Cropper Dice (validation)", "0.910")])
 
 
