@@ -1,5 +1,6 @@
 """The documents tell the truth: code runs as pasted, files that they name exist, generated pages are up to date."""
 
+import math
 import re
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def test_the_document_on_selection_runs_as_pasted(capsys):
     assert names["w"].estimate > names["w"].chance + 0.3
     assert names["twice"].ci[0] > names["twice"].chance
     assert "pairs in order 0." in capsys.readouterr().out
+
+
+def test_the_document_on_statistics_prints_what_it_says(capsys):
+    text, names = (ROOT / "docs/statistics.md").read_text(), {}
+    shown = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)
+    assert len(shown) == 8
+    for code, printed in shown:
+        exec(code, names)
+        assert capsys.readouterr().out == printed
+    assert names["shown"].p_value == pytest.approx(
+        math.erfc((names["shown"].difference + 0.15) / names["shown"].standard_error / math.sqrt(2)) / 2, rel=1e-9
+    )
 
 
 def test_the_calls_from_python_run_as_pasted_on_smaller_data(tmp_path, monkeypatch, tiny_overrides):
