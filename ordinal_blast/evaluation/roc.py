@@ -74,7 +74,7 @@ def auc_ci(
     if method == "newcombe" or few_there or variance <= ROUND_OFF**2 or area in (0, 1):
         return _newcombe(area, cases, controls, z)
     if method == "wald":
-        return max(area - z * error, 0.0), min(area + z * error, 1.0)
+        return max(float(area - z * error), 0.0), min(float(area + z * error), 1.0)
     low, high = special.expit(special.logit(area) + np.array([-z, z]) * error / (area * (1 - area)))
     return float(low), float(high)
 
