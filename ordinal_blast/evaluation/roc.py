@@ -61,7 +61,7 @@ def auc_ci(
     """Interval of the area: "logit", DeLong's variance in log odds, or "wald", the same as it is, clipped to [0, 1].
 
     Neither knows the spread of few examples, or of none: where fewer than `FEW` lie on the smaller side "logit" is
-    "newcombe", and where the variance is 0, as at an area of 1, both are. Of a nominal .95 it covers .94 and more for
+    "newcombe", and where the variance is 0, as at an area of 1, both are. Of a nominal .95 it covers .93 and more for
     areas of .5 to .99, from 4 cases and 4 controls on (2 and 2: .89), but for scores that spread twice as wide among
     15 cases as among the controls: .87. Clusters, such as patients, count as one example there, which is too wide.
     """
