@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+TONES = {"better": "▲ Better", "worse": "▼ Worse", "equivalent": "≈ Equivalent", "open": "? Cannot tell"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+    """The answer in one sentence, what kind of answer it is, and what it covers.
+
+    rows: the ids of the table lines that it rests on.
+    """
+
+    kind: ClassVar[str] = "headline"
+    sentence: str
+    tone: Literal["better", "worse", "equivalent", "open"]
+    detail: str = ""
+    rows: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """One paragraph; a note is set smaller."""
+    """One paragraph; a note is set smaller. `rows`: the ids of the table lines that it rests on."""
 
     kind: ClassVar[str] = "text"
     text: str
     note: bool = False
+    rows: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Bullets:
-    """A list of short statements."""
+    """A list of short statements; a Text says what it rests on."""
 
     kind: ClassVar[str] = "bullets"
-    items: Sequence[str]
+    items: Sequence[str | Text]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +52,16 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One table row: its head, the variant whose mark it carries, and its entries; `aside` sets it apart."""
+    """One table row: its head, the variant whose mark it carries, and its entries; `aside` sets it apart.
+
+    id: its address on the page, for the sentences that rest on it (`Studio.row`); empty for none.
+    """
 
     head: str
     entries: Sequence[Entry]
     mark: Mark | None = None
     aside: bool = False
+    id: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +131,14 @@ class Code:
 
 
 @dataclasses.dataclass(frozen=True)
+class Beside:
+    """A figure and what belongs to it, side by side where the page is wide enough, one above the other elsewhere."""
+
+    kind: ClassVar[str] = "beside"
+    blocks: Sequence[Block]
+
+
+@dataclasses.dataclass(frozen=True)
 class Details:
     """Blocks behind a summary that opens on demand."""
 
@@ -140,4 +169,4 @@ class Section:
     facts: Sequence[tuple[str, str]] = ()
 
 
-Block = Text | Bullets | Table | Gallery | Strip | Code | Details | Part
+Block = Headline | Text | Bullets | Table | Gallery | Strip | Code | Beside | Details | Part

@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from ordinal_blast.report import manifest, markup, overall, theme
-from ordinal_blast.report.blocks import Block, Details, Gallery, Part, Picture, Section, Strip
+from ordinal_blast.report.blocks import TONES, Beside, Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.datasets import Together
 from ordinal_blast.report.examples import VERDICTS
@@ -35,15 +35,20 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     if together.comparable:
         chapters.append(_together(together))
     pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
-    pages = {
-        "report.html": _environment(markup.html).get_template("report.html.j2"),
-        "report.md": _environment(markup.markdown).get_template("report.md.j2"),
-    }
     files = {f"figures/{picture.name}": picture.content for picture in pictures}
     files["rows.csv"] = _csv(pd.concat([study.scores for study in studies], ignore_index=True))
-    files |= {name: template.render(chapters=chapters).encode() for name, template in pages.items()}
+    files |= {name: text.encode() for name, text in rendered(chapters).items()}
     manifest.write(out, files)
     return out / "report.html"
+
+
+def rendered(chapters: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The page as HTML and as Markdown, by file name."""
+    finalizers = {"report.html": markup.html, "report.md": markup.markdown}
+    return {
+        name: _environment(finalize).get_template(f"{name}.j2").render(chapters=chapters)
+        for name, finalize in finalizers.items()
+    }
 
 
 def _chapter(study: Study, key: str, command: str) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _environment(finalize: Any) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"theme": theme, "verdicts": VERDICTS}
+    environment.globals |= {"theme": theme, "verdicts": VERDICTS, "tones": TONES}
     environment.filters |= {"breakable": markup.breakable, "verbatim": markup.verbatim}
     return environment
 
@@ -107,5 +112,5 @@ def _pictures(blocks: Iterable[Block | Section]) -> Iterator[Picture]:
                 yield from block.pictures
             case Strip():
                 yield from (example.picture for example in block.examples)
-            case Details() | Part():
+            case Beside() | Details() | Part():
                 yield from _pictures(block.blocks)

@@ -19,6 +19,7 @@ class Studio:
         self.looks: dict[str, Look] = looks(study.plan["variants"], study.reference)
         self._names: set[str] = set()
         self._anchors: set[str] = set()
+        self._rows: dict[tuple[str, ...], str] = {}
         self._numbers = {variant: position for position, variant in enumerate(self.looks)}
 
     def number(self, variant: str) -> int:
@@ -30,10 +31,29 @@ class Studio:
         position = self.number(variant)
         return Mark(self.looks[variant].symbol, position and 1 + (position - 1) % len(COLOURS))
 
-    def table(self, caption: str, header: Sequence[str], entries: Mapping[str, Sequence[Entry]], *more: Line) -> Table:
-        """A table with a line per variant, each under its mark, and `more` lines below."""
-        lines = [Line(variant, line, self.mark(variant)) for variant, line in entries.items()]
+    def table(
+        self,
+        caption: str,
+        header: Sequence[str],
+        entries: Mapping[str, Sequence[Entry]],
+        *more: Line,
+        place: Sequence[str] = (),
+    ) -> Table:
+        """A table with a line per variant, each under its mark, and `more` lines below.
+
+        place: what names this table, so that a sentence may rest on `row(*place, variant)`.
+        """
+        lines = [
+            Line(variant, line, self.mark(variant), id=self.row(*place, variant) if place else "")
+            for variant, line in entries.items()
+        ]
         return Table(caption, ["Variant", *header], [*lines, *more])
+
+    def row(self, *place: str) -> str:
+        """The address of a table line, the same for the same place, such as ("differences", stage, task, variant)."""
+        if place not in self._rows:
+            self._rows[place] = self.anchor("-".join(place))
+        return self._rows[place]
 
     def anchor(self, name: str) -> str:
         """An address on the page for a section of this study."""
