@@ -16,10 +16,10 @@ from ordinal_blast.report.results import Group
 
 HEADINGS = {
     "top1": "Same pick twice ↑",
-    "top1_reference": "Same pick as the reference",
+    "top1_reference": "As the reference",
     "kendall_w": "Kendall’s W ↑",
-    "critical_errors": "Lowest picked, by {target} ↓",
-    "c_index": "Pairs in order of {target} ↑",
+    "critical_errors": "Lowest {target} ↓",
+    "c_index": "Pairs by {target} ↑",
 }
 
 
@@ -140,9 +140,11 @@ def _notes(rows: pd.DataFrame, example: str) -> str:
     measures, seeds = set(rows["measure"]), rows["seeds"].min()
     notes = f" W is {1 / seeds:.2g} by chance with {seeds} seeds." if "kendall_w" in measures else ""
     if "top1_reference" in measures:
-        notes += " Same pick as the reference: of one seed, and another seed of the reference."
+        notes += " As the reference: one seed picks the same as another seed of the reference."
     if "critical_errors" in measures:
-        notes += f" Lowest picked: the {example} of the highest score has the lowest value, although a higher is there."
+        notes += f" Lowest: the {example} picked has the lowest value, although a higher is there."
+    if "c_index" in measures:
+        notes += " Pairs: share of those with different values that scores put in order."
     return notes
 
 

@@ -105,7 +105,7 @@ def test_the_page_says_the_share_its_interval_and_chance(study):
         f"(95 % interval {100 * row['low']:.0f} % to {100 * row['high']:.0f} %); picks at random would in 50 %."
     )
     assert [line.head for line in table.lines] == [*study.variants, "at random"]
-    assert table.header[:3] == ["Variant", "Same pick twice ↑", "Same pick as the reference"]
+    assert table.header[:3] == ["Variant", "Same pick twice ↑", "As the reference"]
     (part,) = twice.together(study, "rnn", studio, "treatment", "embryo")
     assert part.title == "RNN: would it pick the same embryo twice?"
 
