@@ -21,9 +21,9 @@ VARIANTS = ("a", "b", "c")
 
 @pytest.fixture(scope="module")
 def resplit(write_run, tmp_path_factory):
-    """Six variants, eight hold-outs of one data set."""
+    """Six variants, ten hold-outs of one data set."""
     path = tmp_path_factory.mktemp("holdouts")
-    return write_run(path, stages=("mlp",), tasks=("grade",), seeds=range(8), n=60, resplit=True)
+    return write_run(path, stages=("mlp",), tasks=("grade",), seeds=range(10), n=60, resplit=True)
 
 
 @pytest.fixture(scope="module")
@@ -86,19 +86,19 @@ def test_the_interval_over_holdouts_is_that_of_nadeau_and_bengio(resplit):
     rows = study.differences.query("measure == 'accuracy'")
     for column, row in enumerate(rows.itertuples(), start=1):
         d = table[:, column] - table[:, 0]
-        error = np.sqrt((1 / 8 + sizes["test"] / (sizes["train"] + sizes["val"])) * d.var(ddof=1))
-        np.testing.assert_allclose([row.low, row.high], d.mean() + error * stats.t.ppf([0.025, 0.975], 7))
+        error = np.sqrt((1 / 10 + sizes["test"] / (sizes["train"] + sizes["val"])) * d.var(ddof=1))
+        np.testing.assert_allclose([row.low, row.high], d.mean() + error * stats.t.ppf([0.025, 0.975], 9))
 
 
 def test_chances_over_holdouts_are_the_correlated_t_of_baycomp(resplit):
     baycomp = pytest.importorskip("baycomp")
     if "standard_error" not in load(resplit).differences:
         pytest.skip("until differences have their standard errors")
-    table = scores(resplit, "accuracy")  # a quarter of the rows is tested: eight hold-outs are two times fourfold
+    table = scores(resplit, "accuracy")  # a fifth of the rows is tested: ten hold-outs are two times fivefold
     frame = load(resplit).posterior.query("measure == 'accuracy'")
     assert set(frame["rope"]) == {0.01}
     for column, row in enumerate(frame.itertuples(), start=1):
-        expected = baycomp.two_on_single(table[:, 0], table[:, column], rope=0.01, runs=1.6)
+        expected = baycomp.two_on_single(table[:, 0], table[:, column], rope=0.01, runs=2)
         assert (row.worse, row.equivalent, row.better) == pytest.approx(expected, rel=1e-9)
 
 
@@ -224,11 +224,11 @@ def test_many_seeds_are_drawn_as_a_band(page):
     assert len(drawn) == 6
     for path in drawn:
         text = path.read_text()
-        assert text.count("stroke-dasharray") == 1  # one mean for eight seeds
+        assert text.count("stroke-dasharray") == 1  # one mean for ten seeds
         assert text.count("FillBetweenPolyCollection") == 1
 
 
 def test_the_same_rows_give_the_same_bytes(resplit, page, tmp_path):
     again = report.write([load(resplit)], tmp_path, "the command")
     assert again.read_bytes() == page.read_bytes()
-    assert pd.read_csv(again.parent / "rows.csv").shape[0] == 8 * 6 * 2
+    assert pd.read_csv(again.parent / "rows.csv").shape[0] == 10 * 6 * 2
