@@ -69,7 +69,8 @@ class Model:
     """What one trained stage leaves.
 
     training: epochs, best_epoch, parameters, seconds, history, and shared_with where another cell was trained.
-    inputs: the shape of one example, dtype its type. fitted: per task, what its decision was given by training.
+    inputs: the shape of one example, dtype its type. fitted: per task, what its decision was given by training, and its
+    "calibration" on the validation set, if any (see `study.decisions.calibrate`).
     """
 
     name: str
@@ -93,10 +94,10 @@ class Record:
     """A finished cell: one variant with one seed.
 
     settings: all of them, as `settings.tree` gives them. identity: its variant, its data, the text of its code.
-    objective: name, options, rule, correct_weights, decides_by, undone_weights. measures: those of one's own, and
-    whether higher is better. dataset: name, summary, licence, citation, identity, split, columns, sizes. stages: facts
-    of each, its shared folder among them. provenance: versions, device, settings (their digest). models: the trained
-    stages in order.
+    objective: name, options, rule, correct_weights, calibration (older records lack it: none), decides_by,
+    undone_weights. measures: those of one's own, and whether higher is better. dataset: name, summary, licence,
+    citation, identity, split, columns, sizes. stages: facts of each, its shared folder among them. provenance:
+    versions, device, settings (their digest). models: the trained stages in order.
     """
 
     cell: str

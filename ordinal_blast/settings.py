@@ -72,6 +72,12 @@ class ObjectiveSettings:
     correct_weights: bool = setting(
         False, "undo class_weights in the decision of a strictly proper loss", FLAG, decision=True
     )
+    calibration: str = setting(
+        "none",
+        "probabilities are rescaled to fit validation labels: by one temperature, or a slope and offset for each grade",
+        one_of("none", "temperature", "vector"),
+        decision=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_every_configuration_resolves_says_how_to_run_it_and_states_its_differen
 def test_every_ablation_is_a_question_that_fits_a_configuration(name):
     config = settings.load("retinamnist" if "cnn." in (ROOT / "ablations" / name).read_text() else "fireman")
     planned = plan.ablation(f"ablations/{name}", config, 1)
-    assert planned.question.endswith("?")
+    assert planned.question.text.endswith("?")
     assert len({cell.variant for cell in planned.cells}) == len(planned.cells) >= 2
     for cell in planned.cells:
         runner.validate(cell.settings)  # raises nothing
@@ -270,7 +270,7 @@ def test_differences_are_what_is_not_at_its_default_without_places_and_without_d
     longer = settings.differences(settings.override(base, {"cnn.training.epochs": 41, "cnn.augment": "none"}))
     assert longer["cnn.training.epochs"] == 41
     assert not any(key.startswith(("cnn.augment", "data.root", "cnn.training.batch_size")) for key in longer)
-    decided = {"objective.rule": "median", "objective.correct_weights": True, "measures": ("mine.py:ordered",)}
+    decided = {"objective.rule": "median", "objective.calibration": "vector", "measures": ("mine.py:ordered",)}
     other = settings.override(base, decided)
     assert settings.differences(other) == settings.differences(base) | decided | {"measures": ["mine.py:ordered"]}
     assert settings.differences(other, decision=False) == settings.differences(base, decision=False)
@@ -308,7 +308,13 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "tasks": [],
         "class_weights": "none",
         "measures": [],
-        "objective": {"name": "cross_entropy", "options": {}, "rule": "native", "correct_weights": False},
+        "objective": {
+            "name": "cross_entropy",
+            "options": {},
+            "rule": "native",
+            "correct_weights": False,
+            "calibration": "none",
+        },
         "data": {
             "source": "folder",
             "root": "",
@@ -332,7 +338,12 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 MARKS = {
     "place": {"data.root", "data.cache"},  # change no result
-    "decision": {"objective.rule", "objective.correct_weights", "measures"},  # change no training
+    "decision": {
+        "objective.rule",
+        "objective.correct_weights",
+        "objective.calibration",
+        "measures",
+    },  # change no training
 }
 
 
@@ -473,7 +484,7 @@ def test_a_plan_is_every_variant_of_a_seed_before_the_next_seed():
     assert [cell.name for cell in planned.cells[:2]] == ["cross_entropy-s0", "cross_entropy_median-s0"]
     assert [cell.seed for cell in planned.cells] == [0] * 5 + [1] * 5
     assert planned.cells[6].settings.objective.rule == "median"
-    assert planned.question.startswith("Does the ordinal cross-entropy grade better")
+    assert planned.question.text.startswith("Does the ordinal cross-entropy grade better")
 
 
 def test_bad_ablations_are_refused(tmp_path):

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from ordinal_blast import parts
 from ordinal_blast.errors import needs, one_line
 from ordinal_blast.objectives import arguments, numerics, options
-from ordinal_blast.objectives.families import Corrected, Family
+from ordinal_blast.objectives.families import Family, Rescaled
 from ordinal_blast.objectives.loss import RULES, AnyLoss, Spec, fact, option_defaults
 
 if TYPE_CHECKING:
@@ -135,8 +135,21 @@ class Objective:
             raise ValueError(
                 f"class_weights: {self.num_classes} finite positive numbers are needed, got {class_weights}"
             )
-        log_weights = tuple(float(w) for w in np.log(weights))
-        return dataclasses.replace(self, family=Corrected(self.num_classes, self.family, log_weights))
+        return self.rescaled(np.ones(self.num_classes), -np.log(weights))
+
+    def rescaled(self, slope: ArrayLike, offset: ArrayLike) -> Self:
+        """The objective whose log-probabilities are log softmax(slope * log p + offset), slope and offset `[K]`.
+
+        Calibration after training: rules decide by the rescaled probabilities and the score ranks by them; what decides
+        or ranks by the outputs themselves (regressions) stays. ValueError unless both are K finite numbers.
+        """
+        pair = [np.asarray(values, np.float64) for values in (slope, offset)]
+        if any(values.shape != (self.num_classes,) or not np.isfinite(values).all() for values in pair):
+            raise ValueError(
+                f"slope and offset: {self.num_classes} finite numbers are needed, got {slope} and {offset}"
+            )
+        of_slope, of_offset = (tuple(map(float, values)) for values in pair)
+        return dataclasses.replace(self, family=Rescaled(self.num_classes, self.family, of_slope, of_offset))
 
     def score(self, outputs: ArrayLike) -> jax.Array:
         """One number per example that ranks it, `[B]`: the log odds log(E / (K-1 - E)) of the expected grade E.

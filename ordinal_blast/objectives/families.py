@@ -49,6 +49,11 @@ class Family:
         """What a rule decides, in words for reports: for "native" what `decide` does, else the rule's own name."""
         return self.decides if rule == "native" else rule
 
+    def by_outputs(self, rule: str) -> bool:
+        """Whether a rule decides by the outputs themselves, whatever probabilities they mean."""
+        del rule
+        return False
+
     def expected(self, outputs: jax.Array) -> jax.Array:
         """The expected grade E `[B]`, in 0 ... K-1; it rounds to the ends for confident outputs, `score` does not."""
         probs = jnp.exp(self.log_probs(outputs))
@@ -161,6 +166,10 @@ class Regression(Family):
         estimates = {"squared": "mean (rounded output)", "absolute": "median (rounded output)"}
         return estimates.get(self.error, "rounded output") if rule == "native" else rule
 
+    def by_outputs(self, rule: str) -> bool:
+        """The family's own rule rounds the output."""
+        return rule == "native"
+
     def cuts(self, outputs: jax.Array) -> jax.Array:
         """The K-1 cut points in use, increasing."""
         return jnp.arange(self.num_classes - 1, dtype=outputs.dtype) + 0.5
@@ -219,6 +228,10 @@ class CutRegression(Regression):
         """Whose fitted cut points decide."""
         return f"{self.decides if rule == 'native' else rule} (fitted cut points)"
 
+    def by_outputs(self, rule: str) -> bool:
+        """Every rule has its cut points, once they are fitted."""
+        return self.median_cuts is not None or super().by_outputs(rule)
+
     def cuts(self, outputs: jax.Array) -> jax.Array:
         """The K-1 cut points of the median, increasing."""
         if self.median_cuts is None:
@@ -256,14 +269,16 @@ def _passed(outputs: jax.Array, cuts: tuple[float, ...]) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Corrected(Family):
-    """A family whose probabilities q were trained under class weights w: p_k in proportion to q_k / w_k.
+class Rescaled(Family):
+    """A family whose probabilities q are rescaled after training: log p_k = slope_k log q_k + offset_k, normalised.
 
-    Decides of p what that family decides of q, and so for any rule.
+    Slope 1 and offset -log w undo class weights w; what is fitted on validation examples calibrates. Decides of p what
+    that family decides of q, and so for any rule, but for decisions by the outputs themselves, which stay.
     """
 
     of: Family
-    log_weights: tuple[float, ...]
+    slope: tuple[float, ...]
+    offset: tuple[float, ...]
 
     @property
     def layer(self) -> str:  # type: ignore[override]
@@ -271,20 +286,50 @@ class Corrected(Family):
         return self.of.layer
 
     @property
-    def decides(self) -> str:  # type: ignore[override]
-        """What the family decides."""
-        return self.of.decides
-
-    @property
     def num_outputs(self) -> int:
         """Number of raw outputs."""
         return self.of.num_outputs
 
+    @property
+    def fitted(self) -> dict[str, Any]:
+        """What the family has bound."""
+        return self.of.fitted
+
+    def by_outputs(self, rule: str) -> bool:
+        """As the family."""
+        return self.of.by_outputs(rule)
+
     def log_probs(self, outputs: jax.Array) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
         log_probs = self.of.log_probs(outputs)
-        return numerics.log_softmax(log_probs - jnp.asarray(self.log_weights, log_probs.dtype)[None, :])
+        slope, offset = (jnp.asarray(values, log_probs.dtype)[None, :] for values in (self.slope, self.offset))
+        return numerics.log_softmax(slope * log_probs + offset)
+
+    def decision(self, rule: str) -> str:
+        """As the family."""
+        return self.of.decision(rule)
 
     def decide(self, outputs: jax.Array) -> jax.Array:
-        """The family's own rule, of the corrected probabilities, int `[B]`."""
-        return getattr(self, self.decides)(outputs)
+        """The family's own rule, of the rescaled probabilities, int `[B]`."""
+        of = self.of
+        return of.decide(outputs) if of.by_outputs("native") else getattr(self, of.decides)(outputs)
+
+    def expected(self, outputs: jax.Array) -> jax.Array:
+        """The expected grade of the rescaled probabilities, or the output itself, `[B]`."""
+        return self.of.expected(outputs) if self.of.by_outputs("native") else super().expected(outputs)
+
+    def score(self, outputs: jax.Array) -> jax.Array:
+        """What ranks: the log odds of that expected grade, or the output itself, `[B]`."""
+        return self.of.score(outputs) if self.of.by_outputs("native") else super().score(outputs)
+
+    def mode(self, outputs: jax.Array) -> jax.Array:
+        """The most probable grade, int `[B]`."""
+        return self.of.mode(outputs) if self.of.by_outputs("mode") else super().mode(outputs)
+
+    def median(self, outputs: jax.Array) -> jax.Array:
+        """The median of the rescaled probabilities, int `[B]`."""
+        return self.of.median(outputs) if self.of.by_outputs("median") else super().median(outputs)
+
+    def mean(self, outputs: jax.Array) -> jax.Array:
+        """The rounded mean of the rescaled probabilities, int `[B]`."""
+        return self.of.mean(outputs) if self.of.by_outputs("mean") else super().mean(outputs)

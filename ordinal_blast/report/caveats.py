@@ -55,7 +55,14 @@ def caveats(study: Study) -> list[str]:
             f"The {len(patients):,} test examples come from {units(patients)}: DeLong’s test and the bootstrap take "
             f"those as independent, not the examples{few}."
         )
-    return [*notes, *_weighted(study), _round_off(study), *_source_text(study), *_warnings(study)]
+    return [
+        *notes,
+        *_weighted(study),
+        *_recalibrated(study),
+        _round_off(study),
+        *_source_text(study),
+        *_warnings(study),
+    ]
 
 
 def _weighted(study: Study) -> list[str]:
@@ -79,6 +86,27 @@ def _weighted(study: Study) -> list[str]:
             "and decisions are those of the unweighted problem (objective.correct_weights)."
         )
     return notes
+
+
+def _recalibrated(study: Study) -> list[str]:
+    """Whose probabilities were fitted to the validation set after training, and whether it selected the epoch too."""
+    names: dict[tuple[str, bool], list[str]] = {}
+    for cell in study.cells:
+        method = cell.record.objective.get("calibration", "none")
+        if method != "none":
+            fits = [fit["calibration"] for model in cell.record.models.values() for fit in model.fitted.values()]
+            names.setdefault((method, any(fit["selects_epoch"] for fit in fits)), []).append(cell.variant)
+    forms = {"temperature": "one temperature", "vector": "a slope and an offset for each grade"}
+    return [
+        f"{_whom(of, study)} recalibrated after training, by {forms[method]} fitted to the validation examples"
+        + (
+            ". These also selected the epoch, which fits them a little: on new examples probabilities may be less well "
+            "calibrated than the fit took them to be."
+            if selects
+            else ", which selected nothing else."
+        )
+        for (method, selects), of in names.items()
+    ]
 
 
 def _whom(names: list[str], study: Study) -> str:

@@ -153,18 +153,23 @@ def redecide(
 def _conclude(
     cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work, trained: _Trained, folder: Path
 ) -> None:
-    """Fit the decisions on the training outputs, decide, measure, write."""
+    """Fit the decisions on the training outputs, calibrate on those of validation, decide, measure, write."""
     settings, objective, material = cell.settings, cell.settings.objective, work.material
     undone = decisions.undone(objective, settings.class_weights, material)
     deciding = decisions.corrected(work.bound, undone)
     measures = _measures(settings.measures)
     models = {}
     for name, raw in trained.raw.items():
-        train = raw["train"]
-        fitted = {
+        train, val, selected = raw["train"], raw["val"], trained.models[name].training.get("epochs", 1) > 1
+        ready = {
             task: one.fit(train.outputs[task], train.labels[task], train.weights[task])
             for task, one in deciding.items()
         }
+        bound = {
+            task: {**one.fitted, **decisions.calibrate(objective, one, val.outputs[task], val.labels[task], selected)}
+            for task, one in ready.items()
+        }
+        fitted = decisions.calibrated(ready, bound)
         splits = {
             split: Split(
                 split,
@@ -177,7 +182,6 @@ def _conclude(
             )
             for split, part in raw.items()
         }
-        bound = {task: one.fitted for task, one in fitted.items()}
         models[name] = dataclasses.replace(trained.models[name], splits=splits, fitted=bound)
     first = next(iter(deciding.values()))
     record.write(
@@ -194,6 +198,7 @@ def _conclude(
                 "options": dict(objective.options),
                 "rule": objective.rule,
                 "correct_weights": objective.correct_weights,
+                "calibration": objective.calibration,
                 "decides_by": decisions.decides_by(first, objective.rule),  # whatever the task
                 "undone_weights": undone,
             },
@@ -215,9 +220,10 @@ def _conclude(
 
 
 def check(settings: Settings, material: Material) -> None:
-    """Raise UsageError for a rule or a measure of one's own that fails for labels of the test set and any predictions:
-    found out after training, it would have cost the training.
+    """Raise UsageError for a calibration that has nothing to be fitted on, and a rule or a measure of one's own that
+    fails for labels of the test set and any predictions: found out after training, it would have cost the training.
     """
+    decisions.check_calibration(settings.objective, material)
     measures, rng = _measures(settings.measures), np.random.default_rng(0)
     for task in material.tasks:
         labels = material.dataset.columns[f"label/{task.name}"][material.splits["test"]]

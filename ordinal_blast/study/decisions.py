@@ -11,12 +11,14 @@ import numpy as np
 from ordinal_blast import kinds, objectives, parts
 from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.data.material import Material
-from ordinal_blast.errors import UsageError
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.evaluation import calibration
 from ordinal_blast.objectives import Objective
 from ordinal_blast.objectives.loss import RULES
 from ordinal_blast.settings import ObjectiveSettings
 from ordinal_blast.types import Predictions, Task
 
+CALIBRATION = "calibration"  # the key of it among what a decision has fitted
 Rule = Callable[[np.ndarray], np.ndarray]
 """rule(probs `[N, K]`) -> grades int `[N]`, for a decision of one's own."""
 
@@ -34,7 +36,7 @@ def bind(
 ) -> dict[str, Objective]:
     """The objective of the section for each task's K; raises UsageError for an unknown name, option or rule.
 
-    fitted: what the decision of each task had fitted, to bind it again.
+    fitted: what the decision of each task had fitted, to bind it again; its calibration is for `calibrated`.
     """
     _rule(objective.rule)
     options = dict(objective.options)
@@ -42,7 +44,12 @@ def bind(
         try:
             return {
                 task.name: objectives.get(
-                    objective.name, num_classes=task.num_classes, fitted=fitted and fitted[task.name], **options
+                    objective.name,
+                    num_classes=task.num_classes,
+                    fitted={
+                        key: value for key, value in (fitted or {}).get(task.name, {}).items() if key != CALIBRATION
+                    },
+                    **options,
                 )
                 for task in tasks
             }
@@ -74,6 +81,51 @@ def corrected(bound: Mapping[str, Objective], weights: Mapping[str, Sequence[flo
         return {task: one.corrected(weights[task]) if task in weights else one for task, one in bound.items()}
     except ValueError as error:
         raise UsageError(f"objective.correct_weights: {error}") from error
+
+
+def check_calibration(objective: ObjectiveSettings, material: Material) -> None:
+    """Raise UsageError where a calibration has nothing to be fitted on: known after training, it would cost that."""
+    for task in material.tasks if objective.calibration != "none" else ():
+        labels = material.dataset.columns[f"label/{task.name}"][material.splits["val"]]
+        missing = [grade for k, grade in enumerate(task.grades) if not (labels == k).any()]
+        needed = missing if objective.calibration == "vector" else missing * (len(missing) == task.num_classes)
+        if needed:
+            raise UsageError(
+                f"objective.calibration is {objective.calibration}, and no validation example of task {task.name} has "
+                f"the grade {needed[0]}: use {'temperature' if len(needed) < task.num_classes else 'none'}"
+            )
+
+
+def calibrate(
+    objective: ObjectiveSettings, one: Objective, outputs: np.ndarray, labels: np.ndarray, selected: bool
+) -> dict[str, Any]:
+    """What a calibration fits on the raw outputs of validation examples that have a label, JSON-ready; {} for none.
+
+    method, slope and offset `[K]` (see `Objective.rescaled`), examples, and selects_epoch: whether the same examples
+    selected the epoch, which makes them look better than new ones. Raises UserError where nothing fits.
+    """
+    if objective.calibration == "none":
+        return {}
+    kept = labels >= 0
+    log_probs = np.asarray(one.log_probs(outputs[kept]), np.float64)
+    try:
+        scaling = calibration.fit(
+            log_probs, labels[kept], one.num_classes, "vector" if objective.calibration == "vector" else "temperature"
+        )
+    except ValueError as error:
+        raise UserError(f"objective.calibration {objective.calibration}: {error}") from error
+    slope, offset = scaling.slope.tolist(), scaling.offset.tolist()
+    counted = {"examples": int(kept.sum()), "selects_epoch": selected}
+    return {CALIBRATION: {"method": objective.calibration, "slope": slope, "offset": offset, **counted}}
+
+
+def calibrated(bound: Mapping[str, Objective], fitted: Mapping[str, Mapping[str, Any]]) -> dict[str, Objective]:
+    """The objectives with the calibration of their tasks, where one was fitted."""
+    scalings = {task: values[CALIBRATION] for task, values in fitted.items() if CALIBRATION in values}
+    return {
+        task: one.rescaled(scalings[task]["slope"], scalings[task]["offset"]) if task in scalings else one
+        for task, one in bound.items()
+    }
 
 
 def decides_by(objective: Objective, rule: str) -> str:

@@ -169,7 +169,7 @@ class Grader(Stage[GraderSettings]):
         model, objective = record.models[self.name], settings.resolve(record.settings, str(folder)).objective
         bound = decisions.bind(objective, record.tasks, model.fitted)
         problem, network, (name,) = self._problem(bound), self._network(bound), self.reads
-        deciding = decisions.corrected(bound, record.objective["undone_weights"])
+        deciding = decisions.calibrated(decisions.corrected(bound, record.objective["undone_weights"]), model.fitted)
         variables = loop.restore(problem, np.zeros((1, *model.inputs), model.dtype), folder)
         devices = tuple(jax.local_devices()[:1])
 

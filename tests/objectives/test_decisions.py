@@ -72,6 +72,60 @@ def test_class_weights_are_undone(name):
     assert hash(corrected) == hash(objective.corrected(tuple(weights)))
 
 
+RULES = {
+    "mode": lambda probs: probs.argmax(axis=1),
+    "median": lambda probs: (probs.cumsum(axis=1)[:, :-1] < 0.5).sum(axis=1),
+    "mean": lambda probs: np.floor(probs @ np.arange(3) + 0.5).astype(int),
+}
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "corn", "binary_decomposition", "cumulative_link"])
+def test_rules_and_the_score_are_those_of_the_rescaled_probabilities(name):
+    objective = objectives.get(name, num_classes=3)
+    outputs = np.random.default_rng(1).normal(0, 2, (50, objective.num_outputs)).astype(np.float32)
+    outputs = np.sort(outputs, axis=1)[:, ::-1] if name == "binary_decomposition" else outputs
+    slope, offset = np.array([0.5, 1.5, 0.8]), np.array([0.3, -0.4, 0.1])
+    powers = np.exp(np.asarray(objective.log_probs(outputs), np.float64)) ** slope * np.exp(offset)
+    probs = powers / powers.sum(axis=1, keepdims=True)
+    rescaled = objective.rescaled(slope, offset)
+    np.testing.assert_allclose(np.exp(rescaled.log_probs(outputs)), probs, rtol=1e-4)
+    for rule, decide in RULES.items():
+        np.testing.assert_array_equal(rescaled.predict(outputs, rule=rule), decide(probs))
+    np.testing.assert_array_equal(rescaled.predict(outputs), RULES[objective.decision()](probs))
+    mean = probs @ np.arange(3)
+    np.testing.assert_allclose(rescaled.score(outputs), np.log(mean / (2 - mean)), rtol=1e-3, atol=1e-4)
+    assert rescaled.decision() == objective.decision()
+    assert any((objective.predict(outputs, rule=rule) != rescaled.predict(outputs, rule=rule)).any() for rule in RULES)
+
+
+def test_what_decides_by_the_outputs_themselves_stays_whatever_the_probabilities():
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 3, 60)
+    outputs = (labels + rng.normal(0, 0.8, 60))[:, None].astype(np.float32)
+    cut = objectives.get("thresholded_regression", num_classes=3).fit(outputs, labels)
+    rounded = objectives.get("regression", num_classes=3).fit(outputs, labels)
+    slope, offset = (3.0, 0.2, 1.0), (-2.0, 0.0, 2.0)
+    for rule in ("native", "mode", "median", "mean"):
+        np.testing.assert_array_equal(cut.rescaled(slope, offset).predict(outputs, rule), cut.predict(outputs, rule))
+    scaled = rounded.rescaled(slope, offset)
+    np.testing.assert_array_equal(scaled.predict(outputs), rounded.predict(outputs))
+    np.testing.assert_array_equal(scaled.score(outputs), outputs[:, 0])
+    np.testing.assert_array_equal(scaled.expected(outputs), outputs[:, 0])
+    assert scaled.fitted == rounded.fitted
+    probs = np.exp(np.asarray(scaled.log_probs(outputs), np.float64))
+    for rule, decide in RULES.items():
+        np.testing.assert_array_equal(scaled.predict(outputs, rule=rule), decide(probs))
+    assert (scaled.predict(outputs, "median") != rounded.predict(outputs, "median")).any()
+
+
+@pytest.mark.parametrize(
+    ("slope", "offset"), [((1, 1), (0, 0, 0)), ((1, 1, 1), (0, np.inf, 0)), ((np.nan, 1, 1), (0, 0, 0))]
+)
+def test_a_rescaling_is_k_finite_numbers_each(slope, offset):
+    with pytest.raises(ValueError, match="slope and offset: 3 finite numbers are needed"):
+        objectives.get("cross_entropy", num_classes=3).rescaled(slope, offset)
+
+
 def test_what_cannot_be_corrected_is_refused():
     with pytest.raises(ValueError, match="ordinal_cross_entropy is not strictly proper"):
         objectives.get("ordinal_cross_entropy", num_classes=3).corrected((1, 1, 1))

@@ -47,6 +47,22 @@ def test_class_weights_that_are_undone_are_told_as_undone(told):
     assert "which change what a proper loss estimates" not in notes
 
 
+@pytest.mark.parametrize(("selects", "said"), [(True, ". These also selected the epoch"), (False, ", which selected")])
+def test_a_calibration_is_told_with_what_else_its_examples_decided(told, selects, said):
+    def change(kept):
+        if kept.variant == "b":
+            kept.objective["calibration"] = "temperature"
+            fitted = {"icm": {"calibration": {"selects_epoch": selects}}}
+            models = {name: dataclasses.replace(model, fitted=fitted) for name, model in kept.models.items()}
+            return dataclasses.replace(kept, models=models)
+
+    assert "recalibrated" not in told()[0]
+    notes, page = told(change)
+    sentence = f"b was recalibrated after training, by one temperature fitted to the validation examples{said}"
+    assert sentence in notes
+    assert "was recalibrated after training, by one temperature" in page
+
+
 def test_warnings_of_the_data_are_told_once_with_their_seeds(told):
     def change(kept):
         warnings = ("grade A has no example", *["grade B has none"] * (kept.seed == 1))

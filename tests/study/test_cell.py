@@ -1,17 +1,20 @@
 """What a record says of a cell, on a stage that learns nothing, and what makes two trainings one."""
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import optimize, special
 
 from ordinal_blast import objectives, record, settings
 from ordinal_blast.data.batches import inverse_frequency
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.settings import SplitSettings
-from ordinal_blast.study import cell, runner, session
+from ordinal_blast.settings import ObjectiveSettings, SplitSettings
+from ordinal_blast.study import cell, decisions, runner, session
 from ordinal_blast.study import plan as plans
+from ordinal_blast.types import Task
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 STAGE = '''
@@ -39,6 +42,9 @@ class Says(Stage):
     def restore(self, folder, record):
         return dict
 
+def likely(probs):
+    return probs.argmax(axis=1)
+
 def count(labels, grades, *, num_classes, probs):
     assert len(labels) == len(grades) == len(probs) and probs.shape[1] == num_classes
     return len(labels)
@@ -50,7 +56,7 @@ def study(tmp_path_factory):
     """The plan and the folder of a finished study, two decisions and one task alone, and its arrays."""
     folder = tmp_path_factory.mktemp("cell")
     (folder / "says.py").write_text(STAGE)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(36)  # calibrations of its twelve validation rows are within bounds
     count = 90
     labels = rng.choice(3, count, p=(0.5, 0.1, 0.4))
     x = (labels + rng.normal(0, 1.5, count))[:, None].astype(np.float32)
@@ -78,6 +84,8 @@ def study(tmp_path_factory):
         ("mean", {"objective.rule": "mean"}),
         ("median", {"objective.rule": "median"}),
         ("alone", {"tasks": ("two",)}),
+        ("temperature", {"objective.rule": "median", "objective.calibration": "temperature"}),
+        ("vector", {"objective.rule": f"{folder}/says.py:likely", "objective.calibration": "vector"}),
     ]
     plan = plans.of_variants("Which?", variants, settings.resolve(config, "a test"), 1)
     (failed := record.folder_of(folder / "run", "mean-s0")).mkdir(parents=True)
@@ -121,6 +129,57 @@ def test_a_decision_is_fitted_on_the_training_rows_with_their_weights(study, var
             np.testing.assert_allclose(stored[task][name], value, rtol=1e-6)
     assert stored["one"] != stored["two"]
     assert (result(study, "one", variant="mean").grades != result(study, "one", variant="median").grades).any()
+
+
+@pytest.mark.parametrize("task", ["one", "two"])
+def test_a_temperature_has_the_least_log_loss_on_the_validation_rows_that_have_a_label(study, task):
+    _, root, _ = study
+    kept = record.read(root / "cells/temperature-s0").models["says"]
+    assert kept.training["shared_with"] == "mean-s0"
+    fitted = kept.fitted[task]["calibration"]
+    plain = {split: result(study, task, split) for split in ROWS}
+    labels, known = plain["val"].labels, plain["val"].labels >= 0
+
+    def scaled(split, slope):
+        return special.log_softmax(slope * np.log(plain[split].probs.astype(np.float64)), axis=1)
+
+    def loss(slope):
+        return -scaled("val", slope)[known, labels[known]].mean()
+
+    slope = optimize.minimize_scalar(loss, bounds=(1e-2, 10), method="bounded", options={"xatol": 1e-9}).x
+    assert fitted["slope"] == pytest.approx([slope] * 3, rel=1e-4)
+    assert (fitted["method"], fitted["offset"]) == ("temperature", [0.0] * 3)
+    assert (fitted["examples"], fitted["selects_epoch"]) == (known.sum(), False)
+    for split in ROWS:
+        calibrated = result(study, task, split, "temperature")
+        np.testing.assert_allclose(calibrated.probs, np.exp(scaled(split, slope)), rtol=1e-3, atol=1e-6)
+        np.testing.assert_array_equal(calibrated.grades, plain[split].grades)  # its cut points decide
+        np.testing.assert_array_equal(calibrated.scores, plain[split].scores)
+
+
+def test_a_vector_matches_the_mean_probability_of_a_grade_to_its_share_and_rules_see_it(study):
+    calibrated = result(study, "one", "val", "vector")
+    shares = np.bincount(calibrated.labels, minlength=3) / len(calibrated.labels)
+    np.testing.assert_allclose(calibrated.probs.mean(axis=0), shares, atol=1e-4)  # where the gradient of offsets is 0
+    np.testing.assert_array_equal(calibrated.grades, calibrated.probs.argmax(axis=1))
+    assert abs(result(study, "one", "val").probs.mean(axis=0) - shares).max() > 0.01
+
+
+def test_a_calibration_without_examples_to_fit_is_refused_before_any_work():
+    tasks = (Task("one", ("low", "middle", "high")),)
+    columns = {"label/one": np.asarray([0, 1, 2, 0, 2, -1])}
+    for rows, method, message in (
+        ([3, 4, 5], "vector", "vector, and no validation example of task one has the grade middle: use temperature"),
+        ([5], "temperature", "temperature, and no validation example of task one has the grade low: use none"),
+        ([3, 4, 5], "temperature", ""),
+        ([5], "none", ""),
+        ([0, 1, 2], "vector", ""),
+    ):
+        material = SimpleNamespace(
+            tasks=tasks, dataset=SimpleNamespace(columns=columns), splits={"val": np.array(rows)}
+        )
+        with pytest.raises(UsageError, match=message) if message else contextlib.nullcontext():
+            decisions.check_calibration(ObjectiveSettings(calibration=method), material)
 
 
 def test_only_rows_with_a_label_are_measured(study):
@@ -199,6 +258,7 @@ def test_a_variant_of_one_task_has_the_rows_with_a_label_of_that_task_alone(stud
 def test_all_that_changes_the_training_and_nothing_else_makes_another_training():
     base = settings.load("configs/era.py")
     same = {"objective.rule": "median", "objective.correct_weights": True, "measures": ("a.py:b",), "data.root": "x"}
+    same |= {"objective.calibration": "vector"}
     other = {
         "seed": 1,
         "tasks": (),

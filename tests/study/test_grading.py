@@ -65,6 +65,7 @@ def wide(pictures):
             ("mode", {"objective.name": "cross_entropy"}),
             ("median", {"objective.name": "cross_entropy", "objective.rule": "median"}),
             ("corrected", {**weighted, "objective.correct_weights": True}),
+            ("calibrated", {**weighted, "objective.correct_weights": True, "objective.calibration": "temperature"}),
         ],
     )
 
@@ -78,7 +79,7 @@ def assert_as_the_run(graded, cell, model, task="grade", count=None):
     np.testing.assert_allclose([list(line["probs"].values()) for line in lines], probs, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mode", "median", "corrected"])
+@pytest.mark.parametrize("name", ["mode", "median", "corrected", "calibrated"])
 def test_images_that_are_not_square_are_graded_as_the_run_graded_them(wide, name):
     cells, files = wide
     graded = grading.grade(cells / f"{name}-s0", files)

@@ -142,7 +142,7 @@ def test_a_shared_grader_is_named_by_all_that_its_training_depends_on(tmp_path):
         return grader.Grader("cnn", section or GraderSettings()).depends(work)
 
     base = key()
-    assert key(objective=ObjectiveSettings(rule="median", correct_weights=True)) == base
+    assert key(objective=ObjectiveSettings(rule="median", correct_weights=True, calibration="temperature")) == base
     assert base["tasks"] == ["a", "b"]
     for name, change in {
         "tasks": {"tasks": "a"},
