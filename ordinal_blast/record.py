@@ -237,6 +237,17 @@ def read(folder: Path) -> Record:
         ) from error
 
 
+def tests(folder: Path) -> dict[str, float]:
+    """Every defined measure on the test set, "stage/task/measure", from the result alone."""
+    values = {
+        f"{row['model']}/{row['task']}/{name}": _number(value)
+        for row in _checked(folder, predictions=False)["rows"]
+        if row["split"] == "test"
+        for name, value in row["metrics"].items()
+    }
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
 def headline(folder: Path) -> dict[str, float]:
     """QWK on the test set of the last stage, by task, from the result alone; NaN where it is undefined."""
     rows = [row for row in _checked(folder, predictions=False)["rows"] if row["split"] == "test"]

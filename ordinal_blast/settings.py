@@ -33,6 +33,10 @@ _WORD = Range(
     "a printable text that is not empty", lambda v: isinstance(v, str) and v.strip() != "" and v.isprintable()
 )
 _NAMES = Range("names, each once", lambda v: ranges.list_of(_WORD, empty=True).holds(v) and len(set(v)) == len(v))
+_TRACKERS = Range(
+    "names among jsonl, tensorboard, wandb and mlflow, each once",
+    lambda v: _NAMES.holds(v) and set(v) <= {"jsonl", "tensorboard", "wandb", "mlflow"},
+)
 _CHAIN = Range(
     "one name or more, each once and without dots and slashes",  # they name folders too
     lambda v: _NAMES.holds(v) and len(v) > 0 and all(len(name) < 99 and not {*"./\\"} & {*name} for name in v),
@@ -209,6 +213,7 @@ class Settings:
     seed: int = setting(0, "of initial weights, shuffling, dropout and augmentation", SEED)
     seed_also_sets: tuple[str, ...] = setting((), "dotted settings that take the cell's seed too", _NAMES)
     devices: int = setting(0, "how many of this machine work; 0: all there are", whole(0))
+    track: tuple[str, ...] = setting((), "where metrics go as they come, beside metrics.jsonl", _TRACKERS, place=True)
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
     class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))
     measures: tuple[str, ...] = setting(

@@ -305,6 +305,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "seed": 0,
         "seed_also_sets": [],
         "devices": 0,
+        "track": [],
         "tasks": [],
         "class_weights": "none",
         "measures": [],

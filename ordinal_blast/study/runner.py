@@ -14,7 +14,7 @@ from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
 from ordinal_blast.settings import Settings, differences, leaves
 from ordinal_blast.storage import digest, remove_leftovers
-from ordinal_blast.study import cell, decisions, identity, recipe, standing
+from ordinal_blast.study import cell, decisions, identity, recipe, standing, tracking
 from ordinal_blast.study.lock import alone
 from ordinal_blast.study.plan import Cell, Plan
 from ordinal_blast.study.recipe import Work
@@ -67,6 +67,7 @@ class _Run:
                 names = ", ".join(dict.fromkeys(changed))
                 progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
             record.write_plan(self.root, plan)
+            progress.trackers = tracking.begin(cells[0].settings.track, self.root, self.plan.experiment)
             progress.start(len(cells))
             try:
                 return self._cells(identified)
@@ -84,7 +85,11 @@ class _Run:
                 self.session.progress.cell(one.name)
                 error.unlink(missing_ok=True)
                 try:
+                    for tracker in self.session.progress.trackers:
+                        tracker.begin(one.name, differences(one.settings))
                     self._cell(one, identified[one.name], folder, trained.get(training))
+                    for tracker in self.session.progress.trackers:
+                        tracker.finish(one.name, record.tests(folder))
                     outcome = _headline(folder)
                 except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
                     failed.append(one.name)
