@@ -338,7 +338,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 
 MARKS = {
-    "place": {"data.root", "data.cache"},  # change no result
+    "place": {"data.root", "data.cache", "track"},  # change no result
     "decision": {
         "objective.rule",
         "objective.correct_weights",
