@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 TONES = {"better": "▲ Better", "worse": "▼ Worse", "equivalent": "≈ Equivalent", "open": "? Cannot tell"}
@@ -84,12 +84,16 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One figure: its file name, its content and what it shows in words. `data` is its address inside the page."""
+    """One figure: its file name, its content and what it shows in words. `address` holds it inside the page.
+
+    beside: the same for a paper, and the numbers behind it, by file name.
+    """
 
     name: str
     content: bytes
-    data: str
+    address: str
     alt: str
+    beside: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

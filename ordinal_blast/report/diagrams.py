@@ -9,9 +9,10 @@ import pandas as pd
 
 from ordinal_blast.report import theme
 from ordinal_blast.report.theme import Look
+from ordinal_blast.report.vectors import Drawing, drawn
 
 
-def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapping[str, Look], title: str) -> str:
+def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapping[str, Look], title: str) -> Drawing:
     """Mean ranks, best on top; bars at the right join runs of variants that lie within `distance` (Demšar, 2006).
 
     A distance that is NaN, where no test rejects, leaves ranks alone: no bars.
@@ -41,7 +42,7 @@ def critical_difference(ranks: Mapping[str, float], distance: float, looks: Mapp
         axes.set_title(title)
         tested = "" if math.isnan(distance) else f", critical difference {distance:.2f}"
         axes.set_xlabel(f"mean rank{tested}")
-        return theme.svg(figure)
+        return drawn(figure)
 
 
 def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
@@ -54,7 +55,7 @@ def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
     return runs
 
 
-def chances(frame: pd.DataFrame, looks: Mapping[str, Look], title: str) -> str:
+def chances(frame: pd.DataFrame, looks: Mapping[str, Look], title: str) -> Drawing:
     """A bar per variant: the chance that it is better than the reference (its colour), equivalent, or worse (hollow).
 
     frame: rows of one measure with `variant`, `better`, `equivalent` and `worse`, which sum to one.
@@ -77,4 +78,4 @@ def chances(frame: pd.DataFrame, looks: Mapping[str, Look], title: str) -> str:
         axes.spines["left"].set_visible(False)
         axes.set_title(title)
         axes.set_xlabel("better | equivalent | worse")
-        return theme.svg(figure)
+        return drawn(figure)

@@ -11,13 +11,14 @@ from matplotlib.ticker import MaxNLocator
 from ordinal_blast.report import theme
 from ordinal_blast.report.names import labels
 from ordinal_blast.report.theme import Look
+from ordinal_blast.report.vectors import Drawing, drawn
 
 Interval = tuple[float, float, float]  # estimate, low, high; NaN ends where there is none
 
 
 def dots(
     lines: Mapping[str, Mapping[str, Interval]], looks: Mapping[str, Look], title: str, *, apart: Sequence[str] = ()
-) -> str:
+) -> Drawing:
     """A line per name, and on it a mark and an interval per variant, in the order of `lines`; a rule below `apart`.
 
     An interval more than four times as long as the median one runs out of the picture.
@@ -50,7 +51,7 @@ def dots(
         axes.spines["left"].set_visible(False)
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, markerscale=0.9)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
 def _limits(values: Sequence[Interval]) -> tuple[float, float]:

@@ -16,13 +16,14 @@ from ordinal_blast.report.measures import Difference
 from ordinal_blast.report.names import cut, labels
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
+from ordinal_blast.report.vectors import Drawing, drawn
 
 LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
 _LEVEL = 5  # letters of a grade that fit below its cell
 
 
-def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> str:
+def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> Drawing:
     """Dot plot of one measure's differences to the reference: mean, 95 % interval, and few seeds as small dots."""
     measure = differences[0].measure
     with theme.rc():
@@ -48,10 +49,10 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
         axes.spines["left"].set_visible(False)
         axes.set_title(measure.label)
         axes.set_xlabel("better →" if measure.higher else "← better", loc="right" if measure.higher else "left")
-        return theme.svg(figure)
+        return drawn(figure)
 
 
-def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> str:
+def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> Drawing:
     """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -80,10 +81,10 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> str:
         axes.set_ylabel("true")
         axes.spines[:].set_visible(False)
         figure.suptitle(look.label, x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
-def curves(ranking: Ranking, looks: Mapping[str, Look], reference: str) -> str:
+def curves(ranking: Ranking, looks: Mapping[str, Look], reference: str) -> Drawing:
     """ROC curves of all variants on one binary question, each over the seeds it shares with the reference.
 
     The legend gives the areas.
@@ -107,10 +108,10 @@ def curves(ranking: Ranking, looks: Mapping[str, Look], reference: str) -> str:
         axes.set_ylabel("sensitivity")
         axes.legend(loc="lower right", title="AUC", alignment="left", handlelength=1.6, borderaxespad=0.2)
         axes.set_title(cut(ranking.name, LONGEST_TITLE))
-        return theme.svg(figure)
+        return drawn(figure)
 
 
-def training(runs: Sequence[Mapping[str, Any]], look: Look) -> str:
+def training(runs: Sequence[Mapping[str, Any]], look: Look) -> Drawing:
     """Training (dashed) and validation loss per epoch: a line per seed with a dot at the epoch that was tested.
 
     Above `MOST_LINES` seeds, the mean over seeds and, for the validation, the range.
@@ -137,10 +138,10 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look) -> str:
         axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
         axes.set_ylabel("loss")
         axes.set_title(look.label)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
-def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look], title: str) -> str:
+def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look], title: str) -> Drawing:
     """Validation QWK per epoch, the mean over seeds: unlike losses, comparable between variants."""
     with theme.rc():
         figure = theme.new(4.0, 3.2)
@@ -159,7 +160,7 @@ def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mappi
         )
         for text, variant in zip(legend.get_texts(), runs, strict=True):  # a label that starts with _ would vanish
             text.set_text(looks[variant].label)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
 def _columns(history: Sequence[Mapping[str, Any]], *keys: str) -> list[np.ndarray]:

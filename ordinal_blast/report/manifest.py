@@ -12,7 +12,10 @@ from ordinal_blast.storage import read_json, remove_leftovers, write_json
 MANIFEST = "manifest.json"
 GENERATOR = "ordinal_blast report"
 _FIXED = ("report.html", "report.md", "rows.csv")
-_OURS = re.compile(r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|png)")
+_FOLDERS = ("figures", "frames")
+_OURS = re.compile(
+    r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|png|pdf|csv)|frames/[a-z0-9_]+\.(csv|tex)"
+)
 
 
 def is_report(path: Path) -> bool:
@@ -60,7 +63,7 @@ def _earlier(out: Path, wanted: Iterable[str]) -> set[str]:
     known = _listed(out)
     foreign = [name for name in wanted if name not in known and (out / name).exists()]
     if not known:
-        foreign += [f"figures/{path.name}" for path in sorted((out / "figures").glob("*"))]
+        foreign += [f"{folder}/{path.name}" for folder in _FOLDERS for path in sorted((out / folder).glob("*"))]
     if foreign:
         raise UserError(
             f"{out} holds {foreign[0]}, which no report of this program lists as its own: "

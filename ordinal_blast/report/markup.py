@@ -32,6 +32,11 @@ def verbatim(text: str) -> markupsafe.Markup:
     return markupsafe.escape(visible(text))
 
 
+def quoted(address: str) -> markupsafe.Markup:
+    """An address between single quotes; that of an SVG is full of double ones and of what only text must escape."""
+    return markupsafe.Markup(visible(address).replace("&", "&amp;").replace("'", "&#39;"))
+
+
 def breakable(name: str) -> markupsafe.Markup:
     """A name that may wrap after an underscore."""
     return markupsafe.escape(visible(name)).replace("_", markupsafe.Markup("_<wbr>"))

@@ -9,17 +9,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import manifest, markup, overall, theme
+from ordinal_blast.report import manifest, markup, overall, spreadsheets, theme
 from ordinal_blast.report.blocks import TONES, Beside, Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.datasets import Together
 from ordinal_blast.report.examples import VERDICTS
 from ordinal_blast.report.formats import distinct, slug
-from ordinal_blast.report.names import visible
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.sections import facts, sections
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of one
 
 
 def write(studies: Sequence[Study], out: Path, command: str) -> Path:
@@ -36,7 +33,8 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
         chapters.append(_together(together))
     pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
     files = {f"figures/{picture.name}": picture.content for picture in pictures}
-    files["rows.csv"] = _csv(pd.concat([study.scores for study in studies], ignore_index=True))
+    files |= {f"figures/{name}": content for picture in pictures for name, content in picture.beside.items()}
+    files["rows.csv"] = spreadsheets.csv(pd.concat([study.scores for study in studies], ignore_index=True))
     files |= {name: text.encode() for name, text in rendered(chapters).items()}
     manifest.write(out, files)
     return out / "report.html"
@@ -84,19 +82,8 @@ def _environment(finalize: Any) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals |= {"theme": theme, "verdicts": VERDICTS, "tones": TONES}
-    environment.filters |= {"breakable": markup.breakable, "verbatim": markup.verbatim}
+    environment.filters |= {"breakable": markup.breakable, "quoted": markup.quoted, "verbatim": markup.verbatim}
     return environment
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    """The rows as CSV; text that a spreadsheet would run as a formula starts with an apostrophe."""
-    return table.map(_text).to_csv(index=False, lineterminator="\n").encode()
-
-
-def _text(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
 
 
 def _keys(studies: Iterable[Study]) -> list[str]:

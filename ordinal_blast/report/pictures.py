@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 
+from ordinal_blast.report import spreadsheets
 from ordinal_blast.report.blocks import Entry, Line, Mark, Picture, Table
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.theme import COLOURS, Look, looks
+from ordinal_blast.report.vectors import Drawing
 
 
 class Studio:
@@ -59,10 +61,15 @@ class Studio:
         """An address on the page for a section of this study."""
         return distinct(f"{self.key}-{slug(name)}", self._anchors)
 
-    def picture(self, name: str, content: str | bytes, alt: str) -> Picture:
-        """A figure: SVG as text, or PNG as bytes."""
-        svg = isinstance(content, str)
-        raw = content.encode() if svg else content
-        name = distinct(slug(name), self._names)
-        address = f"data:image/{'svg+xml' if svg else 'png'};base64,{base64.b64encode(raw).decode()}"
-        return Picture(f"{self.key}-{name}.{'svg' if svg else 'png'}", raw, address, alt)
+    def picture(self, name: str, content: Drawing | bytes, alt: str) -> Picture:
+        """A figure: drawn here, or a PNG."""
+        stem = f"{self.key}-{distinct(slug(name), self._names)}"
+        if isinstance(content, bytes):
+            address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+            return Picture(f"{stem}.png", content, address, alt)
+        beside = {f"{stem}.pdf": content.pdf}
+        if content.data is not None:
+            beside[f"{stem}.csv"] = spreadsheets.csv(content.data)
+        # As text: base64 would be a third longer. Only these two have a meaning in an address.
+        address = "data:image/svg+xml;charset=utf-8," + content.svg.replace("%", "%25").replace("#", "%23")
+        return Picture(f"{stem}.svg", content.svg.encode(), address, alt, beside)

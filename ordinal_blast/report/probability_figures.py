@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from ordinal_blast.report import theme
 from ordinal_blast.report.names import cut
 from ordinal_blast.report.theme import Look
+from ordinal_blast.report.vectors import Drawing, drawn
 
 LONGEST_TITLE = 34
 _TICKS = ([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
 
 
-def reliability(points: pd.DataFrame, title: str, looks: Mapping[str, Look], banded: str) -> str:
+def reliability(points: pd.DataFrame, title: str, looks: Mapping[str, Look], banded: str) -> Drawing:
     """Observed against predicted share of each bin of one threshold, and the band of one calibrated variant."""
     with theme.rc():
         figure = theme.new(3.2, 3.2)
@@ -37,10 +38,10 @@ def reliability(points: pd.DataFrame, title: str, looks: Mapping[str, Look], ban
         axes.set_ylabel("observed share")
         axes.set_title(cut(title, LONGEST_TITLE))
         _legend(axes)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
-def risk(points: pd.DataFrame, looks: Mapping[str, Look]) -> str:
+def risk(points: pd.DataFrame, looks: Mapping[str, Look]) -> Drawing:
     """MAE of the examples that are kept, by the share of them: points of `Study.uncertainty` with quantity "mae"."""
     with theme.rc():
         figure = theme.new(3.2, 3.0)
@@ -56,7 +57,7 @@ def risk(points: pd.DataFrame, looks: Mapping[str, Look]) -> str:
         axes.set_ylabel("MAE of those kept")
         axes.set_title("What holding back buys")
         _legend(axes)
-        return theme.svg(figure)
+        return drawn(figure)
 
 
 def _curves(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -71,6 +70,7 @@ SETTINGS = {
     "lines.linewidth": 1.5,
     "lines.markersize": 5,
     "savefig.dpi": 72,
+    "pdf.compression": 9,
 }
 
 
@@ -110,22 +110,3 @@ def rc() -> Iterator[None]:
         # The reader's fonts draw the text, not those that measure it here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from|Matplotlib currently does not support")
         yield
-
-
-def svg(figure: Figure) -> str:
-    """SVG text without dates, in the reader's system font, that follows the reader's light or dark preference."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue().replace("font-family: 'DejaVu Sans'; ", "")
-    head, opening, body = text.partition("<defs>")
-    return f"{head}<style>text{{font-family:{SYSTEM_FONT}}}{_dark_style()}</style>\n {opening}{body}"
-
-
-def _dark_style() -> str:
-    # Plain light colours stay in the file for viewers that know no media query; browsers override them by their value.
-    rules = "".join(
-        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
-        for light, dark in DARK_RULES.items()
-        for kind in ("fill", "stroke")
-    )
-    return f"@media(prefers-color-scheme:dark){{{rules}}}"
