@@ -84,7 +84,7 @@ def _tidy(node: ElementTree.Element, pointed: set[str]) -> None:
 def _path(d: str) -> str:
     """A path with its numbers shortened, and where it is of straight lines alone, thinned."""
     if re.search(r"[^-MLz0-9.e\s]", d):
-        return _rounded(re.sub(r"\s*([A-Za-z])\s*", r"\1", d))
+        return _rounded(re.sub(r"\s*([A-Za-z])\s*", r"\1", d).strip())
     return "".join(map(_straight, re.findall(r"M[^M]*", d)))
 
 

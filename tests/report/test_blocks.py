@@ -9,6 +9,7 @@ import pytest
 from ordinal_blast.report import load, page
 from ordinal_blast.report.blocks import TONES, Beside, Bullets, Details, Entry, Gallery, Headline, Section, Text
 from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.vectors import Drawing
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def rendered(section):
 
 def test_the_first_screen_is_a_sentence_a_figure_and_a_table(studio):
     place = ("answer", "rnn", "icm")
-    picture = studio.picture("forest", "<svg xmlns='http://www.w3.org/2000/svg'/>", "differences of all variants")
+    picture = studio.picture(
+        "forest", Drawing("<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF"), "differences of all variants"
+    )
     table = studio.table("Scores.", ["QWK ↑"], {"cross_entropy": [Entry("0.512")]}, place=place)
     headline = Headline("A is better.", "better", "Over new seeds.", rows=[studio.row(*place, "cross_entropy")])
     blocks = [headline, Beside([Gallery("Forest.", [picture]), table])]

@@ -38,7 +38,7 @@ HOSTILE = (
 def test_long_names_of_grades_stand_upright_below_a_confusion_matrix(grades, rotated):
     (look,) = theme.looks(["a"], "a").values()
     drawn = figures.confusion(np.eye(3, dtype=int), grades, look)
-    assert drawn.count("rotate(-90") == rotated  # the label of the vertical axis, and the names
+    assert drawn.svg.count("rotate(-90") == rotated  # the label of the vertical axis, and the names
 
 
 def test_labels_are_short_on_one_line_and_never_alike():
@@ -78,7 +78,7 @@ def page(write_run, tmp_path_factory):
 
 
 def test_every_figure_is_sound_and_names_what_it_shows(page):
-    figures = {path.name: path.read_text(encoding="utf-8") for path in (page.parent / "figures").iterdir()}
+    figures = {path.name: path.read_text(encoding="utf-8") for path in (page.parent / "figures").glob("*.svg")}
     assert all(re.fullmatch(r"[a-z0-9-]+\.svg", name) for name in figures)
     for content in figures.values():
         ElementTree.fromstring(content)  # a control character would make it no XML
