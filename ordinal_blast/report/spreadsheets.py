@@ -14,10 +14,7 @@ _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """The frame as CSV in UTF-8; text that would be run as a formula starts with an apostrophe. Numbers are as they are.
-
-    Names of columns are text too.
-    """
+    """The frame as CSV in UTF-8: text and names of columns that would run as a formula get an apostrophe."""
     safe = table.astype({name: object for name in table if not pd.api.types.is_numeric_dtype(table[name])}).map(_text)
     return safe.rename(columns=_text).to_csv(index=False, lineterminator="\n").encode()
 

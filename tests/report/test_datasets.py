@@ -225,7 +225,7 @@ def test_many_seeds_are_drawn_as_a_band(page):
     for path in drawn:
         text = path.read_text()
         assert text.count("stroke-dasharray") == 1  # one mean for ten seeds
-        assert text.count("FillBetweenPolyCollection") == 1
+        assert text.count("fill-opacity:0.2") == 1
 
 
 def test_the_same_rows_give_the_same_bytes(resplit, page, tmp_path):

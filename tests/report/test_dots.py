@@ -12,9 +12,9 @@ NONE = (math.nan, math.nan)
 
 def test_every_line_and_variant_is_named_and_the_same_values_give_the_same_bytes():
     lines = {"all": {"a": (0.5, 0.4, 0.6), "b": (0.4, *NONE)}, "north": {"a": (0.3, 0.1, 0.5)}}
-    drawn = dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
-    assert all(f">{text}<" in drawn for text in ("all", "north", "a", "b", "MAE by clinic"))
-    assert drawn == dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
+    drawing = dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
+    assert all(f">{text}<" in drawing.svg for text in ("all", "north", "a", "b", "MAE by clinic"))
+    assert drawing == dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
 
 
 def test_one_interval_far_longer_than_the_others_does_not_set_the_axis():

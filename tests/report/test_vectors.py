@@ -76,8 +76,8 @@ def test_no_vertex_is_further_than_the_tolerance_from_a_thinned_curve():
 
 def test_a_path_of_straight_parts_keeps_its_shape_in_fewer_letters():
     svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg"><g id="unused"><path d="M 0.123456 0 \nL 1 0 \nL 2.5 0 \nL 2.5 -0.5 \nz'
-        ' \nM 7 7 \nL 8 8 \n"/><path d="M 0 0 \nC 1.23456 2 3 4 5 -0.001 \n" transform="rotate(-0 1 2)"/></g></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg"><g id="unused"><path d="M 0.123456 0 \nL 1 0 \nL 2.5 0 \nL 2.5 -0.5 \n'
+        'z \nM 7 7 \nL 8 8 \n"/><path d="M 0 0 \nC 1.23456 2 3 4 5 -0.001 \n" transform="rotate(-0 1 2)"/></g></svg>'
     )
     paths = [dict(node.attrib) for node in ElementTree.fromstring(vectors.small(svg)).iter() if "path" in node.tag]
     assert paths == [{"d": "M.12 0L2.5 0 2.5 -.5zM7 7L8 8"}, {"d": "M0 0C1.23 2 3 4 5 0"}]
