@@ -46,6 +46,9 @@ def test_the_ablation_of_everything_has_every_objective_and_one_name_of_twins():
     assert names == set(objectives.names()) - set(twins)
     assert len(planned.cells) == len(names)
     assert planned.cells[0].variant == "cross_entropy"
+    families = planned.question.families
+    assert sorted(name for members in families.values() for name in members) == sorted(names)
+    assert families["soft labels"][:1] == ("beta_soft_labels",)
     for cell in planned.cells:
         runner.validate(cell.settings)  # raises nothing
 

@@ -67,7 +67,8 @@ class _Run:
                 names = ", ".join(dict.fromkeys(changed))
                 progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
             record.write_plan(self.root, plan)
-            progress.trackers = tracking.begin(cells[0].settings.track, self.root, self.plan.experiment)
+            tracked = cells[0].settings.track
+            progress.tracker = tracking.begin(tracked, self.root, self.plan.experiment, progress.say)
             progress.start(len(cells))
             try:
                 return self._cells(identified)
@@ -85,11 +86,9 @@ class _Run:
                 self.session.progress.cell(one.name)
                 error.unlink(missing_ok=True)
                 try:
-                    for tracker in self.session.progress.trackers:
-                        tracker.begin(one.name, differences(one.settings))
+                    self.session.progress.tracker.begin(one.name, differences(one.settings))
                     self._cell(one, identified[one.name], folder, trained.get(training))
-                    for tracker in self.session.progress.trackers:
-                        tracker.finish(one.name, record.tests(folder))
+                    self.session.progress.tracker.finish(one.name, record.tests(folder))
                     outcome = _headline(folder)
                 except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
                     failed.append(one.name)

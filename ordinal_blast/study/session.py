@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 from tqdm import tqdm
 
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import check, whole
-from ordinal_blast.study.tracking import Tracker
+from ordinal_blast.study.tracking import Tracker, Trackers
 from ordinal_blast.training.selection import Line
 
 
@@ -20,7 +20,7 @@ class Progress:
     """A bar with the remaining time on a terminal; elsewhere one plain line for each finished thing."""
 
     def __init__(self) -> None:
-        self.trackers: Sequence[Tracker] = ()
+        self.tracker: Tracker = Trackers({}, self.say)
         self._bar: tqdm | None = None
         self._begun = time.perf_counter()
         self._worked = 0
@@ -49,8 +49,7 @@ class Progress:
             if first and epoch > 1:
                 self.say(f"  {self._label} {stage}: goes on after epoch {epoch - 1}")
             first = False
-            for tracker in self.trackers:
-                tracker.epoch(self._label, stage, line)
+            self.tracker.epoch(self._label, stage, line)
             losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
             self._show(f"{self._label} {stage} epoch {epoch}/{epochs} {losses}")
             if epoch == epochs:

@@ -1,7 +1,7 @@
 """Where metrics go as they come, beside the folder of a cell: files, TensorBoard, and services that people watch.
 
-Nothing of it is read again, and nothing of it makes a number: a run that is tracked is the same run. What a killed run
-had told since its last checkpoint is told again when it goes on.
+Nothing of it is read again, and nothing of it makes a number: a run that is tracked is the same run, and what fails
+here costs a warning, not a cell. What a killed run had told since its last checkpoint is told again when it goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ordinal_blast.errors import needs
+from ordinal_blast.errors import needs, one_line
 from ordinal_blast.storage import digest
 from ordinal_blast.study import events
 from ordinal_blast.training.selection import Line
@@ -36,9 +36,36 @@ class Tracker(Protocol):
         """The cell is done."""
 
 
-def begin(names: Sequence[str], root: Path, experiment: str) -> list[Tracker]:
+class Trackers:
+    """Trackers by name, told as one; what one raises is said once, and it is told no more."""
+
+    def __init__(self, trackers: Mapping[str, Tracker], say: Callable[[str], None]) -> None:
+        self._trackers, self._say = dict(trackers), say
+
+    def begin(self, cell: str, settings: Mapping[str, Any]) -> None:
+        """A cell begins, or goes on."""
+        self._tell(lambda tracker: tracker.begin(cell, settings))
+
+    def epoch(self, cell: str, stage: str, line: Line) -> None:
+        """An epoch is done."""
+        self._tell(lambda tracker: tracker.epoch(cell, stage, line))
+
+    def finish(self, cell: str, measures: Mapping[str, float]) -> None:
+        """The cell is done."""
+        self._tell(lambda tracker: tracker.finish(cell, measures))
+
+    def _tell(self, action: Callable[[Tracker], None]) -> None:
+        for name, tracker in [*self._trackers.items()]:
+            try:
+                action(tracker)
+            except Exception as error:  # of a disk, a network or a package: the folders of cells have the numbers
+                del self._trackers[name]
+                self._say(f"Warning: metrics no longer go to {name}: {one_line(error)}")
+
+
+def begin(names: Sequence[str], root: Path, experiment: str, say: Callable[[str], None]) -> Trackers:
     """The trackers of a work directory; raises NotInstalled that names the extra of one that is not there."""
-    return [TRACKERS[name](root, experiment) for name in names]
+    return Trackers({name: TRACKERS[name](root, experiment) for name in names}, say)
 
 
 class Lines:
@@ -46,6 +73,9 @@ class Lines:
 
     def __init__(self, root: Path, experiment: str) -> None:
         self._path, self._experiment = root / "tracking.jsonl", experiment
+        if self._path.exists():  # a kill may have left a line that is not whole
+            with self._path.open("r+b") as stream:
+                stream.truncate(stream.read().rfind(b"\n") + 1)
 
     def begin(self, cell: str, settings: Mapping[str, Any]) -> None:
         """A cell begins, or goes on."""
@@ -99,6 +129,8 @@ class WeightsAndBiases:
 
     def begin(self, cell: str, settings: Mapping[str, Any]) -> None:
         """A cell begins, or goes on."""
+        if self._run is not None:  # of a cell that failed
+            self._run.finish(exit_code=1)
         self._run = self._wandb.init(
             project=self._experiment,
             name=cell,
@@ -118,17 +150,20 @@ class WeightsAndBiases:
         del cell
         self._run.summary.update({f"test/{name}": value for name, value in measures.items()})
         self._run.finish()
+        self._run = None
 
 
 class MLflow:
-    """A run of the experiment for every cell, in `mlruns` of the work directory or where MLFLOW_TRACKING_URI says."""
+    """A run of the experiment for every cell, in `mlflow.db` of the run directory or where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, root: Path, experiment: str) -> None:
         with needs("mlflow"):
             import mlflow
         self._mlflow = mlflow
         if "MLFLOW_TRACKING_URI" not in os.environ:
-            mlflow.set_tracking_uri((root / "mlruns").resolve().as_uri())
+            mlflow.set_tracking_uri(
+                f"sqlite:///{root.resolve() / 'mlflow.db'}"
+            )  # folders of files are on their way out
         mlflow.set_experiment(experiment)
 
     def begin(self, cell: str, settings: Mapping[str, Any]) -> None:

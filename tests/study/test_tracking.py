@@ -127,7 +127,7 @@ def tell(tracker):
 def test_weights_and_biases_has_a_run_a_cell_that_goes_on_under_its_id(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setitem(sys.modules, "wandb", Service("wandb", calls))
-    tell(*tracking.begin(["wandb"], tmp_path, "eyes"))
+    tell(tracking.begin(["wandb"], tmp_path, "eyes", pytest.fail))
     (_, _, options), logged, updated, finished = calls
     assert (options["project"], options["name"], options["resume"]) == ("eyes", "corn-s0", "allow")
     assert options["id"] == digest([str(tmp_path.resolve()), "corn-s0"])
@@ -140,18 +140,42 @@ def test_mlflow_has_a_run_a_cell_below_the_work_directory(tmp_path, monkeypatch)
     calls = []
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setitem(sys.modules, "mlflow", Service("mlflow", calls))
-    tell(*tracking.begin(["mlflow"], tmp_path, "eyes"))
+    tell(tracking.begin(["mlflow"], tmp_path, "eyes", pytest.fail))
     names = ["set_tracking_uri", "set_experiment", "active_run", "start_run", "log_params", "log_metrics"]
     assert [name for name, _, _ in calls] == [*names, "log_metrics", "end_run"]
-    assert calls[0][1] == ((tmp_path / "mlruns").resolve().as_uri(),)
+    assert calls[0][1] == (f"sqlite:///{tmp_path}/mlflow.db",)
     assert calls[5][1:] == (({"cnn/train_loss": 0.5, "cnn/val_loss": 0.25, "cnn/seconds": 1.0},), {"step": 2})
+
+
+def test_a_run_of_a_cell_that_failed_is_closed_before_the_next(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setitem(sys.modules, "wandb", Service("wandb", calls))
+    trackers = tracking.begin(["wandb"], tmp_path, "eyes", pytest.fail)
+    trackers.begin("corn-s0", {})
+    tell(trackers)
+    trackers.begin("corn-s2", {})
+    assert [name for name, _, _ in calls] == ["init", "finish", "init", "log", "update", "finish", "init"]
+    assert (calls[1][2], calls[5][2]) == ({"exit_code": 1}, {})
+
+
+def test_what_fails_is_said_once_and_the_others_go_on_after_a_line_that_a_kill_cut_short(tmp_path):
+    (tmp_path / "tensorboard").write_text("no folder")
+    path, said = tmp_path / "tracking.jsonl", []
+    path.write_text('{"cell": "old-s0"}\n{"cell": "ol')
+    trackers = tracking.begin(["tensorboard", "jsonl"], tmp_path, "eyes", said.append)
+    tell(trackers)
+    tell(trackers)
+    assert len(said) == 1
+    assert said[0].startswith("Warning: metrics no longer go to tensorboard: NotADirectoryError: ")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["cell"] for line in lines] == ["old-s0", *["corn-s0"] * 6]
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_a_service_that_is_not_installed_names_its_extra(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(NotInstalled, match=rf"ordinal-blast\[{name}\]"):
-        tracking.begin([name], tmp_path, "eyes")
+        tracking.begin([name], tmp_path, "eyes", pytest.fail)
 
 
 def test_an_unknown_tracker_is_refused_and_no_variant_has_its_own():
