@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ordinal_blast.report import twice
 from ordinal_blast.report.blocks import Section
 from ordinal_blast.report.compare import Study
@@ -9,6 +11,7 @@ from ordinal_blast.report.comparison import ranking_blocks
 from ordinal_blast.report.formats import number
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import binary
+from ordinal_blast.report.verdicts import areas_of
 
 OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
 
@@ -19,13 +22,15 @@ def sections(study: Study, studio: Studio) -> list[Section]:
 
 
 def _outcome(study: Study, studio: Studio) -> list[Section]:
-    """ROC of fetal heartbeat by the sum of the scores of all tasks, for each stage that grades, with DeLong's test."""
+    """ROC of fetal heartbeat by the sum of the scores of all tasks, for each stage that grades."""
     blocks = [
         block
         for stage in reversed(study.stages)
         if (groups := [group for group in study.groups() if group.stage == stage])
         and (ranking := binary(groups, OUTCOME, "fetal heartbeat"))
-        for block in ranking_blocks(study, [ranking], f"outcome-{stage}", studio, stage.upper())
+        for block in ranking_blocks(
+            study, [ranking], pd.DataFrame(areas_of(ranking, study)), f"outcome-{stage}", studio, stage.upper()
+        )
     ]
     return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
 

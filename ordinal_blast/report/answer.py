@@ -1,18 +1,30 @@
-"""The answer in plain words, written from the numbers."""
+"""The answer in plain words, one figure and one table, written from adjusted intervals alone."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from typing import Any
 
-from ordinal_blast.report import published
+import numpy as np
+import pandas as pd
+
+from ordinal_blast.report import published, verdicts
+from ordinal_blast.report.blocks import Block, Entry, Gallery, Text
 from ordinal_blast.report.compare import Study
-from ordinal_blast.report.formats import count, interval, listed, number, quoted
-from ordinal_blast.report.measures import LEVEL, Difference, Measure, best_of, differences, over_seeds, primary
+from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture
+from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
+from ordinal_blast.report.measures import Measure, primary, secondary
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import patients_of
 from ordinal_blast.report.results import Group
+from ordinal_blast.report.verdicts import BETTER, CANNOT_TELL, EQUIVALENT, NOT_TESTED, WORSE
+
+_NAMED = 3  # variants that a sentence names one by one
 
 
 def lead(study: Study) -> str:
-    """One paragraph: how many paired differences stand out, against how many would by chance."""
+    """The answer as one sentence, or why there is none yet."""
     reference = quoted(study.reference)
     if not study.cells:
         return "No cell has finished, so there is nothing to compare yet."
@@ -20,113 +32,232 @@ def lead(study: Study) -> str:
         return f"The reference {reference} has no finished cell, so nothing can be compared with it yet."
     if not study.rivals:
         return f"Only the reference {reference} has finished, so there is nothing to compare it with."
-    if len(study.seeds) == 1:
+    rows = _primary(study)
+    if not len(rows):
         return (
-            f"One seed was run: no interval over seeds is possible, so no difference to {reference} below can be told "
-            "from what another seed would have changed. Read the numbers as a first look, not as a ranking."
+            f"No seed has a result of both {reference} and another variant on a primary measure: nothing is compared."
         )
-    gaps = [d for group in study.groups() for m in primary(group) for d in differences(group, study.reference, m)]
-    if not gaps:
-        return f"No seed has a result of both {reference} and another variant, so nothing is compared with it."
-    tested = [difference for difference in gaps if difference.low == difference.low]
-    if not tested:
+    about = rows[rows["variant"] == study.subject]
+    sentences = [_of_subject(study, row) for row in about.itertuples()] if len(about) else _of_all(study, rows)
+    cover = covered(about if len(about) else rows)
+    return f"{' '.join(sentences)}{f' Intervals hold {cover}.' if cover else ''}"
+
+
+def planned(study: Study) -> str:
+    """What the design of this study can show, and what it would take to see the region of equivalence; or nothing."""
+    sentences = []
+    for (stage, task, key), rows in study.design.groupby(["stage", "task", "measure"], sort=False, observed=True):
+        group, measure = _place(study, stage, task, key)
+        here = rows[rows["present"]].iloc[0]
+        unit = "example" if patients_of(group) is None else "patient"
+        if not math.isfinite(here["detectable"]):
+            continue
+        sentence = (
+            f"{count(here['seeds'], 'seed')} on {count(here['units'], f'test {unit}')} can show differences of "
+            f"{number(here['detectable'])} or more in {_on(study, group, measure)} (80 % power, two variants that vary "
+            "over seeds as these do on average)"
+        )
+        sentences.append(f"{sentence}{_enough(study, rows, here['detectable'], unit)}.")
+    return " ".join(sentences)
+
+
+def _enough(study: Study, rows: pd.DataFrame, here: float, unit: str) -> str:
+    """Whether that resolves the region of equivalence, and if not, which of the designs tried would."""
+    region = study.equivalence
+    if region is None:
+        return ""
+    if here <= region:
+        return f", enough for the ±{region:g} that matter"
+    enough = rows[rows["detectable"] <= region]
+    if not len(enough):
+        most = rows.iloc[-1]
         return (
-            f"No paired difference to {reference} has two seeds that disagree, so no interval over seeds exists, and "
-            "no difference can be told from what another seed would have changed."
+            f"; no design up to {most['seeds']} seeds on {count(most['units'], unit)} shows the ±{region:g} that matter"
         )
-    decided = [difference for difference in tested if difference.excludes_zero]
-    by_chance = (1 - LEVEL) * len(tested)
-    if not decided:
-        return (
-            f"No difference is established: none of the {len(tested)} paired differences to {reference} "
-            f"has a 95 % interval over seeds that excludes zero. That is no proof that the variants are equal."
-        )
-    better = sum((difference.mean > 0) == difference.measure.higher for difference in decided)
-    verdict = (
-        f"Of {count(len(tested), 'paired difference')} to {reference}, {len(decided)} "
-        f"{'has' if len(decided) == 1 else 'have'} a 95 % interval over seeds that excludes zero: "
-        f"{better} in favour of the other variant, {len(decided) - better} in favour of {reference}."
-    )
-    chance = f"If nothing differed, about {by_chance:.1f} would by chance: no interval is adjusted for their number"
-    return f"{verdict} {chance}{', so this is no more than chance gives' if len(decided) <= by_chance else ''}."
+    least = enough.assign(work=enough["seeds"] * enough["units"]).sort_values(["units", "seeds"]).iloc[0]
+    return f"; the ±{region:g} that matter take {least['seeds']} seeds on {count(least['units'], unit)}"
+
+
+def blocks(study: Study, studio: Studio) -> list[Block]:
+    """The first screen below the answer: the primary measures of all variants, as a figure and as a table."""
+    rows = _primary(study)
+    if not len(rows):
+        return []
+    places = list(dict.fromkeys(zip(rows["stage"], rows["task"], rows["measure"], strict=True)))
+    gaps = [verdicts.of_measure(rows, *_place(study, *place)) for place in places]
+    groups = [_place(study, *place)[0] for place in places]
+    pictures = [
+        difference_picture(study, group, those, studio) for group, those in zip(groups, gaps, strict=True) if those
+    ]
+    cover = covered(rows)
+    caption = f"Difference to {study.reference}{f', with intervals {cover}' if cover else ''}. {MARKS}"
+    design = planned(study)
+    return [
+        Gallery(caption, pictures, "wide"),
+        *([Text(design)] if design else []),
+        _table(study, places, rows, studio),
+    ]
 
 
 def findings(study: Study) -> list[str]:
-    """Per stage and task: published values reached, the best variant by measure, whether its interval excludes zero."""
+    """Per stage and task: published values reached, what is established on measures that are not primary, collapses."""
     reached = [sentence for group in study.groups() for sentence in published.verdict(group)]
-    return [*reached, *(_finding(study, group) for group in study.groups()), *collapsed(study)]
-
-
-def _finding(study: Study, group: Group) -> str:
-    winners: dict[tuple[str, ...], list[str]] = {}
-    against: list[Difference] = []
-    measures = primary(group)
-    if not measures:
-        return f"{group.title}: no measure has a value."
-    if not group.common:
-        return f"{group.title}: no seed was finished by all variants, so none is called the best."
-    for measure in measures:
-        table = over_seeds(group, measure, group.common)
-        if best := best_of(group, measure):
-            winners.setdefault(best, []).append(_value(measure, table.loc[best[0]]))
-        if best and study.reference not in best:
-            against += [d for d in differences(group, study.reference, measure) if d.variant == best[0]]
-    if not winners:
-        return f"{group.title}: no measure has a value with every seed, so no variant is called the best."
-    if len(group.variants) < 2:
-        return f"{group.title}: " + "; ".join(listed(values) for values in winners.values()) + "."
-    mean = "mean " if len(group.common) > 1 else ""
-    claims = "; ".join(
-        f"{_named(names, group)} {'has' if len(names) == 1 else 'share'} the best {mean}{listed(values)}"
-        for names, values in winners.items()
-    )
-    over = "" if len(group.common) == group.planned else f" over the {count(len(group.common), 'seed')} all finished"
-    return f"{group.title}{over}: {claims}. {_compared(study.reference, group, against)}".strip()
+    return [*reached, *(finding for group in study.groups() if (finding := _finding(study, group))), *collapsed(study)]
 
 
 def collapsed(study: Study) -> list[str]:
     """At most one statement: which variants give every test example the same grade with some seed."""
-    collapsed = []
+    constant = []
     for group in study.groups():
-        constant = [cell.variant for cell in group.cells if len(np.unique(group.of(cell).grades)) == 1]
-        if constant:
-            collapsed.append(f"{group.title}: {_named(tuple(dict.fromkeys(constant)), group)}")
+        names = [quoted(variant) for variant in group.variants if any(_constant(group, variant))]
+        if names:
+            constant.append(f"{group.title}: {_some(names, len(group.variants))}")
     opening = "Not learned to grade, every test example given the same grade with at least one seed"
-    return [f"{opening}: {'; '.join(collapsed)}."] if collapsed else []
+    return [f"{opening}: {'; '.join(constant)}."] if constant else []
 
 
-def _named(variants: tuple[str, ...], group: Group) -> str:
-    """One or two variants by name, more by their number."""
-    if len(variants) > 2:
-        return (
-            f"{'all' if len(variants) == len(group.variants) else f'{len(variants)} of'} {len(group.variants)} variants"
-        )
-    return listed([quoted(variant) for variant in variants])
+def _primary(study: Study) -> pd.DataFrame:
+    frame = study.differences
+    return frame[frame["family"] == "primary"]
 
 
-def _value(measure: Measure, line: dict[str, float]) -> str:
-    spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
-    return f"{measure.label} ({number(line['mean'])}{spread})"
+def _place(study: Study, stage: str, task: str, key: str) -> tuple[Group, Measure]:
+    group = next(group for group in study.groups() if (group.stage, group.task) == (stage, task))
+    return group, next(measure for measure in (*primary(group), *secondary(group)) if measure.key == key)
 
 
-def _compared(reference: str, group: Group, against: list[Difference]) -> str:
-    """Which of the winners' differences to the reference stand out."""
-    if reference not in group.variants:
-        return ""
-    if not against:
-        value = "mean" if len(group.common) > 1 else "value"
-        return f"No variant has a better {value} than the reference {quoted(reference)}."
-    decided: dict[str, list[str]] = {}
-    for d in against:
-        if d.excludes_zero:
-            text = f"{d.measure.label} {number(d.mean, sign=True)} {interval(d.low, d.high)}"
-            decided.setdefault(d.variant, []).append(text)
-    undecided = list(dict.fromkeys(d.measure.label for d in against if not d.excludes_zero))
+def _on(study: Study, group: Group, measure: Measure) -> str:
+    """A measure by its name, with the task where there are several."""
+    return f"{measure.label} of {group.task.upper()}" if len(study.tasks(group.stage)) > 1 else measure.label
+
+
+def _of_subject(study: Study, row: Any) -> str:
+    """What is said of the subject on one primary measure."""
+    group, measure = _place(study, row.stage, row.task, row.measure)
+    subject, reference, on = quoted(row.variant), quoted(row.reference), _on(study, group, measure)
+    value = f"{number(row.mean, sign=True)} {interval(row.low_adjusted, row.high_adjusted)}"
+    match row.verdict:
+        case verdicts.BETTER | verdicts.WORSE:
+            return f"{subject} is {row.verdict} than {reference} in {on}: {value}."
+        case verdicts.EQUIVALENT:
+            return f"{subject} is equivalent to {reference} in {on}, to within ±{study.equivalence:g}: {value}."
+        case verdicts.CANNOT_TELL:
+            return f"Whether {subject} is better or worse than {reference} in {on} cannot be told: {value}."
+        case _:
+            return f"{subject} is not tested against {reference} in {on}: {row.why}."
+
+
+def _of_all(study: Study, rows: pd.DataFrame) -> list[str]:
+    """What is said of all variants on each primary measure."""
+    reference = quoted(study.reference)
     sentences = []
-    if decided:
-        claims = "; ".join(f"for {quoted(variant)} on {listed(values)}" for variant, values in decided.items())
-        sentences.append(f"Against {quoted(reference)} the interval excludes zero {claims}.")
-    if undecided:
-        opening = "It does not on" if decided else f"The lead over {quoted(reference)} may be seed variance alone on"
-        sentences.append(f"{opening} {listed(undecided)}.")
-    return " ".join(sentences)
+    for (stage, task, key), those in rows.groupby(["stage", "task", "measure"], sort=False, observed=True):
+        on = _on(study, *_place(study, stage, task, key))
+        tested = those[those["verdict"] != NOT_TESTED]
+        named = {
+            verdict: _some([_shown(row) for row in those[those["verdict"] == verdict].itertuples()], len(those))
+            for verdict in (BETTER, WORSE, EQUIVALENT)
+            if (those["verdict"] == verdict).any()
+        }
+        if not len(tested):
+            sentences.append(f"No variant is tested against {reference} in {on}: {those['why'].iloc[0]}.")
+        elif not named:
+            sentences.append(
+                f"No difference to {reference} is established in {on}, for none of {count(len(tested), 'variant')}; "
+                "that is no proof that they are equal."
+            )
+        else:
+            words = {BETTER: "better than", WORSE: "worse than", EQUIVALENT: "equivalent to"}
+            claims = "; ".join(f"{words[verdict]} {reference}: {names}" for verdict, names in named.items())
+            rest = int((tested["verdict"] == CANNOT_TELL).sum())
+            cannot = f"; of {count(rest, 'variant')} it cannot be told" if rest else ""
+            sentences.append(f"In {on}, {claims}{cannot}.")
+    return sentences
+
+
+def _shown(row: Any) -> str:
+    return f"{quoted(row.variant)} {number(row.mean, sign=True)} {interval(row.low_adjusted, row.high_adjusted)}"
+
+
+def _some(names: Sequence[str], of: int) -> str:
+    """A few by name, more by their number."""
+    if len(names) <= _NAMED:
+        return listed(names)
+    return f"all {of} variants" if len(names) == of else f"{len(names)} of {of} variants"
+
+
+def _finding(study: Study, group: Group) -> str:
+    """What is established on the other measures of a group, each adjusted for its own rivals; empty for nothing."""
+    frame = study.differences
+    rows = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task) & (frame["family"] == "column")]
+    measures = {measure.key: measure for measure in primary(group)}
+    claims = []
+    for key, those in rows[rows["measure"].isin(measures)].groupby("measure", sort=False, observed=True):
+        for verdict in (BETTER, WORSE):
+            names = [quoted(variant) for variant in those.loc[those["verdict"] == verdict, "variant"]]
+            if names:
+                claims.append(f"{verdict} in {measures[key].label} {_some(names, len(those))}")
+    if not claims:
+        return ""
+    return f"{group.title}, against {quoted(study.reference)}, each measure by itself: {'; '.join(claims)}."
+
+
+def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFrame, studio: Studio) -> Block:
+    """Per variant: its score, its difference with verdict, the grades it never finds, and its collapsed runs."""
+    means = study.means
+    header, columns = [], []
+    for stage, task, key in places:
+        group, measure = _place(study, stage, task, key)
+        here = (means["stage"] == stage) & (means["task"] == task) & (means["measure"] == key)
+        own = {row.variant: row for row in means[here].itertuples()}
+        gaps = {gap.variant: gap for gap in verdicts.of_measure(rows, group, measure)}
+        arrow = measure.heading.removeprefix(measure.label)
+        header += [f"{_on(study, group, measure)}{arrow}", f"minus {study.reference}"]
+        columns.append((own, gaps))
+    groups = [group for group in study.groups() if group.stage == study.stages[-1]]
+
+    def entries(variant: str) -> list[Entry]:
+        line = []
+        for own, gaps in columns:
+            value, gap = own.get(variant), gaps.get(variant)
+            better = gap is not None and gap.verdict == BETTER
+            line.append(
+                Entry(number(value.mean), interval(value.low, value.high, sign=False), better)
+                if value
+                else Entry(MISSING)
+            )
+            missing = Entry("reference" if variant == study.reference else MISSING)
+            line.append(Entry(number(gap.mean, sign=True), gap.interval) if gap else missing)
+        runs = [_constant(group, variant) for group in groups if variant in group.variants]
+        collapsed = sum(any(of_seed) for of_seed in zip(*runs, strict=False))
+        lost = [text for group in groups if variant in group.variants if (text := _never(study, group, variant))]
+        return [*line, Entry("; ".join(lost) or "none"), Entry(f"{collapsed} of {max(map(len, runs), default=0)}")]
+
+    caption = (
+        f"Mean over seeds, with its own interval; difference to {study.reference}, with its adjusted interval. "
+        f"{bold(study.reference)} Grades never found: in the test set, and given to no test example. Collapsed: one "
+        "grade for every test example."
+    )
+    header += ["Grades never found", "Collapsed runs"]
+    return studio.table(caption, header, {variant: entries(variant) for variant in study.variants})
+
+
+def _constant(group: Group, variant: str) -> list[bool]:
+    """Whether each run of a variant gives every test example the same grade."""
+    return [len(np.unique(group.of(cell).grades)) == 1 for cell in group.cells if cell.variant == variant]
+
+
+def _never(study: Study, group: Group, variant: str) -> str:
+    """The grades of the test set that a variant gives to no test example, with how many of its seeds."""
+    lost: dict[str, list[bool]] = {}
+    for cell in (cell for cell in group.cells if cell.variant == variant):
+        result = group.of(cell)
+        for k in np.unique(result.labels[result.labels >= 0]):
+            lost.setdefault(group.grades[k], []).append(not (result.grades == k).any())
+    texts = [
+        f"{grade} ({'every seed' if all(runs) else f'{sum(runs)} of {len(runs)} seeds'})"
+        for grade, runs in lost.items()
+        if any(runs)
+    ]
+    task = f"{group.task.upper()}: " if len(study.tasks(group.stage)) > 1 and texts else ""
+    return f"{task}{', '.join(texts)}"

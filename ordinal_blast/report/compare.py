@@ -16,8 +16,21 @@ from ordinal_blast import question
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation.multireader import MEASURES
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import measures, picks, probabilities, ranks, strata
+from ordinal_blast.report import picks, probabilities, ranks, strata, verdicts, views
 from ordinal_blast.report.results import PLACE, Results
+from ordinal_blast.report.verdicts import Judged
+
+FRAMES = (
+    "scores",
+    "differences",
+    "means",
+    "components",
+    "design",
+    "auc",
+    "ranks",
+    "posterior",
+    "diagnostics",
+)  # of a study, beside its page
 
 
 class Study(Results):
@@ -34,30 +47,70 @@ class Study(Results):
     def differences(self) -> pd.DataFrame:
         """Every other variant minus the reference, one row per stage, task and measure, over seeds that both finished.
 
-        `low` and `high` bound the 95 % interval of `test` and `p` is its p value, NaN where there is none; `adjusted`
-        says whether for the number of comparisons.
+        `low` and `high` bound the 95 % interval of one difference; `low_adjusted` and `high_adjusted` hold for all
+        `comparisons` of its `family` at once, "primary" or the "column" of its measure, over what `basis` says. From
+        these alone comes `verdict`: better, worse, equivalent, cannot tell, or not tested, and `why`.
         """
-        rows = [
-            {
-                "stage": group.stage,
-                "task": group.task,
-                "measure": measure.key,
-                "higher_is_better": measure.higher,
-                "variant": gap.variant,
-                "reference": self.reference,
-                "mean": gap.mean,
-                "low": gap.low,
-                "high": gap.high,
-                "seeds": len(gap.values),
-                "test": gap.test,
-                "p": gap.p,
-                "adjusted": False,
-            }
-            for group in self.groups()
-            for measure in (*measures.primary(group), *measures.secondary(group))
-            for gap in measures.differences(group, self.reference, measure)
-        ]
-        return self.typed(pd.DataFrame(rows), ("stage", "task", "measure", "variant", "reference", "seeds"))
+        return self._differences.copy()
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """Every variant's value, one row per stage, task and measure, with its own 95 % interval, not adjusted."""
+        return self._means.copy()
+
+    @property
+    def components(self) -> pd.DataFrame:
+        """What the values of a measure vary with, one row per stage, task and measure, as variances.
+
+        `seed`, `variant_seed` and `error`, with the covariances of errors of the same seed (`cov1`), the same variant
+        (`cov2`) and neither (`cov3`); `f`, `df1`, `df2` and `p` test that all variants are alike.
+        """
+        return verdicts.components(self, self._judged)
+
+    @property
+    def design(self) -> pd.DataFrame:
+        """The smallest difference of a primary measure that so many seeds and units show (`detectable`, 80 % power).
+
+        A unit is a test example or a patient; `level` is adjusted; `present` marks the seeds and units of this study.
+        """
+        return self._design.copy()
+
+    @property
+    def auc(self) -> pd.DataFrame:
+        """The area under the ROC curve of every question "grade > k", and its difference to the reference.
+
+        One row per stage, task, question and variant; means over seeds, intervals as those of `differences`.
+        """
+        return self._auc.copy()
+
+    @property
+    def diagnostics(self) -> pd.DataFrame:
+        """Differences by another `view`, "seeds" or test "examples" alone, not adjusted: no verdict rests on them."""
+        return self._diagnostics.copy()
+
+    @functools.cached_property
+    def _judged(self) -> list[Judged]:
+        return verdicts.judge(self)
+
+    @functools.cached_property
+    def _differences(self) -> pd.DataFrame:
+        return verdicts.differences(self, self._judged)
+
+    @functools.cached_property
+    def _means(self) -> pd.DataFrame:
+        return verdicts.means(self, self._judged)
+
+    @functools.cached_property
+    def _design(self) -> pd.DataFrame:
+        return verdicts.design(self, self._judged)
+
+    @functools.cached_property
+    def _diagnostics(self) -> pd.DataFrame:
+        return views.diagnostics(self)
+
+    @functools.cached_property
+    def _auc(self) -> pd.DataFrame:
+        return verdicts.areas(self)
 
     @property
     def ranks(self) -> pd.DataFrame:

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.report import (
     by_stratum,
     figures,
     holdouts,
+    inference,
     pairing,
     probability_blocks,
     published,
-    resampling,
     twice,
+    verdicts,
 )
-from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Section, Table, Text
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Picture, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
-from ordinal_blast.report.measures import Measure, baseline, best_of, differences, over_seeds, primary, secondary
+from ordinal_blast.report.measures import LEVEL, Measure, baseline, best_of, over_seeds, primary, secondary
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Comparison, Ranking, boundary, compare, same_examples, thresholds, units
+from ordinal_blast.report.rankings import Ranking, boundary, same_examples, thresholds, units
 from ordinal_blast.report.results import Group
+from ordinal_blast.report.verdicts import BETTER, Difference
+
+DRAWN = {
+    "seeds and examples": "over new seeds and new test examples",
+    "examples": "over new test examples for these trained models: another seed is not covered",
+    "hold-outs": "over new hold-outs of this data set (corrected t, Nadeau & Bengio 2003)",
+}  # what an interval covers, by its basis
+MARKS = (
+    "Large mark: mean, filled where better or worse is established by its adjusted interval (line). Small dots: seeds."
+)
+WHY_NOT = {
+    "seeds": "Seeds alone (t over seeds): of these test examples only, while others would change it.",
+    "examples": "Test examples alone (bootstrap): of these trained models only, while other seeds would change it.",
+}
 
 
 def group_section(study: Study, group: Group, studio: Studio) -> Section:
     """Everything about one stage on one task."""
-    blocks: list[Block] = [scores_table(group, primary(group), studio)]
+    blocks: list[Block] = [scores_table(study, group, primary(group), studio)]
     if more := secondary(group):
-        blocks.append(Details("More measures", [scores_table(group, more, studio)]))
+        blocks.append(Details("More measures", _more(study, group, more, studio)))
     blocks += published.blocks(group, studio)
     blocks += _differences(study, group, studio)
-    blocks += resampling.blocks(group, study.reference, studio)
     blocks += holdouts.blocks(study, group, studio)
     blocks.append(_confusions(study, group, studio))
     blocks += _ranking(study, group, studio)
@@ -41,86 +58,161 @@ def group_section(study: Study, group: Group, studio: Studio) -> Section:
     return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
 
 
+def _more(study: Study, group: Group, measures: list[Measure], studio: Studio) -> list[Block]:
+    gaps = {measure: verdicts.of_measure(study.differences, group, measure) for measure in measures}
+    table = difference_table(study, group, {measure: those for measure, those in gaps.items() if those}, studio)
+    return [scores_table(study, group, measures, studio), *([table] if table.lines else [])]
+
+
 def _ranking(study: Study, group: Group, studio: Studio) -> list[Block]:
     title, rankings = "Ranking of grades", thresholds(group)
     if not rankings:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         return [Part(title, [Text(reason)])]
-    blocks = ranking_blocks(study, rankings, f"roc-{group.stage}-{group.task}", studio, title)
+    frame = study.auc
+    frame = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    blocks = ranking_blocks(study, rankings, frame, f"roc-{group.stage}-{group.task}", studio, title)
     edges = [boundary(group, grade) for grade in group.grades[:-1]]
     if left := [edge for edge in edges if edge not in [ranking.name for ranking in rankings]]:
         blocks.append(Text(f"No ROC of {listed(left)}: fewer than two test examples or patients on one side."))
     return blocks
 
 
-def scores_table(group: Group, shown: list[Measure], studio: Studio) -> Table:
+def scores_table(study: Study, group: Group, shown: list[Measure], studio: Studio) -> Table:
     """Mean ± s.d. over seeds per variant, and the majority class for comparison."""
     tables = {measure: over_seeds(group, measure) for measure in shown}
-    best = {measure: best_of(group, measure) for measure in shown}
+    frame = study.differences
+    better = {
+        measure: {gap.variant for gap in verdicts.of_measure(frame, group, measure) if gap.verdict == BETTER}
+        for measure in shown
+    }
 
     def entry(measure: Measure, variant: str) -> Entry:
         line = tables[measure].loc[variant]
         spread = f"± {number(line['sd'])}" if line["seeds"] > 1 else ""
-        return Entry(number(line["mean"]), spread, variant in best[measure] and len(group.variants) > 1)
+        return Entry(number(line["mean"]), spread, variant in better[measure])
 
     trivial = baseline(group)
     entries = [Entry(number(trivial.values.get(measure.key, float("nan")))) for measure in shown]
     always = Line(f"always {trivial.grade} (commonest in {trivial.split})", entries, aside=True)
-    caption = _caption(group, undefined=any(table["mean"].isna().any() for table in tables.values()))
+    caption = _caption(study, group, undefined=any(table["mean"].isna().any() for table in tables.values()))
     lines = {variant: [entry(measure, variant) for measure in shown] for variant in group.variants}
     return studio.table(caption, [measure.heading for measure in shown], lines, always)
 
 
-def _caption(group: Group, undefined: bool) -> str:
+def _caption(study: Study, group: Group, undefined: bool) -> str:
     seeds = [len(finished) for finished in group.seeds.values()]
     varies = "the same for every seed" if same_examples(group) else "others for each seed"
     spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if max(seeds) > 1 else "one seed"
     short = pairing.fewer(dict(zip(group.variants, seeds, strict=True)), group.planned, "finished")
-    over = f" over the {count(len(group.common), 'seed')} that all finished"
-    if not group.common:
-        marked = "No seed was finished by all variants: none is marked as the best."
-    else:
-        marked = f"Bold: best of its column{over if short else ''}."
+    marked = f" {bold(study.reference)}" if len(group.variants) > 1 else ""
     return (
-        f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}.{short} "
-        f"{marked}{f' {MISSING} where a measure is undefined with one of the seeds.' if undefined else ''}"
+        f"{group.title}, {' < '.join(group.grades)}; {extent(group.rows['n'])} test examples; {spread}.{short}{marked}"
+        f"{f' {MISSING} where a measure is undefined with one of the seeds.' if undefined else ''}"
     )
 
 
-def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
-    pairs = {measure: gaps for measure in primary(group) if (gaps := differences(group, study.reference, measure))}
-    if not pairs:
-        return []
-    pictures = [
-        studio.picture(
-            f"difference-{group.stage}-{group.task}-{measure.key}",
-            figures.forest(gaps, studio.looks, study.reference),
-            f"{group.title}, {measure.label} minus that of {study.reference}: "
-            + "; ".join(f"{gap.variant} {number(gap.mean, sign=True)} {gap.interval}" for gap in gaps),
-        )
-        for measure, gaps in pairs.items()
-    ]
+def bold(reference: str) -> str:
+    """The one rule by which a table sets a number in bold, as a sentence."""
+    return f"Bold: better than {reference} by the adjusted interval, and nothing else."
+
+
+def covered(rows: pd.DataFrame) -> str:
+    """What the intervals of these rows of `differences` cover and are adjusted for, as words; empty without any."""
+    rows = rows[rows["verdict"].ne("") & rows["low_adjusted"].notna()]
+    drawn = [DRAWN[basis] for basis in rows["basis"].unique()]
+    families = sorted(set(rows["comparisons"]))
+    if not drawn:
+        return ""
+    adjusted = f"adjusted for {extent(families)} comparisons" if families[-1] > 1 else "one comparison, so not adjusted"
+    return f"{listed(drawn)}, {adjusted}"
+
+
+def difference_table(study: Study, group: Group, gaps: dict[Measure, list[Difference]], studio: Studio) -> Table:
+    """Every rival minus the reference with its adjusted interval and verdict."""
     rivals = [variant for variant in group.variants if variant != study.reference]
-    by_variant = {v: [next((gap for gap in gaps if gap.variant == v), None) for gaps in pairs.values()] for v in rivals}
-    rests_on = {v: min(len(gap.values) if gap else 0 for gap in gaps) for v, gaps in by_variant.items()}
-    seeds = extent(len(gap.values) for gaps in pairs.values() for gap in gaps)
-    if seeds == "1":
-        note = bracketed = "One seed: no interval is possible."
-    else:
-        bracketed = "In brackets the 95 % t interval over seeds, bold where it excludes zero."
-        note = "Large mark: mean, filled where the 95 % t interval (line) excludes zero. Small dots: single seeds."
-    caption = f"Variant minus {study.reference}, paired by seed ({seeds} {'seed' if seeds == '1' else 'seeds'})."
-    caption += pairing.fewer(rests_on, group.planned)
-    lines = {
-        v: [
-            Entry(number(gap.mean, sign=True), gap.interval, gap.excludes_zero) if gap else Entry(MISSING)
-            for gap in gaps
-        ]
-        for v, gaps in by_variant.items()
-        if any(gaps)
+    by_variant = {
+        v: [next((gap for gap in those if gap.variant == v), None) for those in gaps.values()] for v in rivals
     }
-    table = studio.table(f"{caption} {bracketed}", [measure.heading for measure in pairs], lines)
-    return [Part(f"Difference to {study.reference}", [Gallery(f"{caption} {note}", pictures, "wide"), table])]
+    lines = {
+        variant: [
+            Entry(number(gap.mean, sign=True), gap.interval, gap.verdict == BETTER) if gap else Entry(MISSING)
+            for gap in row
+        ]
+        for variant, row in by_variant.items()
+        if any(row)
+    }
+    return studio.table(_about(study, group, gaps), [measure.heading for measure in gaps], lines)
+
+
+def _about(study: Study, group: Group, gaps: dict[Measure, list[Difference]]) -> str:
+    """What differences are paired by, and what their intervals cover."""
+    frame = study.differences
+    here = (frame["stage"] == group.stage) & (frame["task"] == group.task)
+    rows = frame[here & frame["measure"].isin([measure.key for measure in gaps])]
+    shared = {variant: int(rows.loc[rows["variant"] == variant, "seeds"].min()) for variant in rows["variant"].unique()}
+    counted = extent(shared.values())
+    paired = f"Variant minus {study.reference}, paired by seed ({counted} {'seed' if counted == '1' else 'seeds'})."
+    rivals = {v: shared.get(v, 0) for v in group.variants if v != study.reference}
+    cover = covered(rows)
+    adjusted = f" In brackets the {100 * LEVEL:.0f} % interval {cover}. {bold(study.reference)}" if cover else ""
+    alone = [measure.label for measure, those in gaps.items() if any(gap.why == inference.SEEDS_ALONE for gap in those)]
+    seeds = f" Of {listed(alone)} no standard error over test examples is known." if alone else ""
+    return f"{paired}{pairing.fewer(rivals, group.planned)}{adjusted}{seeds}"
+
+
+def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
+    frame = study.differences
+    gaps = {measure: those for measure in primary(group) if (those := verdicts.of_measure(frame, group, measure))}
+    if not gaps:
+        return []
+    shown = {measure for measure in gaps if not verdicts.is_primary(study, group, measure)}  # the answer has the others
+    pictures = [difference_picture(study, group, those, studio) for measure, those in gaps.items() if measure in shown]
+    table = difference_table(study, group, gaps, studio)
+    views = Details("Other views, which are no verdict", _views(study, group, studio))
+    gallery = [Gallery(f"Difference to {study.reference}. {MARKS}", pictures, "wide")] if pictures else []
+    return [Part(f"Difference to {study.reference}", [table, *gallery, views])]
+
+
+def difference_picture(study: Study, group: Group, gaps: list[Difference], studio: Studio) -> Picture:
+    """The forest plot of one measure."""
+    measure = gaps[0].measure
+    return studio.picture(
+        f"difference-{group.stage}-{group.task}-{measure.key}",
+        figures.forest(gaps, studio.looks, study.reference),
+        f"{group.title}, {measure.label} minus that of {study.reference}: "
+        + "; ".join(f"{gap.variant} {number(gap.mean, sign=True)} {gap.interval}" for gap in gaps),
+    )
+
+
+def _views(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """The same differences seen otherwise, and why none of these is the verdict."""
+    measures = primary(group)
+    frame = study.differences
+    frame = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    blocks: list[Block] = [
+        _view("Not adjusted: of several such intervals some exclude 0 by chance alone.", frame, measures, studio)
+    ]
+    diagnostics = study.diagnostics
+    diagnostics = diagnostics[(diagnostics["stage"] == group.stage) & (diagnostics["task"] == group.task)]
+    for view, why in WHY_NOT.items():
+        if len(rows := diagnostics[diagnostics["view"] == view]):
+            blocks.append(_view(f"{why} Not adjusted.", rows, measures, studio))
+    return blocks
+
+
+def _view(caption: str, rows: pd.DataFrame, measures: list[Measure], studio: Studio) -> Table:
+    places = {(row.variant, row.measure): row for row in rows.itertuples()}
+    lines = {
+        variant: [
+            Entry(number(row.mean, sign=True), interval(row.low, row.high))
+            if (row := places.get((variant, measure.key)))
+            else Entry(MISSING)
+            for measure in measures
+        ]
+        for variant in dict.fromkeys(rows["variant"])
+    }
+    return studio.table(caption, [measure.heading for measure in measures], lines)
 
 
 def _confusions(study: Study, group: Group, studio: Studio) -> Part:
@@ -161,46 +253,40 @@ def _counts(group: Group, variant: str) -> np.ndarray:
     return total
 
 
-def ranking_blocks(study: Study, rankings: list[Ranking], name: str, studio: Studio, title: str) -> list[Block]:
-    """ROC figures and the table of areas with DeLong's test."""
-    compared = {ranking.name: compare(ranking, study.reference) for ranking in rankings}
-    pictures = [
-        studio.picture(
-            f"{name}-{position}",
-            figures.curves(ranking, studio.looks, study.reference),
-            f"ROC of {ranking.name}. AUC: "
-            + "; ".join(f"{one.variant} {number(one.auc)}" for one in compared[ranking.name]),
-        )
-        for position, ranking in enumerate(rankings)
-    ]
-    tables = [_areas(study, ranking, compared[ranking.name], studio) for ranking in rankings]
-    caption = (
-        "ROC of the log odds of the expected grade, averaged over the seeds that variant and "
-        f"{study.reference} both finished."
-    )
+def ranking_blocks(
+    study: Study, rankings: list[Ranking], areas: pd.DataFrame, name: str, studio: Studio, title: str
+) -> list[Block]:
+    """ROC figures and the tables of areas, whose rows are those of `Study.auc`."""
+    pictures, tables = [], []
+    for position, ranking in enumerate(rankings):
+        rows = areas[areas["question"] == ranking.name]
+        of = dict(zip(rows["variant"], rows["auc"], strict=True))
+        alt = f"ROC of {ranking.name}. AUC: " + "; ".join(f"{variant} {number(area)}" for variant, area in of.items())
+        pictures.append(studio.picture(f"{name}-{position}", figures.curves(ranking, of, studio.looks), alt))
+        tables.append(_areas(study, ranking, rows, studio))
+    caption = "ROC of the log odds of the expected grade: mean of the curves of a variant’s seeds, with the mean area."
     return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
 
 
-def _areas(study: Study, ranking: Ranking, compared: list[Comparison], studio: Studio) -> Table:
-    alike = len({one.seeds for one in compared}) == 1  # a mean over more seeds ranks better
-    best = max(one.auc for one in compared) if alike and len(compared) > 1 else None
+def _areas(study: Study, ranking: Ranking, rows: pd.DataFrame, studio: Studio) -> Table:
+    def entries(row: Any) -> list[Entry]:
+        own = Entry(number(row.auc), interval(row.auc_low, row.auc_high, sign=False), row.verdict == BETTER)
+        if row.why:
+            return [own, Entry(number(row.mean, sign=True), row.why), Entry(MISSING), Entry(MISSING)]
+        gap = Entry(number(row.mean, sign=True), f"{interval(row.low_adjusted, row.high_adjusted)} {row.verdict}")
+        return [own, gap, Entry(p_value(row.p)), Entry(p_value(row.p_adjusted))]
 
-    def against(one: Comparison) -> list[Entry]:
-        if one.variant == study.reference:
-            return [Entry("reference"), Entry(MISSING), Entry(MISSING)]
-        limits = "" if one.degenerate else interval(one.low, one.high)  # the column of p says why there are none
-        p = Entry(one.degenerate or p_value(one.p))
-        return [Entry(number(one.difference, sign=True), limits), p, Entry(p_value(one.p_holm))]
-
-    lines = {one.variant: [Entry(number(one.auc), best=one.auc == best), *against(one)] for one in compared}
-    form = "" if ranking.clusters is None else f", for {units(ranking.clusters)} (Obuchowski 1997)"
+    shared = {row.variant: row.seeds if row.basis else 0 for row in rows.itertuples() if row.variant != study.reference}
+    cover = covered(rows)
+    whose = "" if ranking.clusters is None else f" of {units(ranking.clusters)}"
     caption = (
-        f"{ranking.name}: {ranking.labels.sum()} of {count(len(ranking.labels), 'test example')} positive. DeLong’s "
-        f"test against {study.reference} on scores averaged over the seeds that both finished{form}; Holm over the "
-        "variants of this table."
+        f"{ranking.name}: {ranking.labels.sum()} of {count(len(ranking.labels), 'test example')}{whose} positive. Area "
+        f"under the curve, mean over seeds, with its own interval; its difference to {study.reference} over the seeds "
+        f"that both finished{f', {cover}. {bold(study.reference)}' if cover else '.'}"
+        f"{pairing.fewer(shared, ranking.planned)}"
     )
-    if study.reference in ranking.scores:
-        rivals = [one.variant for one in compared if one.variant != study.reference]
-        shared = {variant: len(pairing.common(ranking.scores, variant, study.reference)) for variant in rivals}
-        caption += pairing.fewer(shared, ranking.planned)
-    return studio.table(caption, ["AUC ↑", f"Minus {study.reference}", "DeLong p", "Holm p"], lines)
+    return studio.table(
+        caption,
+        ["AUC ↑", f"Minus {study.reference}", "p", "Adjusted p"],
+        {r.variant: entries(r) for r in rows.itertuples()},
+    )

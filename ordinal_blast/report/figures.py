@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ordinal_blast.evaluation import roc
 from ordinal_blast.report import theme
-from ordinal_blast.report.measures import Difference
 from ordinal_blast.report.names import cut, labels
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
 from ordinal_blast.report.vectors import Drawing, drawn
+from ordinal_blast.report.verdicts import Difference
 
 LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
@@ -24,7 +23,7 @@ _LEVEL = 5  # letters of a grade that fit below its cell
 
 
 def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> Drawing:
-    """Dot plot of one measure's differences to the reference: mean, 95 % interval, and few seeds as small dots."""
+    """Dot plot of one measure's differences to the reference: mean, adjusted interval, and few seeds as small dots."""
     measure = differences[0].measure
     with theme.rc():
         figure = theme.new(4.0, 0.85 + 0.34 * len(differences))
@@ -37,7 +36,7 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
                 axes.scatter(difference.values, spread, s=10, color=look.colour, alpha=0.55, linewidths=0)
             if np.isfinite(difference.low):
                 axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
-            face = look.colour if difference.excludes_zero else theme.PAPER
+            face = look.colour if difference.established else theme.PAPER
             axes.plot(difference.mean, row, marker=look.marker, color=look.colour, markerfacecolor=face)
         axes.set_yticks(range(len(differences)), [looks[difference.variant].label for difference in differences])
         axes.tick_params(axis="y", labelcolor=theme.INK)
@@ -84,20 +83,15 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> Drawing:
         return drawn(figure)
 
 
-def curves(ranking: Ranking, looks: Mapping[str, Look], reference: str) -> Drawing:
-    """ROC curves of all variants on one binary question, each over the seeds it shares with the reference.
-
-    The legend gives the areas.
-    """
+def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Look]) -> Drawing:
+    """ROC curves of all variants on one binary question, each the mean of its seeds' curves, with its area."""
     with theme.rc():
         figure = theme.new(3.7, 3.7)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
-        for variant in ranking.scores:
-            scores = ranking.average(variant, ranking.paired(variant, reference))
-            fpr, tpr, _ = roc.curve(ranking.labels, scores)
-            label = f"{roc.auc(ranking.labels, scores):.3f}  {looks[variant].label}"
-            axes.plot(fpr, tpr, color=looks[variant].colour, linestyle=looks[variant].dash, label=label)
+        for variant, area in areas.items():
+            label = f"{area:.3f}  {looks[variant].label}"
+            axes.plot(*ranking.curve(variant), color=looks[variant].colour, linestyle=looks[variant].dash, label=label)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")

@@ -1,20 +1,15 @@
-"""What is measured, which way is better, and how variants differ over seeds."""
+"""What is measured, which way is better, and what it is over seeds."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.evaluation import metrics, significance
-from ordinal_blast.evaluation.rounding import settled
-from ordinal_blast.evaluation.significance import NO_INTERVAL, NO_TEST
-from ordinal_blast.report.formats import interval
-from ordinal_blast.report.rankings import same_examples
+from ordinal_blast.evaluation import metrics
 from ordinal_blast.report.results import Group
 
 LEVEL = 0.95
@@ -63,32 +58,6 @@ SECONDARY = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """Variant minus reference on one measure, paired by seed. `low`, `high` and `p` are NaN where no test exists."""
-
-    variant: str
-    measure: Measure
-    values: tuple[float, ...]
-    mean: float
-    low: float
-    high: float
-    p: float
-    test: str
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval exists and leaves zero outside."""
-        return self.low > 0 or self.high < 0
-
-    @property
-    def interval(self) -> str:
-        """The interval in words, or why there is none."""
-        if len(self.values) > 1 and math.isnan(self.low):
-            return NO_TEST if self.mean else NO_INTERVAL
-        return interval(self.low, self.high)
-
-
 def over_seeds(group: Group, measure: Measure, seeds: Collection[int] | None = None) -> pd.DataFrame:
     """Mean, sample standard deviation (NaN for one seed) and number of seeds per variant, in plan order.
 
@@ -131,32 +100,6 @@ def tested_share(group: Group) -> tuple[int, int]:
     """Rows that one hold-out trains and validates on, and rows that it tests."""
     sizes = group.cells[0].record.dataset["sizes"]
     return sizes["train"] + sizes["val"], sizes["test"]
-
-
-def differences(group: Group, reference: str, measure: Measure) -> list[Difference]:
-    """Every other variant minus the reference over the seeds that both finished; empty without the reference.
-
-    Where every seed is another hold-out, the interval allows for training sets that overlap.
-    """
-    if same_examples(group):
-        test, compare = "paired t", significance.paired_t
-    else:
-        train, tested = tested_share(group)
-        test = "corrected t"
-        compare = functools.partial(significance.corrected_t, num_train=train, num_test=tested)
-    values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
-    if reference not in values:
-        return []
-    gaps = []
-    for variant in group.variants:
-        both = values[[variant, reference]].dropna()
-        pair = both[variant].to_numpy(), both[reference].to_numpy()
-        if variant != reference and len(both):
-            paired = settled(*pair)
-            tests = [compare(*pair)] if len(both) > 1 else []
-            limits = (*tests[0].ci, tests[0].p_value) if tests else (math.nan,) * 3
-            gaps.append(Difference(variant, measure, tuple(paired.tolist()), float(np.mean(paired)), *limits, test))
-    return gaps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,14 +94,14 @@ def blocks(group: Group, studio: Studio) -> list[Block]:
         return [
             Entry(number(one.mean), f"± {number(one.sd)}"),
             Entry(number(one.own_mean), f"± {number(one.own_sd)}" if one.own_seeds > 1 else ""),
-            Entry(number(one.distance, 1, sign=True), best=one.reached),
+            Entry(number(one.distance, 1, sign=True), "" if one.reached else "not reached"),
         ]
 
     header = [f"{measure.heading} {what}" for measure in measures for what in ("published", "here", "in s.d.")]
     lines = {v: [entry for m in measures for entry in entries(compared.get((v, m)))] for v in variants}
     caption = (
         f"{_stored(group)['source']}. The last column of each measure is here minus published, in published s.d.; "
-        f"bold where it is within {LIMIT:g}, or better."
+        f"reached where it is within {LIMIT:g}, or better."
     )
     return [Part("Published and here", [studio.table(caption, header, lines)])]
 

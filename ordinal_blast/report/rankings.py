@@ -1,15 +1,13 @@
-"""How well scores averaged over seeds rank: ROC of "grade > k" or any binary column, compared by DeLong's test."""
+"""What scores are to rank: "grade > k", or any binary column of the test examples, with every variant's scores."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ordinal_blast.evaluation import roc
-from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.validation import as_members
 from ordinal_blast.report import pairing
 from ordinal_blast.report.results import Group
@@ -29,37 +27,18 @@ class Ranking:
     clusters: np.ndarray | None
     planned: int
 
-    def paired(self, variant: str, reference: str) -> tuple[int, ...]:
-        """The seeds that are averaged for a variant: those the reference finished too; its own where there are none."""
-        common = pairing.common(self.scores, variant, reference) if reference in self.scores else ()
-        return common or tuple(self.scores[variant])
+    def curve(self, variant: str) -> tuple[np.ndarray, np.ndarray]:
+        """False and true positive rates `[P]`: the mean of the ROC curves of the variant's seeds.
 
-    def average(self, variant: str, seeds: Sequence[int]) -> np.ndarray:
-        """The variant's score averaged over these seeds, float64 `[N]`."""
-        return np.mean([self.scores[variant][seed] for seed in seeds], axis=0, dtype=np.float64)
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """AUC of one variant; its difference to the reference, DeLong's p and Holm's (NaN for the reference itself).
-
-    All over the same seeds, those that both finished; NaN too where there are none. degenerate: empty, or why there is
-    no test: the difference does not vary with the examples at all.
-    """
-
-    variant: str
-    seeds: int
-    auc: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    degenerate: str
+        The area under it is the mean of theirs.
+        """
+        curves = [roc.curve(self.labels, scores)[:2] for scores in self.scores[variant].values()]
+        grid = np.unique(np.concatenate([fpr for fpr, _ in curves]))
+        return np.repeat(grid, 2), np.mean([_sides(grid, *curve) for curve in curves], axis=0).T.ravel()
 
 
 def same_examples(group: Group) -> bool:
-    """Whether every cell was tested on the same examples of the same data: only then may scores be averaged.
+    """Whether every cell was tested on the same examples of the same data: only then may scores be compared.
 
     Hold-outs name their rows alike, and stratified ones even label them alike: the identity of the data tells.
     """
@@ -110,39 +89,6 @@ def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
     return _ranking(f"{name}, by {' + '.join(group.task.upper() for group in groups)}", truth == 1, truth >= 0, groups)
 
 
-def compare(ranking: Ranking, reference: str) -> list[Comparison]:
-    """AUC of every variant, and DeLong's paired test against the reference with Holm's adjustment over variants.
-
-    Scores are averaged over the seeds that variant and reference both finished: a mean over more seeds ranks better.
-    Where examples are clustered it is Obuchowski's (1997) form of the test.
-    """
-    seeds = {variant: ranking.paired(variant, reference) for variant in ranking.scores}
-    averages = {variant: ranking.average(variant, common) for variant, common in seeds.items()}
-    tests = {
-        variant: roc.delong_test(
-            ranking.labels, averages[variant], ranking.average(reference, common), clusters=ranking.clusters
-        )
-        for variant in ranking.scores
-        if variant != reference
-        and reference in ranking.scores
-        and (common := pairing.common(ranking.scores, variant, reference))
-    }
-    adjusted = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
-    return [
-        Comparison(
-            variant,
-            len(seeds[variant]),
-            float(roc.auc(ranking.labels, averages[variant])),
-            *(
-                (test.difference, *test.ci, test.p_value, float(adjusted[variant]), test.degenerate)
-                if (test := tests.get(variant))
-                else (*(math.nan,) * 5, "")
-            ),
-        )
-        for variant in ranking.scores
-    ]
-
-
 def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | None:
     """The patient or treatment `[N]` of each known test example; None where each has its own.
 
@@ -183,3 +129,14 @@ def _scores(group: Group, variant: str, seed: int) -> np.ndarray:
     """The variant's scores with one seed, float64 `[N]`."""
     cell = next(cell for cell in group.cells if (cell.variant, cell.seed) == (variant, seed))
     return group.of(cell).scores.astype(np.float64)
+
+
+def _sides(grid: np.ndarray, fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    """A ROC curve at false positive rates `[P]` that hold its own: below and above its step there, `[2, P]`."""
+    rates, first = np.unique(fpr, return_index=True)
+    last = np.append(first[1:], len(fpr)) - 1
+    place = np.searchsorted(rates, grid, "right") - 1
+    after = np.minimum(place + 1, len(rates) - 1)
+    share = (grid - rates[place]) / np.where(after > place, rates[after] - rates[place], 1)
+    between = tpr[last[place]] + share * (tpr[first[after]] - tpr[last[place]])
+    return np.stack([np.where(share == 0, tpr[first[place]], between), between])

@@ -111,22 +111,22 @@ class Results:
     @property
     def subject(self) -> str:
         """The variant that the question is about; empty where all are looked at alike."""
-        return self.plan.get("subject", "")
+        return self.plan["subject"]
 
     @property
     def primary(self) -> tuple[tuple[str, str], ...]:
         """The measures that answer the question, as (measure, task); task "" stands for every task."""
-        return tuple((measure, task) for measure, task in self.plan.get("primary", [("mae", "")]))
+        return tuple((measure, task) for measure, task in self.plan["primary"])
 
     @property
     def equivalence(self) -> float | None:
         """How large a difference of a primary measure may be and still not matter; None where none is declared."""
-        return self.plan.get("equivalence")
+        return self.plan["equivalence"]
 
     @property
     def families(self) -> dict[str, tuple[str, ...]]:
         """Variants that belong together, by the name of their family."""
-        return {name: tuple(variants) for name, variants in self.plan.get("families", {}).items()}
+        return {name: tuple(variants) for name, variants in self.plan["families"].items()}
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -66,7 +66,9 @@ def _answer(study: Study, studio: Studio) -> Section:
             )
         )
     if study.cells:
-        blocks.append(Bullets(answer.findings(study)))
+        blocks += answer.blocks(study, studio)
+        if established := answer.findings(study):
+            blocks.append(Bullets(established))
         blocks += [Text(note, note=True) for note in caveats(study)]
         blocks.append(_variants(study, studio))
     return Section(studio.anchor("answer"), "Answer", blocks)

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from ordinal_blast.report import answer, pairing
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, number
-from ordinal_blast.report.measures import baseline, best_of, differences, over_seeds, primary
+from ordinal_blast.report.measures import baseline, over_seeds, primary
 from ordinal_blast.report.names import labels, one_line, visible
 from ordinal_blast.report.results import Group
+from ordinal_blast.report.verdicts import BETTER, WORSE, of_measure
 
 WIDTH = 100
 LONGEST = 48  # characters of a name
 LISTED = 8  # cells without a result
+ARROWS = {BETTER: "▲", WORSE: "▼"}
 
 
 def table(studies: Sequence[Study]) -> str:
@@ -31,8 +33,7 @@ def _study(study: Study) -> str:
         *(_group(study, group) for group in study.groups()),
     ]
     if study.rivals:
-        arrows = "; ▲ better or ▼ worse than the reference, 95 % interval over seeds excludes zero"
-        blocks.append(f"* best mean of its column{arrows if len(study.seeds) > 1 else ''}")
+        blocks.append("▲ better or ▼ worse than the reference by the adjusted interval")
     if study.failed or study.missing:
         states = [f"{name} failed" for name in study.failed] + [f"{name} missing" for name in study.missing]
         more = [f"and {len(states) - LISTED} more, which the report lists"] if len(states) > LISTED else []
@@ -47,13 +48,11 @@ def _group(study: Study, group: Group) -> str:
     shown = labels(study.plan["variants"], LONGEST)
     cells: dict[str, list[str]] = {variant: [] for variant in variants}
     for measure, column in columns.items():
-        best = best_of(group, measure)
-        apart = {d.variant: d for d in differences(group, study.reference, measure) if d.excludes_zero}
+        arrows = {gap.variant: ARROWS.get(gap.verdict, "") for gap in of_measure(study.differences, group, measure)}
         for variant in variants:
             line = column.loc[variant]
             spread = f" ± {number(line['sd'])}" if line["seeds"] > 1 else ""
-            arrow = " " if variant not in apart else "▲" if (apart[variant].mean > 0) == measure.higher else "▼"
-            cells[variant].append(f"{number(line['mean'])}{spread}{'*' if variant in best else ' '}{arrow}")
+            cells[variant].append(f"{number(line['mean'])}{spread} {arrows.get(variant, '')}")
     trivial = baseline(group)
     rows = [
         [shown[variant] + (" (reference)" if variant == study.reference else ""), *values]
@@ -74,6 +73,4 @@ def _group(study: Study, group: Group) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [head, *rows]]
     finished = {shown[variant]: len(seeds) for variant, seeds in group.seeds.items()}
     short = pairing.fewer(finished, group.planned, "finished").strip()
-    if short and group.common:
-        short += f" * compares the {count(len(group.common), 'seed')} that all finished."
     return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:], *([short] if short else [])])

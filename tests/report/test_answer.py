@@ -1,66 +1,150 @@
-"""The plain answer says no more than the numbers do."""
+"""The plain answer says no more than the adjusted intervals do."""
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
+from ordinal_blast import report
 from ordinal_blast.report import answer, load
+
+OPTIONS = {"stages": ("rnn",), "tasks": ("icm",), "n": 60}
+
+
+def graded(shares):
+    """A change: per variant, the share of test examples that get their true grade; the others get another."""
+
+    def change(kept):
+        result = kept.models["rnn"].splits["test"].tasks["icm"]
+        rng = np.random.default_rng([kept.seed, *kept.variant.encode()])
+        wrong = rng.random(len(result.labels)) > shares[kept.variant]
+        truth = np.maximum(result.labels, 0)
+        result.grades[:] = np.where(wrong, np.abs(truth - 1), truth)
+
+    return change
 
 
 @pytest.fixture
-def told(write_run, measured, tmp_path):
-    """A function that sets QWK of variants a (the reference) and b per seed, and returns lead and finding."""
+def told(write_run, tmp_path):
+    """`told(shares, **asked)`: the study whose variants get these shares of grades right, asked so."""
 
-    def tell(a: list[float], b: list[float]) -> tuple[str, str]:
-        change = measured(lambda variant, seed: {"qwk": {"a": a, "b": b}[variant][seed]})
-        options = {"seeds": range(len(a)), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
-        study = load(write_run(tmp_path / "run", ("a", "b"), change=change, **options))
-        (finding,) = answer.findings(study)
-        return answer.lead(study), finding
+    def tell(shares, asked=None, **options):
+        run = write_run(tmp_path / "run", tuple(shares), change=graded(shares), **OPTIONS | options)
+        study = load(run)
+        return study.asking(**asked) if asked else study
 
     return tell
 
 
-def test_a_difference_that_stands_out(told):
-    lead, finding = told([0.50, 0.52, 0.54], [0.60, 0.63, 0.64])  # differences 0.10, 0.11, 0.10
-    assert "Of 1 paired difference to a, 1 has a 95\xa0% interval over seeds that excludes zero: 1 in favour" in lead
-    assert "about 0.1 would by chance" in lead
-    assert "b has the best mean QWK (0.623\xa0±\xa0" in finding
-    assert "the interval excludes zero for b on QWK +0.103 [+0.089, +0.118]" in finding
+def test_a_subject_that_is_better(told):
+    study = told({"a": 0.3, "b": 0.95, "c": 0.3}, {"subject": "b", "primary": "accuracy"})
+    (row,) = study.differences.query("variant == 'b' and measure == 'accuracy'").itertuples()
+    assert answer.lead(study) == (
+        f"b is better than a in Accuracy: +{row.mean:.3f} [+{row.low_adjusted:.3f}, +{row.high_adjusted:.3f}]. "
+        "Intervals hold over new seeds and new test examples, adjusted for 2 comparisons."
+    )
 
 
-def test_a_difference_that_does_not(told):
-    lead, finding = told([0.50, 0.60, 0.70], [0.60, 0.55, 0.75])  # differences 0.10, −0.05, 0.05
-    assert lead.startswith("No difference is established")
-    assert "The lead over a may be seed variance alone on QWK" in finding
+def test_a_subject_that_is_worse_where_less_is_better(told):
+    study = told({"a": 0.95, "b": 0.3}, {"subject": "b"})
+    assert answer.lead(study).startswith("b is worse than a in MAE: +")
+    assert answer.lead(study).endswith("new test examples, one comparison, so not adjusted.")
 
 
-def test_the_reference_ahead(told):
-    lead, finding = told([0.60, 0.63, 0.64], [0.50, 0.52, 0.54])
-    assert "0 in favour of the other variant, 1 in favour of a" in lead
-    assert "No variant has a better mean than the reference a" in finding
+def test_a_subject_of_which_it_cannot_be_told(told):
+    study = told({"a": 0.6, "b": 0.6}, {"subject": "b", "primary": ["mae", "qwk"]})
+    assert answer.lead(study).startswith("Whether b is better or worse than a in MAE cannot be told: ")
+    assert "Whether b is better or worse than a in QWK cannot be told: " in answer.lead(study)
+    assert "adjusted for 2 comparisons" in answer.lead(study)
 
 
-def test_equal_seeds_give_no_interval(told):
-    lead, _ = told([0.5, 0.5], [0.6, 0.6])
-    assert "no interval over seeds exists" in lead
+def test_a_subject_that_is_equivalent(told):
+    study = told({"a": 0.6, "b": 0.6}, {"subject": "b", "equivalence": 0.9})
+    assert answer.lead(study).startswith("b is equivalent to a in MAE, to within ±0.9: ")
 
 
-def test_one_seed(told):
-    lead, finding = told([0.5], [0.6])
-    assert "One seed was run" in lead
-    assert "excludes zero" not in lead + finding
-    assert "±" not in finding
+def test_a_subject_whose_scores_are_the_same(write_run, tmp_path):
+    study = load(write_run(tmp_path / "run", ("a", "b"), change=graded({"a": 1.0, "b": 1.0}), **OPTIONS))
+    assert answer.lead(study.asking(subject="b")) == (
+        "b is not tested against a in MAE: the same by construction: no test."
+    )
 
 
-def test_a_collapsed_model_is_named(write_run, tmp_path):
+def test_without_a_subject_all_are_looked_at(told):
+    study = told({"a": 0.5, "b": 0.97, "c": 0.5, "d": 0.1})
+    pattern = (
+        r"In MAE, better than a: b −0\.\d+ \[.*\]; worse than a: d \+0\.\d+ \[.*\]; of 1 variant it cannot be told\."
+    )
+    assert re.match(pattern, answer.lead(study))
+
+
+def test_nothing_established_is_no_proof(told):
+    lead = answer.lead(told({"a": 0.6, "b": 0.6, "c": 0.6}, seeds=range(5)))
+    assert lead.startswith("No difference to a is established in MAE, for none of 2 variants; that is no proof")
+
+
+def test_one_seed_speaks_of_these_models(told):
+    study = told({"a": 0.3, "b": 0.95}, {"subject": "b"}, seeds=(0,))
+    assert answer.lead(study).startswith("b is better than a in MAE: −")
+    assert "for these trained models: another seed is not covered" in answer.lead(study)
+    assert answer.planned(study) == ""
+
+
+def test_what_the_design_can_show(told):
+    study = told({"a": 0.6, "b": 0.6}, {"subject": "b", "equivalence": 0.3})
+    here = study.design[study.design["present"]].iloc[0]
+    sentence = answer.planned(study)
+    assert sentence.startswith(
+        f"3 seeds on 30 test patients can show differences of {here['detectable']:.3f} or more in MAE"
+    )
+    assert "the ±0.3 that matter take" in sentence
+    assert "no design up to 50 seeds on 300 patients shows the ±0.0001" in answer.planned(
+        study.asking(equivalence=0.0001)
+    )
+    assert answer.planned(study.asking(equivalence=2.0)).endswith("enough for the ±2 that matter.")
+
+
+def test_the_first_screen_has_one_figure_and_one_table(told, tmp_path):
+    study = told({"a": 0.3, "b": 0.95, "c": 0.3}, {"subject": "b"})
+    text = (study.report(tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
+    first = text.split("## Answer")[1].split("\n## ")[0]
+    assert first.count("<img") == 1
+    (own,) = study.means.query("variant == 'b' and measure == 'mae'").itertuples()
+    assert f"<b>{own.mean:.3f}</b> [{own.low:.3f}, {own.high:.3f}]".replace("-", "−") in first
+    assert first.count("<b>") == 1
+    assert "Bold: better than a by the adjusted interval, and nothing else." in first
+
+
+def test_a_larger_mean_is_not_bold(told, tmp_path):
+    study = told({"a": 0.6, "b": 0.62})
+    text = (study.report(tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
+    assert "<b>" not in text.split("## Answer")[1].split("## Training")[0]
+    assert "▲" not in report.table([study]).split("\n\n")[1]
+
+
+def test_grades_that_are_never_found_and_collapsed_runs_are_named(write_run, tmp_path):
     def constant(kept):
+        grades = kept.models["rnn"].splits["test"].tasks["icm"].grades
+        grades[grades == 0] = 1
         if kept.cell == "1-s1":
-            kept.models["rnn"].splits["test"].tasks["icm"].grades[:] = 2
+            grades[:] = 2
 
-    options = {"variants": ("a", "b"), "seeds": (0, 1), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
-    assert answer.collapsed(load(write_run(tmp_path / "learned", **options))) == []
-    study = load(write_run(tmp_path / "collapsed", change=constant, **options))
+    study = load(write_run(tmp_path / "run", ("a", "b"), (0, 1), change=constant, **OPTIONS))
+    text = (study.report(tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
+    first = text.split("## Answer")[1].split("What is compared.")[0]
+    lines = {line.split("|")[1].strip()[2:]: line for line in first.splitlines() if line.startswith("| ")}
+    assert lines["a"].endswith("| C (every seed) | 0 of 2 |")
+    assert lines["b"].endswith("| C (every seed), B (1 of 2 seeds) | 1 of 2 |")
     (note,) = answer.collapsed(study)
     assert note.endswith("the same grade with at least one seed: RNN · ICM: b.")
     assert note in answer.findings(study)
+
+
+def test_what_other_measures_establish_is_said_by_its_own_family(told):
+    study = told({"a": 0.3, "b": 0.95}, {"primary": "qwk"})
+    assert any(
+        "RNN · ICM, against a, each measure by itself: better in Accuracy b; better in MSE b" in finding
+        for finding in answer.findings(study)
+    )

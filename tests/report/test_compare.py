@@ -56,16 +56,16 @@ def test_differences_are_those_of_the_page(study, tmp_path):
     frame = study.differences.query("task == 'icm' and measure == 'mae'")
     assert frame["variant"].tolist() == list(study.rivals)
     assert set(frame["reference"]) == {study.reference}
-    assert frame[["seeds", "test", "adjusted", "higher_is_better"]].drop_duplicates().values.tolist() == [
-        [3, "paired t", False, False]
-    ]
+    about = frame[["seeds", "basis", "family", "comparisons", "higher_is_better"]].drop_duplicates()
+    assert about.values.tolist() == [[3, "seeds and examples", "primary", 4, False]]
     table = study.scores.query("task == 'icm' and split == 'test'").pivot(index="seed", columns="variant", values="mae")
     gaps = table[list(study.rivals)].sub(table[study.reference], axis=0)
-    np.testing.assert_allclose(frame["mean"], gaps.mean(), rtol=1e-12)
+    np.testing.assert_allclose(frame["mean"], gaps.mean(), rtol=1e-9)
     assert ((frame["p"] < 0.05) == ((frame["low"] > 0) | (frame["high"] < 0))).all()
     text = (report.write([study], tmp_path, "c").parent / "report.md").read_text(encoding="utf-8")
     for row in frame.itertuples():
-        assert f"{row.mean:+.3f} [{row.low:+.3f}, {row.high:+.3f}]".replace("-", "−") in text
+        shown = f"{row.mean:+.3f} [{row.low_adjusted:+.3f}, {row.high_adjusted:+.3f}] {row.verdict}"
+        assert text.count(shown.replace("-", "−")) == 2  # in the answer, and with the other measures
 
 
 def test_predictions_are_one_row_an_example_with_what_travels_along(small, study):
@@ -136,7 +136,8 @@ def test_measures_of_ones_own_stand_beside_the_others(write_run, tmp_path):
     page = study.report(tmp_path / "out")
     text = (page.parent / "report.md").read_text(encoding="utf-8")
     assert text.count("QWK ↑ | cost ↓ |") == 2  # scores and differences
-    assert "<b>2.050</b> ± 0.071" in text
+    assert "2.050 ± 0.071" in text
+    assert "seeds alone: not tested" in text
     assert "cost ↓" in report.table([study])
     assert "cost" in pd.read_csv(page.parent / "rows.csv")
     assert (page.parent / "figures" / "losses-difference-rnn-icm-cost.svg").exists()

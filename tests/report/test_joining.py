@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ordinal_blast import report
 from ordinal_blast.errors import UsageError
+from ordinal_blast.evaluation.multireader import ALIKE
 from ordinal_blast.report import load
-from ordinal_blast.report.measures import PRIMARY, differences
+from ordinal_blast.report.measures import PRIMARY
+from ordinal_blast.report.verdicts import of_measure
 from ordinal_blast.storage import read_json, write_json
 
 SAME = {"seeds": (0, 1, 2), "stages": ("rnn",), "tasks": ("icm",), "n": 40}
@@ -22,10 +25,7 @@ def test_runs_that_agree_are_one_table_paired_by_seed(write_run, tmp_path):
     joined = load(*map(str, runs))
     assert joined.variants == ("a", "b")
     assert joined.reference == "a"
-    for measure in PRIMARY:
-        (found,), (expected,) = (differences(s.groups()[0], "a", measure) for s in (joined, together))
-        assert found.values == expected.values
-        assert (found.low, found.high) == (expected.low, expected.high)
+    pd.testing.assert_frame_equal(joined.differences, together.differences)
     assert [cell.name for cell in joined.cells][:1] == ["a/0-s0"]
     text = report.write([joined], tmp_path / "report", "c").read_text(encoding="utf-8")
     assert text.count("<article") == 1
@@ -39,9 +39,11 @@ def test_variants_of_one_name_are_told_apart_by_their_folder(write_run, tmp_path
     (joined,) = report.read(runs)
     assert joined.variants == ("a (monday)", "b (monday)", "a (tuesday)", "b (tuesday)")
     assert joined.reference == "a (monday)"
-    again = next(d for d in differences(joined.groups()[0], joined.reference, PRIMARY[0]) if d.variant == "a (tuesday)")
+    again = next(
+        d for d in of_measure(joined.differences, joined.groups()[0], PRIMARY[0]) if d.variant == "a (tuesday)"
+    )
     assert again.values == (0, 0, 0)
-    assert again.interval == "no difference: no interval"
+    assert again.interval == ALIKE
     alike = [write_run(tmp_path / day / "run", variants=("a",), **SAME) for day in ("monday", "tuesday")]
     (joined,) = report.read(alike)
     assert joined.variants == tuple(f"a ({folder})" for folder in alike)

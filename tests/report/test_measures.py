@@ -8,7 +8,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from ordinal_blast import record
 from ordinal_blast.report import load, measures
@@ -80,55 +79,6 @@ def test_the_baseline_learns_from_training_labels_and_is_measured_on_those_of_th
     always = measures.baseline(group)
     assert (always.grade, always.split) == ("B", "train")
     assert always.values["accuracy"] == pytest.approx(30 / 110)
-
-
-@pytest.mark.parametrize("measure", PRIMARY, ids=lambda measure: measure.key)
-def test_interval_is_that_of_the_paired_t_test(small, study, measure):
-    for group in study.groups():
-        found = measures.differences(group, study.reference, measure)
-        assert [difference.variant for difference in found] == list(study.rivals)
-        for difference in found:
-            ours = values(small, difference.variant, group.task, measure.key)
-            theirs = values(small, study.reference, group.task, measure.key)
-            test = stats.ttest_rel(ours, theirs)
-            interval = test.confidence_interval(0.95)
-            np.testing.assert_allclose(
-                [difference.mean, difference.low, difference.high],
-                [(ours - theirs).mean(), interval.low, interval.high],
-                rtol=1e-9,
-            )
-            assert difference.excludes_zero == (test.pvalue < 0.05)
-
-
-@pytest.mark.parametrize(
-    ("values", "resplit", "half", "words"),
-    [
-        # Differences 1, 2, 3: mean 2, s.d. 1, t(0.975, 2) = 4.302653 (any table of Student's t).
-        ((1.0, 2.0, 3.0), False, 4.302653 * (1 / 3) ** 0.5, ""),
-        # Hold-outs of one data set share 60 of their rows: the variance of the mean gains 30 / 60 (Nadeau & Bengio).
-        ((1.0, 2.0, 3.0), True, 4.302653 * (1 / 3 + 30 / 60) ** 0.5, ""),
-        ((0.8, 0.9, 0.7), False, None, "constant difference: no test"),
-        ((0.3,), False, None, "no interval"),
-    ],
-    ids=["seeds", "hold-outs", "no spread", "one seed"],
-)
-def test_the_interval_by_hand(write_run, measured, tmp_path, values, resplit, half, words):
-    drops = values if half else [0.1] * len(values)
-    scored = measured(lambda variant, seed: {"accuracy": 1 - (variant == "b") * drops[seed]})
-
-    def change(kept):
-        kept.dataset["sizes"] = {"train": 50, "val": 10, "test": 30}
-        scored(kept)
-
-    options = {"variants": ("a", "b"), "seeds": range(len(values)), "stages": ("mlp",), "tasks": ("g",), "n": 30}
-    study = load(write_run(tmp_path / "run", resplit=resplit, change=change, **options))
-    (found,) = measures.differences(study.groups()[0], "a", ACCURACY)
-    if half:
-        assert found.mean == pytest.approx(-2, rel=1e-12)
-        assert (found.low, found.high) == pytest.approx((-2 - half, -2 + half), rel=1e-6)
-    else:
-        assert np.isnan([found.low, found.high]).all()
-        assert found.interval == words
 
 
 def test_baseline_is_the_commonest_training_grade(small, study):

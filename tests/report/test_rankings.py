@@ -1,12 +1,13 @@
-"""Areas of seed-averaged scores against counting pairs, and when they may not be averaged."""
+"""What scores rank, their mean ROC curve against counting pairs, and when they may not be compared."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from ordinal_blast import record
-from ordinal_blast.evaluation import roc
 from ordinal_blast.report import load, rankings
 
 
@@ -20,34 +21,36 @@ def split_of(run, cell: str):
     return record.read(run / "cells" / cell).models["rnn"].splits["test"]
 
 
-def averaged(run, variant: int, task: str) -> np.ndarray:
-    scores = [split_of(run, f"{variant}-s{seed}").tasks[task].scores for seed in (0, 1, 2)]
-    return np.mean(scores, axis=0, dtype=np.float64)
-
-
-def test_thresholds_rank_seed_averaged_scores(small):
+def test_thresholds_rank_the_scores_of_every_seed(small):
     study = load(small)
     for group in study.groups():
         truth = split_of(small, "0-s0").tasks[group.task].labels
-        found = rankings.thresholds(group)
-        assert [ranking.name for ranking in found] == [f"{group.task.upper()} > C", f"{group.task.upper()} > B"]
-        for k, ranking in enumerate(found):
-            compared = rankings.compare(ranking, study.reference)
-            assert [comparison.variant for comparison in compared] == list(study.variants)
-            known = truth >= 0
-            scores = [averaged(small, variant, group.task)[known] for variant in range(3)]
-            areas = [area(truth[known] > k, score) for score in scores]
-            assert [comparison.auc for comparison in compared] == pytest.approx(areas, rel=1e-12)
-            clusters = np.arange(len(truth))[known] // 2
-            tests = [roc.delong_test(truth[known] > k, score, scores[0], clusters=clusters) for score in scores[1:]]
-            p = [test.p_value for test in tests]
-            alone = [roc.delong_test(truth[known] > k, score, scores[0]).p_value for score in scores[1:]]
-            assert p != pytest.approx(alone, rel=1e-3)
-            assert [comparison.p for comparison in compared[1:]] == pytest.approx(p, rel=1e-9)
-            assert [c.difference for c in compared[1:]] == pytest.approx([a - areas[0] for a in areas[1:]], abs=1e-12)
-            holm = [min(1, 2 * min(p)), max(max(p), min(1, 2 * min(p)))]
-            assert sorted(c.p_holm for c in compared[1:]) == pytest.approx(holm, rel=1e-9)
-            assert np.isnan([compared[0].difference, compared[0].p, compared[0].p_holm]).all()
+        known = truth >= 0
+        rankings_of = rankings.thresholds(group)
+        assert [ranking.name for ranking in rankings_of] == [f"{group.task.upper()} > C", f"{group.task.upper()} > B"]
+        for k, ranking in enumerate(rankings_of):
+            np.testing.assert_array_equal(ranking.labels, truth[known] > k)
+            patients = np.arange(len(truth))[known] // 2
+            together = patients[:, None] == patients
+            np.testing.assert_array_equal(ranking.clusters[:, None] == ranking.clusters, together)
+            for number, variant in enumerate(study.variants):
+                for seed in (0, 1, 2):
+                    own = split_of(small, f"{number}-s{seed}").tasks[group.task].scores[known]
+                    np.testing.assert_array_equal(ranking.scores[variant][seed], own)
+
+
+@pytest.mark.parametrize("digits", [None, 0])  # scores as they are, and with many ties
+def test_the_area_under_the_mean_curve_is_the_mean_area(small, digits):
+    (ranking, _), variant = rankings.thresholds(load(small).groups()[0]), "cross_entropy"
+    if digits is not None:
+        rounded = {seed: scores.round(digits) for seed, scores in ranking.scores[variant].items()}
+        ranking = dataclasses.replace(ranking, scores={variant: rounded})
+    fpr, tpr = ranking.curve(variant)
+    areas = [area(ranking.labels, scores) for scores in ranking.scores[variant].values()]
+    assert np.trapezoid(tpr, fpr) == pytest.approx(np.mean(areas), rel=1e-12)
+    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
+    assert (np.diff(fpr) >= 0).all()
+    assert (np.diff(tpr) >= 0).all()
 
 
 def sick(kept):
@@ -64,15 +67,16 @@ def test_a_binary_column_is_ranked_by_the_sum_of_the_scores(write_run, tmp_path)
     truth = split_of(run, "0-s0").columns["sick"]
     known = truth >= 0
     for number, variant in enumerate(study.variants):
-        total = averaged(run, number, "icm") + averaged(run, number, "te")
-        np.testing.assert_allclose(ranking.average(variant, (0, 1, 2)), total[known], rtol=1e-12)
+        tasks = split_of(run, f"{number}-s2").tasks
+        total = tasks["icm"].scores + tasks["te"].scores.astype(np.float64)
+        np.testing.assert_allclose(ranking.scores[variant][2], total[known], rtol=1e-6)
     np.testing.assert_array_equal(ranking.labels, truth[known] == 1)
     assert rankings.binary(study.groups(), "healthy", "health") is None
     patients = np.flatnonzero(known) // 2  # by id, as the ids are in order
     np.testing.assert_array_equal(ranking.clusters[:, None] == ranking.clusters, patients[:, None] == patients)
 
 
-def test_other_examples_per_seed_are_not_averaged(write_run, tmp_path):
+def test_other_examples_per_seed_are_not_compared(write_run, tmp_path):
     study = load(write_run(tmp_path / "run", seeds=(0, 1), stages=("rnn",), n=40, change=sick, resplit=True))
     assert not any(map(rankings.same_examples, study.groups()))
     assert [rankings.thresholds(group) for group in study.groups()] == [[], []]
