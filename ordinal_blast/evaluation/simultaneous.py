@@ -110,9 +110,9 @@ def _largest(correlation: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(correlation)
     if values.min() < -1e-6 * len(values):
         raise ValueError("correlation is none: it has a negative eigenvalue")
-    root = vectors * np.sqrt(np.maximum(values, 0))
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T  # the one root that no rounding of vectors turns
     draws = np.random.default_rng(0).standard_normal((DRAWS, len(values)))
-    return np.sort(np.abs(draws @ root.T).max(axis=1))
+    return np.sort(np.abs(draws @ root).max(axis=1))
 
 
 def _level(largest: np.ndarray, count: int, alpha: float) -> float:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from ordinal_blast.evaluation import delong
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import listed, quoted, runs_of
-from ordinal_blast.report.rankings import Ranking, patients_of, same_examples, thresholds, units
+from ordinal_blast.report.rankings import patients_of, same_examples, thresholds, units
 from ordinal_blast.report.results import Group
-
-FEW = (
-    10  # on one side, below which DeLong's interval errs in .09 and more of samples, not .05 (.185 with 2, .107 with 3)
-)
 
 
 def caveats(study: Study) -> list[str]:
@@ -65,20 +60,15 @@ def _varies(study: Study, same: bool) -> str:
 
 def _few(group: Group) -> list[str]:
     """Boundaries between grades with so few examples or patients on a side that its interval is too short."""
-    sides = {ranking.name: smaller_side(ranking) for ranking in thresholds(group)}
-    few = [f"{name} ({size})" for name, size in sides.items() if size < FEW]
+    sides = {ranking.name: delong.smaller_side(ranking.labels, ranking.clusters) for ranking in thresholds(group)}
+    few = {name: size for name, size in sides.items() if size < delong.FEW}
     if not few:
         return []
+    named = listed([f"{name} ({size})" for name, size in few.items()])
     return [
-        f"{group.title}: fewer than {FEW} test examples or patients on the smaller side of {listed(few)}. With so few, "
-        "p values and intervals of its area are too small."
+        f"{group.title}: fewer than {delong.FEW} test examples or patients are on the smaller side of {named}. "
+        f"{delong.few(min(few.values()))}"
     ]
-
-
-def smaller_side(ranking: Ranking) -> int:
-    """How many examples, or patients, are on the smaller side of a question."""
-    whom = np.arange(len(ranking.labels)) if ranking.clusters is None else ranking.clusters
-    return min(len(np.unique(whom[side])) for side in (ranking.labels, ~ranking.labels))
 
 
 def _weighted(study: Study) -> list[str]:

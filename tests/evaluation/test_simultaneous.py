@@ -51,10 +51,10 @@ def test_without_correlation_it_is_sidaks():
 
 def test_the_same_difference_many_times_is_one_difference():
     adjusted = family([contrast(2.1)] * 5, np.ones((5, 5)))
-    assert adjusted.p_values == pytest.approx(contrast(2.1).p_value, rel=0.02)
+    assert adjusted.p_values == pytest.approx(contrast(2.1).p_value, rel=0.05)  # 3 s.d. of the draws
     assert adjusted.level == pytest.approx(0.05, rel=0.02)
     turned = family([contrast(2.1), contrast(-2.1)], [[1, -1], [-1, 1]])
-    assert turned.p_values == pytest.approx(contrast(2.1).p_value, rel=0.02)
+    assert turned.p_values == pytest.approx(contrast(2.1).p_value, rel=0.05)
 
 
 def test_one_difference_is_not_adjusted():

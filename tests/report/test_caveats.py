@@ -98,3 +98,16 @@ def test_the_rule_is_named(told):
     _, page = told(lambda kept: kept.objective.update(rule="native", decides_by="median (fitted cut points)"))
     assert "median (fitted cut points)" in page
     assert ">native<" not in page
+
+
+def test_few_on_the_smaller_side_are_told(write_run, tmp_path):
+    def change(kept):
+        labels = kept.models["rnn"].splits["test"].tasks["icm"].labels
+        labels[:] = 1
+        labels[:6], labels[6:70] = 0, 2  # three patients below, 32 above
+
+    options = {"seeds": (0, 1), "stages": ("rnn",), "tasks": ("icm",), "n": 140, "change": change}
+    notes = " ".join(caveats(load(write_run(tmp_path / "run", ("a", "b"), **options))))
+    assert "RNN · ICM: fewer than 20 test examples or patients are on the smaller side of ICM > C (3)." in notes
+    assert "There are 3 on the smaller side" in notes
+    assert "ICM > B" not in notes

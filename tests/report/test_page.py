@@ -186,11 +186,11 @@ def test_one_seed_has_no_interval_and_says_so(write_run, tmp_path):
         tmp_path / "run", variants=("a", "b"), seeds=(3,), stages=("mlp",), tasks=("risk",), grades="EDCBA", n=60
     )
     text = read(report.write([load(run)], tmp_path / "out", COMMAND)).text
-    assert "One seed was run: no interval over seeds is possible" in text
-    assert "no interval" in text
-    assert "±" not in text.replace("the ± that several seeds would give is not known", "")
+    assert "for these trained models: another seed is not covered" in text
+    assert "One seed: intervals are over test examples, for these trained models." in text
+    assert "±" not in text
     assert "RISK > D" in text
-    assert "In brackets the 95\xa0% t interval over seeds" not in text
+    assert "over new seeds and" not in text
 
 
 def test_two_grades_have_one_boundary(write_run, tmp_path):
