@@ -27,7 +27,7 @@ def sections(together: Together, studio: Studio) -> list[Section]:
     study, measures = together.studies[0], list(together.measures)
     parts = {
         "Answer": [Text(lead(together)), *(_scores(together, measure, studio) for measure in asked(together))],
-        "By data set": [_alone(together, m, studio) for m in asked(together) if "verdict" in study.differences],
+        "By data set": [_alone(together, m, studio) for m in asked(together)],
         "Ranks": _ranks(together, studio),
         "Chances": chances.blocks(together.posterior, measures, study, studio, "datasets"),
     }

@@ -71,7 +71,7 @@ def posterior(study: Results, differences: pd.DataFrame) -> pd.DataFrame:
     `rope` bounds what is equivalent. What has no test has no row; not adjusted for the number of variants.
     """
     rows = []
-    for row in differences.itertuples() if "standard_error" in differences else ():
+    for row in differences.itertuples():
         rope = region(study, row.measure)
         if rope is None or row.why:  # what is not tested is no basis of a chance either
             continue

@@ -92,8 +92,6 @@ def test_the_interval_over_holdouts_is_that_of_nadeau_and_bengio(resplit):
 
 def test_chances_over_holdouts_are_the_correlated_t_of_baycomp(resplit):
     baycomp = pytest.importorskip("baycomp")
-    if "standard_error" not in load(resplit).differences:
-        pytest.skip("until differences have their standard errors")
     table = scores(resplit, "accuracy")  # a fifth of the rows is tested: ten hold-outs are two times fivefold
     frame = load(resplit).posterior.query("measure == 'accuracy'")
     assert set(frame["rope"]) == {0.01}
