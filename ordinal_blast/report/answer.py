@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ordinal_blast.report import published, verdicts
-from ordinal_blast.report.blocks import Block, Entry, Gallery, Text
+from ordinal_blast.report.blocks import Beside, Block, Entry, Gallery, Headline, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture
 from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
@@ -20,62 +20,100 @@ from ordinal_blast.report.rankings import patients_of
 from ordinal_blast.report.results import Group
 from ordinal_blast.report.verdicts import BETTER, CANNOT_TELL, EQUIVALENT, NOT_TESTED, WORSE
 
+PLACE = ("answer",)  # of the table's rows
 _NAMED = 3  # variants that a sentence names one by one
 
 
 def lead(study: Study) -> str:
-    """The answer as one sentence, or why there is none yet."""
+    """The answer as one sentence, or why there is none yet, and what its intervals cover."""
+    said, cover = _said(study)
+    return f"{said} {cover}".strip()
+
+
+def _said(study: Study) -> tuple[str, str]:
+    """The answer, and what its intervals cover."""
     reference = quoted(study.reference)
     if not study.cells:
-        return "No cell has finished, so there is nothing to compare yet."
+        return "No cell has finished, so there is nothing to compare yet.", ""
     if study.reference not in study.variants:
-        return f"The reference {reference} has no finished cell, so nothing can be compared with it yet."
+        return f"The reference {reference} has no finished cell, so nothing can be compared with it yet.", ""
     if not study.rivals:
-        return f"Only the reference {reference} has finished, so there is nothing to compare it with."
+        return f"Only the reference {reference} has finished, so there is nothing to compare it with.", ""
     rows = _primary(study)
     if not len(rows):
-        return (
-            f"No seed has a result of both {reference} and another variant on a primary measure: nothing is compared."
-        )
+        why = f"No seed has a result of both {reference} and another variant on a primary measure: nothing is compared."
+        return why, ""
+    about = _about(study, rows)
+    subject = study.subject in set(about["variant"])
+    sentences = [_of_subject(study, about)] if subject else _of_all(study, rows)
+    cover = covered(about)
+    return " ".join(sentences), f"Intervals hold {cover}." if cover else ""
+
+
+def _about(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the answer is about: those of the subject, or all where there is none."""
     about = rows[rows["variant"] == study.subject]
-    sentences = [_of_subject(study, row) for row in about.itertuples()] if len(about) else _of_all(study, rows)
-    cover = covered(about if len(about) else rows)
-    return f"{' '.join(sentences)}{f' Intervals hold {cover}.' if cover else ''}"
+    return about if len(about) else rows
+
+
+def headline(study: Study, studio: Studio) -> Block:
+    """The answer with what kind of answer it is, what it covers and the rows that it rests on."""
+    said, cover = _said(study)
+    rows = _primary(study)
+    if not len(rows):
+        return Text(said)
+    about = _about(study, rows)
+    established = about[about["verdict"].isin([BETTER, WORSE, EQUIVALENT])]
+    rests = dict.fromkeys((established if len(established) else about)["variant"])
+    ids = [studio.row(*PLACE, variant) for variant in rests] if len(rests) <= _NAMED else []
+    return Headline(said, _tone(about["verdict"]), f"{cover} {planned(study)}".strip(), ids)
+
+
+def _tone(verdicts_of: pd.Series) -> Literal["better", "worse", "equivalent", "mixed", "open"]:
+    """What all that is established says; mixed where that is not the same of all measures and variants."""
+    kinds = set(verdicts_of) - {CANNOT_TELL, NOT_TESTED}
+    if len(kinds) > 1:
+        return "mixed"
+    if BETTER in kinds:
+        return "better"
+    if WORSE in kinds:
+        return "worse"
+    return "equivalent" if set(verdicts_of) == {EQUIVALENT} else "open"
 
 
 def planned(study: Study) -> str:
     """What the design of this study can show, and what it would take to see the region of equivalence; or nothing."""
-    sentences = []
+    shown, enough, design = [], [], ""
     for (stage, task, key), rows in study.design.groupby(["stage", "task", "measure"], sort=False, observed=True):
         group, measure = _place(study, stage, task, key)
         here = rows[rows["present"]].iloc[0]
-        unit = "example" if patients_of(group) is None else "patient"
         if not math.isfinite(here["detectable"]):
             continue
-        sentence = (
-            f"{count(here['seeds'], 'seed')} on {count(here['units'], f'test {unit}')} can show differences of "
-            f"{number(here['detectable'])} or more in {_on(study, group, measure)} (80 % power, two variants that vary "
-            "over seeds as these do on average)"
-        )
-        sentences.append(f"{sentence}{_enough(study, rows, here['detectable'], unit)}.")
-    return " ".join(sentences)
+        unit = "test example" if patients_of(group) is None else "test patient"
+        design = f"{count(here['seeds'], 'seed')} on {count(here['units'], unit)}"
+        on = _on(study, group, measure)
+        shown.append(f"{number(here['detectable'])} or more in {on}")
+        enough += _enough(study, rows, here["detectable"], unit, on)
+    if not shown:
+        return ""
+    power = "80 % power, for variants that vary over seeds as these do on average"
+    return " ".join([f"{design} can show differences of {listed(shown)} ({power}).", *enough])
 
 
-def _enough(study: Study, rows: pd.DataFrame, here: float, unit: str) -> str:
+def _enough(study: Study, rows: pd.DataFrame, here: float, unit: str, on: str) -> list[str]:
     """Whether that resolves the region of equivalence, and if not, which of the designs tried would."""
     region = study.equivalence
     if region is None:
-        return ""
+        return []
+    matters = f"the ±{region:g} of {on} that matter"
     if here <= region:
-        return f", enough for the ±{region:g} that matter"
-    enough = rows[rows["detectable"] <= region]
+        return [f"That is enough to see {matters}."]
+    enough = rows[rows["detectable"] <= region].sort_values(["units", "seeds"])
     if not len(enough):
         most = rows.iloc[-1]
-        return (
-            f"; no design up to {most['seeds']} seeds on {count(most['units'], unit)} shows the ±{region:g} that matter"
-        )
-    least = enough.assign(work=enough["seeds"] * enough["units"]).sort_values(["units", "seeds"]).iloc[0]
-    return f"; the ±{region:g} that matter take {least['seeds']} seeds on {count(least['units'], unit)}"
+        return [f"No design up to {most['seeds']} seeds on {count(most['units'], unit)} would show {matters}."]
+    least = enough.iloc[0]
+    return [f"To see {matters} takes {least['seeds']} seeds on {count(least['units'], unit)}."]
 
 
 def blocks(study: Study, studio: Studio) -> list[Block]:
@@ -91,12 +129,7 @@ def blocks(study: Study, studio: Studio) -> list[Block]:
     ]
     cover = covered(rows)
     caption = f"Difference to {study.reference}{f', with intervals {cover}' if cover else ''}. {MARKS}"
-    design = planned(study)
-    return [
-        Gallery(caption, pictures, "wide"),
-        *([Text(design)] if design else []),
-        _table(study, places, rows, studio),
-    ]
+    return [Beside([Gallery(caption, pictures, "wide"), _table(study, places, rows, studio)])]
 
 
 def findings(study: Study) -> list[str]:
@@ -131,20 +164,29 @@ def _on(study: Study, group: Group, measure: Measure) -> str:
     return f"{measure.label} of {group.task.upper()}" if len(study.tasks(group.stage)) > 1 else measure.label
 
 
-def _of_subject(study: Study, row: Any) -> str:
-    """What is said of the subject on one primary measure."""
-    group, measure = _place(study, row.stage, row.task, row.measure)
-    subject, reference, on = quoted(row.variant), quoted(row.reference), _on(study, group, measure)
-    value = f"{number(row.mean, sign=True)} {interval(row.low_adjusted, row.high_adjusted)}"
-    match row.verdict:
-        case verdicts.BETTER | verdicts.WORSE:
-            return f"{subject} is {row.verdict} than {reference} in {on}: {value}."
-        case verdicts.EQUIVALENT:
-            return f"{subject} is equivalent to {reference} in {on}, to within ±{study.equivalence:g}: {value}."
-        case verdicts.CANNOT_TELL:
-            return f"Whether {subject} is better or worse than {reference} in {on} cannot be told: {value}."
-        case _:
-            return f"{subject} is not tested against {reference} in {on}: {row.why}."
+def _of_subject(study: Study, about: pd.DataFrame) -> str:
+    """What is said of the subject, one clause a verdict."""
+    subject, reference = quoted(study.subject), quoted(study.reference)
+    words = {
+        BETTER: f"{subject} is better than {reference} in",
+        WORSE: f"{subject} is worse than {reference} in",
+        EQUIVALENT: f"{subject} is equivalent to {reference}, to within ±{study.equivalence}, in",
+        CANNOT_TELL: f"whether {subject} is better or worse than {reference} cannot be told in",
+        NOT_TESTED: f"{subject} is not tested against {reference} in",
+    }
+    clauses = []
+    for verdict, opening in words.items():
+        rows = about[about["verdict"] == verdict]
+        if len(rows):
+            clauses.append(f"{opening} {listed([_value(study, row) for row in rows.itertuples()])}")
+    said = "; ".join(clauses)
+    return f"{f'W{said[1:]}' if said.startswith('whether ') else said}."  # a name keeps its case
+
+
+def _value(study: Study, row: Any) -> str:
+    """A measure with its difference and adjusted interval, or why there is none."""
+    on = _on(study, *_place(study, row.stage, row.task, row.measure))
+    return f"{on} ({row.why or f'{number(row.mean, sign=True)} {interval(row.low_adjusted, row.high_adjusted)}'})"
 
 
 def _of_all(study: Study, rows: pd.DataFrame) -> list[str]:
@@ -239,7 +281,7 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
         "grade for every test example."
     )
     header += ["Grades never found", "Collapsed runs"]
-    return studio.table(caption, header, {variant: entries(variant) for variant in study.variants})
+    return studio.table(caption, header, {variant: entries(variant) for variant in study.variants}, place=PLACE)
 
 
 def _constant(group: Group, variant: str) -> list[bool]:

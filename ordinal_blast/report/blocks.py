@@ -6,7 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-TONES = {"better": "▲ Better", "worse": "▼ Worse", "equivalent": "≈ Equivalent", "open": "? Cannot tell"}
+TONES = {
+    "better": "▲ Better",
+    "worse": "▼ Worse",
+    "equivalent": "≈ Equivalent",
+    "mixed": "◆ Mixed",
+    "open": "? Cannot tell",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Headline:
 
     kind: ClassVar[str] = "headline"
     sentence: str
-    tone: Literal["better", "worse", "equivalent", "open"]
+    tone: Literal["better", "worse", "equivalent", "mixed", "open"]
     detail: str = ""
     rows: Sequence[str] = ()
 

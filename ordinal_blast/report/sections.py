@@ -54,7 +54,7 @@ def facts(study: Study) -> list[tuple[str, str]]:
 
 
 def _answer(study: Study, studio: Studio) -> Section:
-    blocks: list[Block] = [Text(answer.lead(study))]
+    blocks: list[Block] = [answer.headline(study, studio)]
     if study.apart:
         blocks.append(Text(f"Not in one table with {'; nor with '.join(study.apart)}."))
     if study.failed or study.missing:

@@ -9,6 +9,7 @@ import pytest
 
 from ordinal_blast import report
 from ordinal_blast.report import answer, load
+from ordinal_blast.report.pictures import Studio
 
 OPTIONS = {"stages": ("rnn",), "tasks": ("icm",), "n": 60}
 
@@ -42,33 +43,33 @@ def test_a_subject_that_is_better(told):
     study = told({"a": 0.3, "b": 0.95, "c": 0.3}, {"subject": "b", "primary": "accuracy"})
     (row,) = study.differences.query("variant == 'b' and measure == 'accuracy'").itertuples()
     assert answer.lead(study) == (
-        f"b is better than a in Accuracy: +{row.mean:.3f} [+{row.low_adjusted:.3f}, +{row.high_adjusted:.3f}]. "
+        f"b is better than a in Accuracy (+{row.mean:.3f} [+{row.low_adjusted:.3f}, +{row.high_adjusted:.3f}]). "
         "Intervals hold over new seeds and new test examples, adjusted for 2 comparisons."
     )
 
 
 def test_a_subject_that_is_worse_where_less_is_better(told):
     study = told({"a": 0.95, "b": 0.3}, {"subject": "b"})
-    assert answer.lead(study).startswith("b is worse than a in MAE: +")
+    assert answer.lead(study).startswith("b is worse than a in MAE (+")
     assert answer.lead(study).endswith("new test examples, one comparison, so not adjusted.")
 
 
 def test_a_subject_of_which_it_cannot_be_told(told):
     study = told({"a": 0.6, "b": 0.6}, {"subject": "b", "primary": ["mae", "qwk"]})
-    assert answer.lead(study).startswith("Whether b is better or worse than a in MAE cannot be told: ")
-    assert "Whether b is better or worse than a in QWK cannot be told: " in answer.lead(study)
+    assert answer.lead(study).startswith("Whether b is better or worse than a cannot be told in MAE (")
+    assert "]) and QWK (" in answer.lead(study)
     assert "adjusted for 2 comparisons" in answer.lead(study)
 
 
 def test_a_subject_that_is_equivalent(told):
     study = told({"a": 0.6, "b": 0.6}, {"subject": "b", "equivalence": 0.9})
-    assert answer.lead(study).startswith("b is equivalent to a in MAE, to within ±0.9: ")
+    assert answer.lead(study).startswith("b is equivalent to a, to within ±0.9, in MAE (")
 
 
 def test_a_subject_whose_scores_are_the_same(write_run, tmp_path):
     study = load(write_run(tmp_path / "run", ("a", "b"), change=graded({"a": 1.0, "b": 1.0}), **OPTIONS))
     assert answer.lead(study.asking(subject="b")) == (
-        "b is not tested against a in MAE: the same by construction: no test."
+        "b is not tested against a in MAE (the same by construction: no test)."
     )
 
 
@@ -87,7 +88,7 @@ def test_nothing_established_is_no_proof(told):
 
 def test_one_seed_speaks_of_these_models(told):
     study = told({"a": 0.3, "b": 0.95}, {"subject": "b"}, seeds=(0,))
-    assert answer.lead(study).startswith("b is better than a in MAE: −")
+    assert answer.lead(study).startswith("b is better than a in MAE (−")
     assert "for these trained models: another seed is not covered" in answer.lead(study)
     assert answer.planned(study) == ""
 
@@ -99,11 +100,11 @@ def test_what_the_design_can_show(told):
     assert sentence.startswith(
         f"3 seeds on 30 test patients can show differences of {here['detectable']:.3f} or more in MAE"
     )
-    assert "the ±0.3 that matter take" in sentence
-    assert "no design up to 50 seeds on 300 patients shows the ±0.0001" in answer.planned(
+    assert "To see the ±0.3 of MAE that matter takes" in sentence
+    assert "No design up to 50 seeds on 300 test patients would show the ±0.0001" in answer.planned(
         study.asking(equivalence=0.0001)
     )
-    assert answer.planned(study.asking(equivalence=2.0)).endswith("enough for the ±2 that matter.")
+    assert answer.planned(study.asking(equivalence=2.0)).endswith("That is enough to see the ±2 of MAE that matter.")
 
 
 def test_the_first_screen_has_one_figure_and_one_table(told, tmp_path):
@@ -148,3 +149,24 @@ def test_what_other_measures_establish_is_said_by_its_own_family(told):
         "RNN · ICM, against a, each measure by itself: better in Accuracy b; better in MSE b" in finding
         for finding in answer.findings(study)
     )
+
+
+@pytest.mark.parametrize(
+    ("shares", "asked", "tone"),
+    [
+        ({"a": 0.3, "b": 0.95}, {"subject": "b"}, "better"),
+        ({"a": 0.95, "b": 0.3}, {"subject": "b"}, "worse"),
+        ({"a": 0.6, "b": 0.6}, {"subject": "b"}, "open"),
+        ({"a": 0.6, "b": 0.6}, {"subject": "b", "equivalence": 0.9}, "equivalent"),
+        ({"a": 0.5, "b": 0.97, "c": 0.1}, None, "mixed"),
+    ],
+)
+def test_the_headline_says_what_kind_of_answer_it_is_and_where_it_stands(told, tmp_path, shares, asked, tone):
+    study = told(shares, asked)
+    headline = answer.headline(study, Studio("x", study))
+    assert headline.tone == tone
+    assert answer.lead(study).startswith(headline.sentence)
+    assert [row.rsplit("-", 1)[1] for row in headline.rows] == [v for v in shares if v != "a"]
+    page = study.report(tmp_path / "out").read_text(encoding="utf-8")
+    assert page.count(' id="losses-answer-b"') == 1
+    assert 'href="#losses-answer-b"' in page
