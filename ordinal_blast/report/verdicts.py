@@ -104,8 +104,8 @@ def judge(results: Results) -> list[Judged]:
         for group in results.groups()
         for measure in (*primary(group), *secondary(group))
     }
-    first = {place for place in asked if is_primary(results, *place)}
-    families = [list(first), *([place] for place in asked if place not in first)]
+    first = [place for place in asked if is_primary(results, *place)]
+    families = [first, *([place] for place in asked if place not in first)]
     judged = {}
     for family in filter(None, families):
         adjusted, size, level = adjust([asked[place] for place in family])
