@@ -52,7 +52,8 @@ class Contrast:
     """An estimate, its standard error, t interval and two-sided test of 0 on df degrees of freedom (inf: normal).
 
     basis: what would be drawn anew: "seeds and examples", "examples" (one seed) or "seeds". degenerate: empty, or why
-    there is no interval; ci and p_value are NaN then.
+    there is no interval; ci and p_value are NaN then. parts: the variances of seeds and of examples that add up to the
+    square of the standard error, each with its degrees of freedom.
     """
 
     estimate: float
@@ -62,6 +63,7 @@ class Contrast:
     p_value: float
     basis: str
     degenerate: str = ""
+    parts: tuple[tuple[float, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,17 +182,21 @@ class Comparison:
         return bool(np.abs(self.influence[a] - self.influence[b]).max() <= RELATIVE)
 
     def _spread(self, estimate: float, count: int, between: float, cases: float, freedom: int, over: Over) -> Contrast:
-        total = between + cases
-        df = freedom * (total / between) ** 2 if between > RELATIVE**2 else math.inf
-        return self._contrast(estimate, count * total / self.values.shape[1], df, over)
+        total, share = between + cases, count / self.values.shape[1]
+        df = freedom * (total / between) ** 2 if between > RELATIVE**2 else self.case_df
+        parts = ((share * between, float(freedom)), (share * cases, self.case_df))
+        return self._contrast(estimate, share * total, df, over, parts)
 
-    def _contrast(self, estimate: float, variance: float, df: float, over: Over) -> Contrast:
+    def _contrast(
+        self, estimate: float, variance: float, df: float, over: Over, parts: tuple[tuple[float, float], ...] = ()
+    ) -> Contrast:
         error = math.sqrt(max(variance, 0.0))
         if not error > RELATIVE * max(1.0, abs(estimate)):
             return _none(estimate, BASIS[over], NO_VARIANCE)
         reach = float(special.stdtrit(df, (1 + self.confidence) / 2)) * error
         p_value = float(2 * special.stdtr(df, -abs(estimate) / error))
-        return Contrast(estimate, error, df, (estimate - reach, estimate + reach), p_value, BASIS[over])
+        ci = (estimate - reach, estimate + reach)
+        return Contrast(estimate, error, df, ci, p_value, BASIS[over], parts=parts or ((variance, df),))
 
 
 def analyse(

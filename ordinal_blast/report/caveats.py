@@ -18,7 +18,8 @@ def caveats(study: Study) -> list[str]:
     if study.rivals:
         notes.append(
             "Better, worse and equivalent are said, and numbers are bold and marks filled, by intervals that hold for "
-            "all comparisons of their family at once, and by nothing else. None of them covers another training set, "
+            "all comparisons of their family at once, widened for few seeds and few examples (Cochran & Cox 1957), and "
+            "by nothing else. None of them covers another training set, "
             "another split, or tuning."
         )
     patients = next((ids for ids in map(patients_of, groups) if ids is not None), None)

@@ -2,8 +2,8 @@
 
 The primary family is every rival on every primary measure of the last stage; each other measure of a stage and task is
 a family of its rivals. Intervals of a family hold together (max-t of the joint normal; over hold-outs, where what
-differences share is not estimated, of independent ones, which errs on the safe side: Šidák, 1967). A verdict comes from
-these intervals alone.
+differences share is not estimated, of independent ones, which errs on the safe side: Šidák, 1967), also with few seeds
+and few examples (see `evaluation/simultaneous.py`). A verdict comes from these intervals alone.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def areas_of(ranking: Ranking, results: Results) -> list[dict[str, Any]]:
     units = len(ranking.labels) if ranking.clusters is None else int(ranking.clusters.max()) + 1
     rows = []
     for variant, own in _in_order(tested.own, results):
-        low, high = np.clip(own.ci, 0, 1).tolist()
+        low, high = simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1))
         row = {"question": ranking.name, "positives": int(ranking.labels.sum()), "n": len(ranking.labels)}
         row |= {"units": units, "variant": variant, "auc": own.estimate, "auc_low": low, "auc_high": high}
         row |= {"reference": results.reference, "seeds": len(ranking.scores[variant])}

@@ -118,13 +118,35 @@ def test_the_formulas_hold_written_out_in_loops(spread):
 def test_a_difference_rests_on_its_two_variants_alone():
     study = random_study()
     chosen = [v * 4 + s for v in (2, 0) for s in range(4)]
-    two = analyse(study.values[[2, 0]], study.covariance[np.ix_(chosen, chosen)], units=9)
+    two = analyse(study.values[[2, 0]], study.covariance[np.ix_(chosen, chosen)], units=9, case_df=8)
     of, _, total, df = by_loops(two)
     difference = study.difference(2, 0)
     assert of["cov2"] > of["cov3"]
     assert (difference.standard_error, difference.df) == pytest.approx((math.sqrt(2 * total / 4), df), rel=1e-12)
     assert difference == two.difference(0, 1, pooled=True)
     assert difference.p_value == pytest.approx(two.p_value, rel=1e-12)
+
+
+def test_the_parts_of_an_error_are_those_of_seeds_and_of_examples():
+    study = random_study()
+    _, _, total, _ = by_loops(study)
+    pooled, seeds = study.difference(2, 0, pooled=True), study.difference(2, 0, "seeds")
+    (of_seeds, df), (of_examples, case_df) = pooled.parts
+    assert (df, case_df) == (6, 8)
+    assert of_seeds + of_examples == pytest.approx(2 * total / 4, rel=1e-12)
+    assert of_examples == pytest.approx(2 * (study.components.cov2 - study.components.cov3), rel=1e-12)
+    gaps = study.values[2] - study.values[0]
+    assert seeds.parts == ((pytest.approx(gaps.var(ddof=1) / 4, rel=1e-12), 3), (0, 8))
+    assert study.difference(2, 0).parts[0] == (pytest.approx(gaps.var(ddof=1) / 4, rel=1e-12), 3)
+    assert study.mean(1).parts[0] == (pytest.approx(study.values[1].var(ddof=1) / 4, rel=1e-12), 3)
+    fixed = study.difference(2, 0, "examples")
+    assert fixed.parts == ((pytest.approx(fixed.standard_error**2, rel=1e-12), 8),)
+
+
+def test_where_seeds_do_not_vary_examples_have_their_degrees_of_freedom():
+    study = random_study(spread=0.0)
+    assert (study.difference(0, 1).df, study.mean(0).df) == (8, 8)
+    assert study.difference(0, 1).standard_error > 0
 
 
 def test_a_mean_rests_on_its_variant_alone():

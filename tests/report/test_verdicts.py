@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ordinal_blast.evaluation import multireader
+from ordinal_blast.evaluation import multireader, simultaneous
 from ordinal_blast.report import inference, load, verdicts
-from ordinal_blast.report.measures import PRIMARY
+from ordinal_blast.report.measures import PRIMARY, SECONDARY
 
 MAE = PRIMARY[2]
+RPS = next(measure for measure in SECONDARY if measure.key == "rps")
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,19 @@ def test_adjusted_intervals_are_wider_and_decide(study):
     assert (rest["why"] != "").all()
 
 
-def test_one_comparison_is_not_adjusted(write_run, tmp_path):
+def test_one_comparison_is_adjusted_for_few_seeds_and_examples_alone(write_run, tmp_path):
     options = {"stages": ("rnn",), "tasks": ("icm",), "n": 60}
-    frame = load(write_run(tmp_path / "run", ("a", "much longer"), **options)).differences
-    tested = frame[frame["p"].notna() & (frame["verdict"] != "not tested")]
-    np.testing.assert_allclose(tested["low_adjusted"], tested["low"], rtol=1e-12)
-    np.testing.assert_allclose(tested["p_adjusted"], tested["p"], rtol=1e-12)
+    study = load(write_run(tmp_path / "run", ("a", "much longer"), **options))
+    rows = study.differences.set_index("measure")
+    (group,) = study.groups()
+    for measure in PRIMARY:
+        contrast = inference.measured(group, measure, "a").differences["much longer"]
+        row = rows.loc[measure.key]
+        np.testing.assert_allclose(
+            row[["low_adjusted", "high_adjusted"]].to_numpy(np.float64), simultaneous.interval(contrast), rtol=1e-12
+        )
+        assert row["p_adjusted"] == pytest.approx(simultaneous.p_value(contrast), rel=1e-12)
+        assert row["p"] == pytest.approx(contrast.p_value, rel=1e-12)
 
 
 def test_hold_outs_are_adjusted_as_if_independent(write_run, tmp_path):
@@ -90,11 +98,12 @@ def test_what_is_the_same_by_construction_is_not_tested_and_does_not_count(write
             result.grades[:] = probs.argmax(axis=1) if kept.variant == "a" else probs.cumsum(axis=1).argmax(axis=1) * 0
 
     options = {"stages": ("rnn",), "tasks": ("icm",), "n": 60}
-    frame = load(write_run(tmp_path / "run", ("a", "b", "c"), change=change, **options)).differences
-    rows = frame.set_index(["measure", "variant"])
+    study = load(write_run(tmp_path / "run", ("a", "b", "c"), change=change, **options))
+    rows = study.differences.set_index(["measure", "variant"])
     assert rows.loc[("rps", "b"), ["mean", "verdict", "why"]].tolist() == [0.0, "not tested", multireader.ALIKE]
     assert rows.loc[("rps", "c"), "comparisons"] == 1
-    assert rows.loc[("rps", "c"), "p_adjusted"] == rows.loc[("rps", "c"), "p"]
+    contrast = inference.measured(study.groups()[0], RPS, "a").differences["c"]
+    assert rows.loc[("rps", "c"), "p_adjusted"] == pytest.approx(simultaneous.p_value(contrast), rel=1e-12)
     assert rows.loc[("mae", "c"), "comparisons"] == 2
 
 
