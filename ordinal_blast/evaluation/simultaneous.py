@@ -13,6 +13,7 @@ the normal quantile z of its own p: adjusted p = P(max |Z| ≥ z) (Hasler & Hoth
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -150,8 +151,13 @@ def _largest(correlation: np.ndarray) -> np.ndarray:
     if values.min() < -1e-6 * len(values):
         raise ValueError("correlation is none: it has a negative eigenvalue")
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T  # the one root that no rounding of vectors turns
-    draws = np.random.default_rng(0).standard_normal((DRAWS, len(values)))
-    return np.sort(np.abs(draws @ root).max(axis=1))
+    return np.sort(np.abs(root @ _draws(len(values))).max(axis=0))
+
+
+@functools.lru_cache(maxsize=4)
+def _draws(size: int) -> np.ndarray:
+    """DRAWS independent normal vectors, `[size, DRAWS]`, the same for every family of a size."""
+    return np.ascontiguousarray(np.random.default_rng(0).standard_normal((DRAWS, size)).T)
 
 
 def _level(largest: np.ndarray, count: int, alpha: float) -> float:

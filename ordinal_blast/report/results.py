@@ -72,10 +72,13 @@ class Group:
         """The variants compared here, in the order of the plan."""
         return tuple(dict.fromkeys(cell.variant for cell in self.cells))
 
-    @property
+    @functools.cached_property
     def seeds(self) -> dict[str, tuple[int, ...]]:
         """The seeds that each variant finished, ascending."""
-        return {v: tuple(sorted(c.seed for c in self.cells if c.variant == v)) for v in self.variants}
+        seeds: dict[str, list[int]] = {}
+        for cell in self.cells:
+            seeds.setdefault(cell.variant, []).append(cell.seed)
+        return {variant: tuple(sorted(finished)) for variant, finished in seeds.items()}
 
     @property
     def common(self) -> tuple[int, ...]:
