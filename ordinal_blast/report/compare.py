@@ -20,17 +20,10 @@ from ordinal_blast.report import picks, probabilities, ranks, strata, verdicts, 
 from ordinal_blast.report.results import PLACE, Results
 from ordinal_blast.report.verdicts import Judged
 
-FRAMES = (
-    "scores",
-    "differences",
-    "means",
-    "components",
-    "design",
-    "auc",
-    "ranks",
-    "posterior",
-    "diagnostics",
-)  # of a study, beside its page
+FRAMES = (  # of a study, in the order of a page, beside which they are written
+    *("scores", "differences", "means", "components", "design", "auc", "ranks", "posterior", "calibration"),
+    *("reliability", "sets", "uncertainty", "agreement", "strata", "diagnostics"),
+)
 
 
 class Study(Results):
