@@ -28,6 +28,9 @@ _EXTREMES = ("mmae", "min_sensitivity", "gmsec")
 _OF_COUNTS = {m.__name__: m.of_counts for m in (*COUNT_METRICS, somers_d, cem) if m.__name__ not in _EXTREMES}
 _MEANS = {"rps": rps_values, "log_loss": log_loss_values}
 MEASURES = (*_OF_COUNTS, *_MEANS)
+_SHARES = ("accuracy", "off_by_one_accuracy", "balanced_accuracy", "min_sensitivity", "gmsec", "cem", "ece")
+_AGREEMENTS = ("qwk", "linear_kappa", "kendall_tau", "spearman", "somers_d")
+_DISTANCES = ("mae", "rmse", "amae", "mmae", "rps")
 _BY_GRADE = ("balanced_accuracy", "amae")  # means over grades: without its only example a grade would vanish
 CHUNK = 2_000_000  # numbers held at once
 Values = Callable[[np.ndarray], np.ndarray]  # of tables [T, K²], [T]
@@ -74,6 +77,16 @@ def leave_one_out(
     if cases is None and weights is None:
         return _alike(value_of, cells, num_classes**2)
     return _by_unit(value_of, cells, num_classes**2, units, counted)
+
+
+def bounds(name: str, num_classes: int) -> tuple[float, float] | None:
+    """What a measure of K grades lies between; None where it has no end, as log loss, or another name."""
+    ends = (
+        dict.fromkeys(_SHARES, (0.0, 1.0))
+        | dict.fromkeys(_AGREEMENTS, (-1.0, 1.0))
+        | {"mse": (0.0, (num_classes - 1.0) ** 2)}
+    )
+    return (ends | dict.fromkeys(_DISTANCES, (0.0, num_classes - 1.0))).get(name)
 
 
 def hangs_on_one_unit(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from ordinal_blast.evaluation import simultaneous
+from ordinal_blast.evaluation import jackknife, simultaneous
 from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import interval
@@ -189,7 +189,7 @@ def differences(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
 
 
 def means(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
-    """Every variant's own value with its interval, not adjusted: one row per stage, task, measure and variant."""
+    """Every variant's own value with its interval, not adjusted and within what the measure can be: a row of each."""
     rows = [
         {
             "stage": one.group.stage,
@@ -197,6 +197,7 @@ def means(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
             "measure": one.measure.key,
             "variant": variant,
             **_interval(contrast),
+            **_own(contrast, one),
             "basis": contrast.basis,
             "seeds": len(one.group.seeds[variant]),
         }
@@ -306,6 +307,12 @@ def _interval(contrast: Contrast) -> dict[str, float]:
     low, high = contrast.ci
     named = {"mean": contrast.estimate, "standard_error": contrast.standard_error, "df": contrast.df}
     return {**named, "low": low, "high": high, "p": contrast.p_value}
+
+
+def _own(contrast: Contrast, one: Judged) -> dict[str, float]:
+    ends = jackknife.bounds(one.measure.key, len(one.group.grades))
+    low, high = simultaneous.interval(contrast, confidence=LEVEL, bounds=ends)
+    return {"low": low, "high": high}
 
 
 def _difference(tested: Tested, variant: str, adjusted: Adjusted, size: int) -> dict[str, float]:

@@ -117,3 +117,23 @@ def test_bad_input_is_one_line():
 )
 def test_a_mean_over_grades_may_hang_on_one_unit(name, labels, cases, weights, lonely):
     assert jackknife.hangs_on_one_unit(name, labels, cases, weights) is lonely
+
+
+@pytest.mark.parametrize("name", jackknife.MEASURES)
+def test_a_measure_reaches_its_bounds_and_goes_no_further(name):
+    ends = jackknife.bounds(name, K)
+    labels = np.tile([0, K - 1], 3)
+    sure = np.eye(K)[np.stack([labels, labels[::-1]])]
+    reached, _ = jackknife.leave_one_out(name, labels, np.stack([labels, labels[::-1]]), K, sure)
+    if name == "log_loss":
+        assert ends is None
+        return
+    low, high = ends
+    least = 0.2075 if name == "cem" else low  # what is scored by information is never all wrong
+    assert sorted(reached) == pytest.approx([least, high], abs=1e-4)
+    values, _ = jackknife.leave_one_out(name, LABELS, GRADES, K, PROBS)
+    assert ((low <= values) & (values <= high)).all()
+
+
+def test_another_measure_has_no_bounds():
+    assert jackknife.bounds("of_my_own", K) is None
