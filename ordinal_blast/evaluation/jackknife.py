@@ -49,8 +49,8 @@ def leave_one_out(
     """A measure of R gradings `[R, N]` of the same labels `[N]`, `[R]`, and without each unit, `[R, U]`.
 
     name: one of MEASURES; rps and log_loss read probs `[R, N, K]` and no grades. Units are examples, or cases
-    `[N]`, such as patients; weights `[N]` count examples. NaN where the measure is undefined. ValueError: another name,
-    fewer than 2 units, and as `metrics.summary`.
+    `[N]`, such as patients; weights `[N]` count examples, and those of weight 0 are no units. NaN where the measure is
+    undefined. ValueError: another name, fewer than 2 units, and as `metrics.summary`.
     """
     if name not in MEASURES:
         raise ValueError(f"no jackknife of {name!r}: there is one of {', '.join(MEASURES)}")
@@ -58,25 +58,27 @@ def leave_one_out(
     labels = as_grades(labels, num_classes)
     units = np.arange(len(labels)) if cases is None else as_clusters(cases, len(labels))
     counted = np.ones(len(labels)) if weights is None else as_weights(weights, len(labels))
-    if np.count_nonzero(np.bincount(units, counted)) < 2:
+    kept = counted > 0
+    names, units = np.unique(units[kept], return_inverse=True)
+    if len(names) < 2:
         raise ValueError("a measure without one example needs 2 examples or more, of a weight above 0")
     if name in _MEANS:
         if probs is None:
             raise ValueError(f"{name} is a measure of probabilities: give probs [R, N, K]")
         rows = [_MEANS[name](*as_labelled_probs(labels, row, num_classes)) for row in as_array(probs, "probs")]
-        return _means(np.stack(rows), units, counted)
+        return _means(np.stack(rows)[:, kept], units, counted[kept])
     grades = as_array(grades, "grades")
     if grades.ndim != 2 or grades.shape[1] != len(labels):
         raise ValueError(f"grades must have shape [R, {len(labels)}] like the labels, found {grades.shape}")
     graded = as_grades(grades.ravel(), num_classes, "grades").reshape(grades.shape)
-    cells, measure = labels * num_classes + graded, _OF_COUNTS[name]
+    cells, measure = (labels * num_classes + graded)[:, kept], _OF_COUNTS[name]
 
     def value_of(tables: np.ndarray) -> np.ndarray:
         return measure(tables.reshape(-1, num_classes, num_classes))
 
     if cases is None and weights is None:
         return _alike(value_of, cells, num_classes**2)
-    return _by_unit(value_of, cells, num_classes**2, units, counted)
+    return _by_unit(value_of, cells, num_classes**2, units, counted[kept])
 
 
 def bounds(name: str, num_classes: int) -> tuple[float, float] | None:
@@ -103,7 +105,7 @@ def hangs_on_one_unit(
 
 def _means(rows: np.ndarray, units: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means of rows `[R, N]`, and without each unit `[R, U]`."""
-    rows, total = np.where(weights > 0, rows, 0.0), weights.sum()
+    total = weights.sum()
     with np.errstate(invalid="ignore"):  # an infinite log loss has no finite rest
         sums = (rows * weights).sum(axis=1)
         shares = np.stack([np.bincount(units, row * weights) for row in rows])

@@ -359,7 +359,7 @@ def _covariances(covariance: np.ndarray) -> tuple[float, float, float, float]:
 def _f_test(
     values: np.ndarray, covariance: np.ndarray, between: float, shared: float, case_df: float
 ) -> tuple[float, tuple[float, float], float]:
-    """F, its degrees of freedom and p value; NaN for one variant or without any variance."""
+    """F, its degrees of freedom and p value, with one seed Hotelling's (1931); NaN for one variant or no variance."""
     num_variants, num_seeds = values.shape
     if num_variants < 2:
         return math.nan, (num_variants - 1, math.nan), math.nan
@@ -367,10 +367,12 @@ def _f_test(
         contrast = np.diff(np.eye(num_variants), axis=0)
         shift, spread = contrast @ values[:, 0], contrast @ covariance @ contrast.T
         rank = int(np.linalg.matrix_rank(spread, hermitian=True))
-        if not rank:
-            return math.nan, (num_variants - 1, case_df), math.nan
-        statistic = float(shift @ np.linalg.pinv(spread, hermitian=True) @ shift) / rank
-        return statistic, (rank, case_df), float(stats.f.sf(statistic, rank, min(case_df, 1e9)))
+        if not rank or num_variants - 1 > case_df:  # fewer examples than contrasts leave nothing to judge them by
+            return math.nan, (num_variants - 1, math.nan), math.nan
+        left = case_df - rank + 1
+        squared = float(shift @ np.linalg.pinv(spread, hermitian=True) @ shift)
+        statistic = squared / rank * (1 - (rank - 1) / case_df)
+        return statistic, (rank, left), float(stats.f.sf(statistic, rank, min(left, 1e9)))
     total = between + num_seeds * max(shared, 0.0)
     if not total > RELATIVE**2:
         return math.nan, (num_variants - 1, math.nan), math.nan

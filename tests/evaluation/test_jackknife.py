@@ -43,15 +43,21 @@ def test_weights_count_but_for_their_scale(name):
 
 
 @pytest.mark.parametrize("name", ["qwk", "log_loss"])
-def test_an_example_without_weight_is_none(name):
+def test_an_example_without_weight_is_no_unit(name):
     counted = np.arange(len(LABELS)) != 4
     probs = PROBS.copy()
     probs[:, 4] = np.roll(np.eye(K)[LABELS[4]], 1)  # an infinite loss, where it counted
     values, without = jackknife.leave_one_out(name, LABELS, GRADES, K, probs, weights=counted.astype(float))
     expected = jackknife.leave_one_out(name, LABELS[counted], GRADES[:, counted], K, probs[:, counted])
     assert values == pytest.approx(expected[0], rel=1e-12)
-    assert without[:, counted] == pytest.approx(expected[1], rel=1e-12)
-    assert without[:, 4] == pytest.approx(values, rel=1e-12)
+    assert without == pytest.approx(expected[1], rel=1e-12)
+
+
+def test_a_patient_without_weight_is_no_unit():
+    counted = CASES != "b"
+    _, without = jackknife.leave_one_out("qwk", LABELS, GRADES, K, cases=CASES, weights=counted.astype(float))
+    rest = jackknife.leave_one_out("qwk", LABELS[counted], GRADES[:, counted], K, cases=CASES[counted])[1]
+    assert without == pytest.approx(rest, rel=1e-12)
 
 
 @pytest.mark.parametrize("cases", [None, CASES], ids=["examples", "patients"])

@@ -204,11 +204,25 @@ def test_with_one_seed_it_is_over_examples_and_says_so():
     assert math.isnan(study.detectable(seeds=5))
     gaps = study.values[1:, 0] - study.values[0, 0]
     spread = np.array([[-1, 1, 0], [-1, 0, 1]]) @ study.covariance @ np.array([[-1, 1, 0], [-1, 0, 1]]).T
-    hotelling = gaps @ np.linalg.solve(spread, gaps) / 2
-    assert (study.f_statistic, study.df) == (pytest.approx(hotelling, rel=1e-10), (2, 8))
-    assert study.p_value == pytest.approx(stats.f.sf(hotelling, 2, 8), rel=1e-10)
+    hotelling = gaps @ np.linalg.solve(spread, gaps) * 7 / (2 * 8)
+    assert (study.f_statistic, study.df) == (pytest.approx(hotelling, rel=1e-10), (2, 7))
+    assert study.p_value == pytest.approx(stats.f.sf(hotelling, 2, 7), rel=1e-10)
     of_two = random_study(variants=2, seeds=1)
     assert of_two.p_value == pytest.approx(of_two.difference(0, 1).p_value, rel=1e-10)
+
+
+def test_ten_equal_variants_with_one_seed_differ_as_often_as_the_level_says():
+    rng, p_values = np.random.default_rng(0), []
+    for _ in range(300):
+        labels = rng.integers(0, 5, 24)
+        grades = rng.integers(0, 5, (10, 1, 24))
+        p_values.append(multireader.measure("mae", labels, grades, num_classes=5).p_value)
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_more_variants_than_examples_have_no_f_with_one_seed():
+    study = multireader.measure("mae", [0, 1, 2, 2], np.random.default_rng(0).integers(0, 3, (9, 1, 4)), num_classes=3)
+    assert math.isnan(study.p_value)
 
 
 def test_one_variant_has_a_mean_and_no_f():
@@ -336,6 +350,16 @@ def test_weights_count_examples():
     study = multireader.measure("mae", labels, grades, num_classes=4, weights=weights)
     expected = np.average(np.abs(grades - labels), axis=2, weights=weights)
     assert study.values == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "log_loss"])
+def test_an_example_of_weight_zero_is_left_out(name):
+    labels, grades, probs = graded()
+    counted = np.arange(40) % 3 > 0
+    weighted = multireader.measure(name, labels, grades, num_classes=4, probs=probs, weights=counted.astype(float))
+    rest = multireader.measure(name, labels[counted], grades[..., counted], num_classes=4, probs=probs[:, :, counted])
+    assert (weighted.units, weighted.case_df) == (rest.units, rest.case_df) == (26, 25)
+    assert weighted.covariance == pytest.approx(rest.covariance, rel=1e-10)
 
 
 @pytest.mark.parametrize("cases", [None, np.arange(40) * 7 % 11], ids=["examples", "patients"])
