@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ordinal_blast.evaluation import jackknife
 from ordinal_blast.report import published, verdicts
 from ordinal_blast.report.blocks import Beside, Block, Entry, Gallery, Headline, Text
 from ordinal_blast.report.compare import Study
-from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture
+from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture, named
 from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
 from ordinal_blast.report.measures import Measure, primary, secondary
 from ordinal_blast.report.pictures import Studio
@@ -83,7 +84,7 @@ def _tone(verdicts_of: pd.Series) -> Literal["better", "worse", "equivalent", "m
 
 def planned(study: Study) -> str:
     """What the design of this study can show, and what it would take to see the region of equivalence; or nothing."""
-    shown, enough, design = [], [], ""
+    shown, blind, enough, design = [], [], [], ""
     for (stage, task, key), rows in study.design.groupby(["stage", "task", "measure"], sort=False, observed=True):
         group, measure = _place(study, stage, task, key)
         here = rows[rows["present"]].iloc[0]
@@ -91,13 +92,21 @@ def planned(study: Study) -> str:
             continue
         unit = "test example" if patients_of(group) is None else "test patient"
         design = f"{count(here['seeds'], 'seed')} on {count(here['units'], unit)}"
-        on = _on(study, group, measure)
+        on = named(study, group, measure)
+        worst, best = jackknife.bounds(measure.key, len(group.grades)) or (-math.inf, math.inf)
+        if here["detectable"] > best - worst:
+            blind.append(on)
+            continue
         shown.append(f"{number(here['detectable'])} or more in {on}")
         enough += _enough(study, rows, here["detectable"], unit, on)
-    if not shown:
-        return ""
     power = "80 % power, for variants that vary over seeds as these do on average"
-    return " ".join([f"{design} can show differences of {listed(shown)} ({power}).", *enough])
+    if shown:
+        enough.insert(0, f"{design} can show differences of {listed(shown)} ({power}).")
+    if blind:
+        enough.append(
+            f"{design} can show no difference in {listed(blind)}: it would have to exceed the scale ({power})."
+        )
+    return " ".join(enough)
 
 
 def _enough(study: Study, rows: pd.DataFrame, here: float, unit: str, on: str) -> list[str]:
@@ -159,11 +168,6 @@ def _place(study: Study, stage: str, task: str, key: str) -> tuple[Group, Measur
     return group, next(measure for measure in (*primary(group), *secondary(group)) if measure.key == key)
 
 
-def _on(study: Study, group: Group, measure: Measure) -> str:
-    """A measure by its name, with the task where there are several."""
-    return f"{measure.label} of {group.task.upper()}" if len(study.tasks(group.stage)) > 1 else measure.label
-
-
 def _of_subject(study: Study, about: pd.DataFrame) -> str:
     """What is said of the subject, one clause a verdict."""
     subject, reference = quoted(study.subject), quoted(study.reference)
@@ -185,35 +189,39 @@ def _of_subject(study: Study, about: pd.DataFrame) -> str:
 
 def _value(study: Study, row: Any) -> str:
     """A measure with its difference and adjusted interval, or why there is none."""
-    on = _on(study, *_place(study, row.stage, row.task, row.measure))
+    on = named(study, *_place(study, row.stage, row.task, row.measure))
     return f"{on} ({row.why or f'{number(row.mean, sign=True)} {interval(row.low_adjusted, row.high_adjusted)}'})"
 
 
 def _of_all(study: Study, rows: pd.DataFrame) -> list[str]:
-    """What is said of all variants on each primary measure."""
+    """What is said of all variants: the measures on which something is established one by one, the others together."""
     reference = quoted(study.reference)
-    sentences = []
+    sentences, nothing, most = [], [], 0
     for (stage, task, key), those in rows.groupby(["stage", "task", "measure"], sort=False, observed=True):
-        on = _on(study, *_place(study, stage, task, key))
+        on = named(study, *_place(study, stage, task, key))
         tested = those[those["verdict"] != NOT_TESTED]
-        named = {
+        said = {
             verdict: _some([_shown(row) for row in those[those["verdict"] == verdict].itertuples()], len(those))
             for verdict in (BETTER, WORSE, EQUIVALENT)
             if (those["verdict"] == verdict).any()
         }
         if not len(tested):
             sentences.append(f"No variant is tested against {reference} in {on}: {those['why'].iloc[0]}.")
-        elif not named:
-            sentences.append(
-                f"No difference to {reference} is established in {on}, for none of {count(len(tested), 'variant')}; "
-                "that is no proof that they are equal."
-            )
+        elif not said:
+            nothing.append(on)
+            most = max(most, len(tested))
         else:
             words = {BETTER: "better than", WORSE: "worse than", EQUIVALENT: "equivalent to"}
-            claims = "; ".join(f"{words[verdict]} {reference}: {names}" for verdict, names in named.items())
+            claims = "; ".join(f"{words[verdict]} {reference}: {names}" for verdict, names in said.items())
             rest = int((tested["verdict"] == CANNOT_TELL).sum())
             cannot = f"; of {count(rest, 'variant')} it cannot be told" if rest else ""
             sentences.append(f"In {on}, {claims}{cannot}.")
+    if nothing:
+        whom = f"any of {most} variants" if most > 1 else "the other variant"
+        sentences.append(
+            f"No difference to {reference} is established in {listed(nothing)} for {whom}; that is no proof that they "
+            "are equal."
+        )
     return sentences
 
 
@@ -254,7 +262,7 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
         own = {row.variant: row for row in means[here].itertuples()}
         gaps = {gap.variant: gap for gap in verdicts.of_measure(rows, group, measure)}
         arrow = measure.heading.removeprefix(measure.label)
-        header += [f"{_on(study, group, measure)}{arrow}", f"minus {study.reference}"]
+        header += [f"{named(study, group, measure)}{arrow}", f"minus {study.reference}"]
         columns.append((own, gaps))
     groups = [group for group in study.groups() if group.stage == study.stages[-1]]
 

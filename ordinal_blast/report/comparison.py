@@ -174,12 +174,17 @@ def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
     return [Part(f"Difference to {study.reference}", [table, *gallery, views])]
 
 
+def named(study: Study, group: Group, measure: Measure) -> str:
+    """A measure by its label, with the task where there are several."""
+    return f"{measure.label} of {group.task.upper()}" if len(study.tasks(group.stage)) > 1 else measure.label
+
+
 def difference_picture(study: Study, group: Group, gaps: list[Difference], studio: Studio) -> Picture:
     """The forest plot of one measure."""
     measure = gaps[0].measure
     return studio.picture(
         f"difference-{group.stage}-{group.task}-{measure.key}",
-        figures.forest(gaps, studio.looks, study.reference),
+        figures.forest(gaps, studio.looks, study.reference, named(study, group, measure)),
         f"{group.title}, {measure.label} minus that of {study.reference}: "
         + "; ".join(f"{gap.variant} {number(gap.mean, sign=True)} {gap.interval}" for gap in gaps),
     )

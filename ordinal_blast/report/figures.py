@@ -22,7 +22,7 @@ MOST_LINES = 6  # seeds that are drawn one by one
 _LEVEL = 5  # letters of a grade that fit below its cell
 
 
-def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str) -> Drawing:
+def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str, title: str) -> Drawing:
     """Dot plot of one measure's differences to the reference: mean, adjusted interval, and few seeds as small dots."""
     measure = differences[0].measure
     with theme.rc():
@@ -46,7 +46,7 @@ def forest(differences: Sequence[Difference], looks: Mapping[str, Look], referen
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        axes.set_title(measure.label)
+        axes.set_title(title)
         axes.set_xlabel("better →" if measure.higher else "← better", loc="right" if measure.higher else "left")
         return drawn(figure)
 

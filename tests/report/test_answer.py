@@ -83,7 +83,7 @@ def test_without_a_subject_all_are_looked_at(told):
 
 def test_nothing_established_is_no_proof(told):
     lead = answer.lead(told({"a": 0.6, "b": 0.6, "c": 0.6}, seeds=range(5)))
-    assert lead.startswith("No difference to a is established in MAE, for none of 2 variants; that is no proof")
+    assert lead.startswith("No difference to a is established in MAE for any of 2 variants; that is no proof")
 
 
 def test_one_seed_speaks_of_these_models(told):
