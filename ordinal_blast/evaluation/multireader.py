@@ -151,10 +151,10 @@ class Comparison:
     def detectable(
         self, *, seeds: int | None = None, units: int | None = None, power: float = 0.8, level: float = 0.05
     ) -> float:
-        """The smallest difference of two variants seen with this power at this level, by so many seeds and units.
+        """The smallest difference of two variants that a verdict (`simultaneous`) sees with this power at this level.
 
         Its variance is (2 / S') (σ²_TR + U / U' (σ² - Cov1 + (S' - 1)(Cov2 - Cov3))) (Hillis et al., 2011); left out,
-        seeds and units are those of this comparison. NaN without two variants and two seeds to estimate it from.
+        seeds S' and units U' are those of this comparison. NaN without two variants and two seeds that vary.
         """
         num_seeds = as_count(self.values.shape[1] if seeds is None else seeds, "seeds", 2)
         share = self.units / as_count(self.units if units is None else units, "units", 2)
@@ -163,11 +163,10 @@ class Comparison:
         of = self.components
         if self.degenerate or math.isnan(of.variant_reader):
             return math.nan
-        interaction = of.variant_reader + share * max(of.error - of.cov1 - of.cov2 + of.cov3, 0.0)
-        total = interaction + num_seeds * share * max(of.cov2 - of.cov3, 0.0)
-        error = math.sqrt(2 * total / num_seeds)
-        df = (num_seeds - 1) * (total / interaction) ** 2 if interaction > 0 else math.inf
-        return error * _noncentrality(df, power, level)
+        between = of.variant_reader + share * max(of.error - of.cov1 - of.cov2 + of.cov3, 0.0)
+        cases = num_seeds * share * max(of.cov2 - of.cov3, 0.0)
+        case_df = max((self.case_df + 1) / share - 1, 1.0)
+        return math.sqrt(2 / num_seeds) * _shift(between, cases, num_seeds - 1, case_df, power, level)
 
     def _of(self, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Values `[v, S]` and covariance `[v, S, v, S]` of some variants."""
@@ -382,16 +381,18 @@ def _f_test(
     return statistic, (num_variants - 1, df), float(stats.f.sf(statistic, num_variants - 1, min(df, 1e9)))
 
 
-def _noncentrality(df: float, power: float, level: float) -> float:
-    """The shift at which a two-sided t test on df degrees of freedom has this power, by quadrature."""
-    critical = float(stats.t.ppf(1 - level / 2, df))
-    shares = (np.arange(4096) + 0.5) / 4096
-    spread = np.sqrt(stats.chi2.ppf(shares, df) / df) if df < 1e6 else np.ones(1)
+def _shift(between: float, cases: float, freedom: int, case_df: float, power: float, level: float) -> float:
+    """The mean at which an interval with t quantiles averaged by shares of the variance excludes 0 with this power.
+
+    By quadrature over what MS(TR), whose mean is `between`, may come out as.
+    """
+    if not between + cases > RELATIVE**2:
+        return math.nan
+    spread = between * stats.chi2.ppf((np.arange(4096) + 0.5) / 4096, freedom) / freedom
+    of_seeds, of_cases = special.stdtrit([freedom, case_df], 1 - level / 2)
+    reach, error = (spread * of_seeds + cases * of_cases) / np.sqrt(spread + cases), math.sqrt(between + cases)
 
     def missing(shift: float) -> float:
-        return (
-            float((stats.norm.sf(critical * spread - shift) + stats.norm.cdf(-critical * spread - shift)).mean())
-            - power
-        )
+        return float((special.ndtr((shift - reach) / error) + special.ndtr((-shift - reach) / error)).mean()) - power
 
-    return float(optimize.brentq(missing, 0.0, 10 * critical + 10))
+    return float(optimize.brentq(missing, 0.0, float(reach.max()) + 10 * error))

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
-from ordinal_blast.evaluation import delong, jackknife, metrics, multireader, roc
+from ordinal_blast.evaluation import delong, jackknife, metrics, multireader, roc, simultaneous
 from ordinal_blast.evaluation.multireader import ALIKE, NO_VARIANCE, ONE_EXAMPLE, ONE_SEED, UNDEFINED, analyse
 
 # Van Dyke et al. (1993): 5 readers, 45 cases and 69 controls in 2 treatments. Areas times 2 * 45 * 69, and the lower
@@ -281,34 +281,45 @@ def test_a_scale_changes_estimates_and_no_verdict():
     assert moved.mean(0).ci == pytest.approx(tuple(end + 7 for end in study.mean(0).ci), rel=1e-10)
 
 
-def power(shift, error, df, level=0.05):
-    """Of a two-sided t test."""
-    critical = stats.t.ppf(1 - level / 2, df)
-    return stats.nct.sf(critical, df, shift / error) + stats.nct.cdf(-critical, df, shift / error)
+def power(shift, between, cases, seeds, case_df, level=0.05):
+    """Of the interval of a verdict, over all that MS(TR) may come out as."""
+    of_seeds, of_cases = stats.t.ppf(1 - level / 2, [seeds - 1, case_df])
+    error = math.sqrt(2 * (between + cases) / seeds)
 
+    def seen(drawn):
+        spread = between * drawn / (seeds - 1)
+        share = spread / (spread + cases)
+        reach = (share * of_seeds + (1 - share) * of_cases) * math.sqrt(2 * (spread + cases) / seeds)
+        excludes = stats.norm.sf((reach - shift) / error) + stats.norm.cdf((-reach - shift) / error)
+        return excludes * stats.chi2.pdf(drawn, seeds - 1)
 
-def test_what_this_study_could_have_seen_is_seen_with_that_power():
-    study = van_dyke()
-    of_two = study.difference(0, 1)
-    assert power(study.detectable(), of_two.standard_error, of_two.df) == pytest.approx(0.8, abs=1e-4)
-    assert power(study.detectable(power=0.9), of_two.standard_error, of_two.df) == pytest.approx(0.9, abs=1e-4)
-    strict = study.detectable(level=0.01)
-    assert power(strict, of_two.standard_error, of_two.df, 0.01) == pytest.approx(0.8, abs=1e-4)
+    return integrate.quad(seen, 0, np.inf)[0]
 
 
 def test_more_seeds_and_units_buy_what_the_formula_says():
     study, of = van_dyke(), van_dyke().components
-    for seeds, units in ((3, 50), (10, 114), (10, 1000)):
+    for seeds, units, level, asked in ((5, 114, 0.05, 0.8), (3, 50, 0.01, 0.8), (10, 114, 0.05, 0.9)):
         share = 114 / units
-        interaction = of.variant_reader + share * (of.error - of.cov1 - of.cov2 + of.cov3)
-        total = interaction + seeds * share * (of.cov2 - of.cov3)
-        df = (seeds - 1) * (total / interaction) ** 2
-        seen = study.detectable(seeds=seeds, units=units)
-        assert power(seen, math.sqrt(2 * total / seeds), df) == pytest.approx(0.8, abs=1e-4)
+        between = of.variant_reader + share * (of.error - of.cov1 - of.cov2 + of.cov3)
+        cases = seeds * share * (of.cov2 - of.cov3)
+        seen = study.detectable(seeds=seeds, units=units, level=level, power=asked)
+        case_df = (study.case_df + 1) / share - 1
+        assert power(seen, between, cases, seeds, case_df, level) == pytest.approx(asked, abs=2e-4)
     with pytest.raises(ValueError, match="seeds must be 2 or more"):
         study.detectable(seeds=1)
     with pytest.raises(ValueError, match="confidence"):
         study.detectable(power=1.0)
+
+
+def test_what_a_design_can_show_its_verdicts_see_with_that_power():
+    covariance = np.kron(np.eye(2), np.full((3, 3), 2 / 3))  # over cases, which seeds share: half the variance
+    shift = analyse([[1, -1, 0], [-1, 1, 0]], covariance, units=100, case_df=99).detectable()  # MS(TR) is 2
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(1500):
+        values = rng.normal(0, math.sqrt(2 / 3), (2, 1)) + rng.normal(0, math.sqrt(2), (2, 3)) + [[shift], [0]]
+        low, high = simultaneous.interval(analyse(values, covariance, units=100, case_df=99).difference(0, 1))
+        seen += low > 0 or high < 0
+    assert seen / 1500 == pytest.approx(0.8, abs=0.03)
 
 
 def graded(variants=2, seeds=3, examples=40, num_classes=4, seed=0):
