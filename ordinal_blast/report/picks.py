@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.evaluation import agreement, cohorts
+from ordinal_blast.evaluation import agreement, cohorts, simultaneous
 from ordinal_blast.evaluation.agreement import Agreement
 from ordinal_blast.report import pairing
 from ordinal_blast.report.rankings import same_examples
@@ -106,7 +106,7 @@ def _against(labels: np.ndarray, scores: np.ndarray, members: np.ndarray) -> Ite
     for measure, of in _AGAINST.items():
         mean = of(labels, scores, members).mean(0)
         (chance,) = of(labels, np.zeros((1, 1, len(labels))), members).values.flat  # scores that are all alike
-        low, high = np.clip(mean.ci, 0, 1).tolist() if count >= FEW else (math.nan, math.nan)
+        low, high = simultaneous.interval(mean, bounds=(0, 1)) if count >= FEW else (math.nan, math.nan)
         why = mean.degenerate if count >= FEW else "too few for an interval"
         limits: Row = {"estimate": mean.estimate, "low": low, "high": high, "chance": float(chance)}
         rests: Row = {"groups": count, "examples": len(inside), "basis": mean.basis, "why": why}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.evaluation import multireader
+from ordinal_blast.evaluation import jackknife, multireader, simultaneous
 from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report.formats import count, listed
 from ordinal_blast.report.rankings import patients_of, same_examples
@@ -42,10 +42,10 @@ def frame(results: Results) -> pd.DataFrame:
     """One row per stage, task, primary measure, stratum of a column, and variant; all examples come first, column "".
 
     A column is one of text or whole numbers, 2 to 12 of them, that travels along with the test examples. n: examples
-    with a label; units: patients or treatments among them; grades: n of each. low and high: 95 %, over the seeds that
-    all variants finished and new examples as basis says. difference: to the reference. why: the reason that there is
-    no interval; warning: the reason not to trust it. Empty where there are no columns, or cells were tested on
-    different examples.
+    with a label; units: patients or treatments among them; grades: n of each. low and high: 95 % as in `means`, over
+    the seeds that all variants finished and new examples as basis says. difference: to the reference. why: the reason
+    that there is no interval; warning: the reason not to trust it. Empty where there are no columns, or cells were
+    tested on different examples.
     """
     rows = [row for group in results.groups() for key in _primary(results, group) for row in _rows(results, group, key)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -109,15 +109,17 @@ def _stratum(results: Results, group: Group, key: str, column: str, stratum: str
         probs=np.array([[result.probs[chosen] for result in row] for row in table], np.float64),
         cases=patients,
     )
+    ends = jackknife.bounds(key, len(group.grades))
     for position, variant in enumerate(group.variants):
         mean, gap = compared.mean(position), Contrast(*[math.nan] * 3, (math.nan, math.nan), math.nan, "")
         if variant != results.reference and results.reference in group.variants:
             gap = compared.difference(position, group.variants.index(results.reference))
+        low, high = simultaneous.interval(mean, bounds=ends)
         yield place | {
             "variant": variant,
             "estimate": mean.estimate,
-            "low": mean.ci[0],
-            "high": mean.ci[1],
+            "low": low,
+            "high": high,
             "difference": gap.estimate,
             "difference_low": gap.ci[0],
             "difference_high": gap.ci[1],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ordinal_blast.evaluation import agreement, cohorts
+from ordinal_blast.evaluation import agreement, cohorts, simultaneous
 from ordinal_blast.report import load, picks, twice
 from ordinal_blast.report.blocks import Table, Text
 from ordinal_blast.report.pictures import Studio
@@ -80,7 +80,7 @@ def test_grades_and_outcomes_are_met_where_they_are_known(study, measure, call, 
     row = row_of(study, measure, "median", target=target)
     assert (row["estimate"], row["groups"]) == (by_hand.mean(0).estimate, by_hand.units)
     if row["groups"] >= picks.FEW:
-        assert (row["low"], row["high"]) == tuple(np.clip(by_hand.mean(0).ci, 0, 1))
+        assert (row["low"], row["high"]) == simultaneous.interval(by_hand.mean(0), bounds=(0, 1))
     else:
         assert row["why"] == "too few for an interval"
 

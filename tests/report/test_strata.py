@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ordinal_blast.evaluation import metrics, multireader
+from ordinal_blast.evaluation import metrics, multireader, simultaneous
 from ordinal_blast.report import by_stratum, load, strata
 from ordinal_blast.report.blocks import Details, Gallery, Text
 from ordinal_blast.report.pictures import Studio
@@ -58,7 +58,8 @@ def test_a_stratum_is_measured_on_its_examples_alone(study):
     compared = multireader.measure(
         "mae", labels, np.array([[r.grades[rows] for r in of] for of in cells]), num_classes=3, cases=groups
     )
-    assert (row["low"], row["high"]) == pytest.approx(compared.mean(1).ci, rel=1e-12)
+    limits = simultaneous.interval(compared.mean(1), bounds=(0, 2))
+    assert (row["low"], row["high"]) == pytest.approx(limits, rel=1e-12)
     gap = compared.difference(1, 0)
     assert (row["difference"], row["difference_low"]) == pytest.approx((gap.estimate, gap.ci[0]), rel=1e-12)
 
@@ -68,6 +69,10 @@ def test_all_examples_come_first_and_are_the_scores_of_the_study(study):
     scores = study.scores.query("task == 'te' and variant == 'cross_entropy' and split == 'test'")["mae"]
     assert (row["column"], row["estimate"]) == ("", pytest.approx(scores.mean(), rel=1e-9))
     assert np.isnan(row["difference"])  # to itself
+    mean = study.means.query(
+        "stage == 'rnn' and task == 'te' and variant == 'cross_entropy' and measure == 'mae'"
+    ).iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((mean["low"], mean["high"]), rel=1e-12)
 
 
 def test_few_patients_and_grades_that_are_missing_are_said(study):
