@@ -195,8 +195,12 @@ def _views(study: Study, group: Group, studio: Studio) -> list[Block]:
     measures = primary(group)
     frame = study.differences
     frame = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    frame = frame[frame["measure"].isin([measure.key for measure in measures])]
+    bases = frame.loc[frame["low"].notna(), "basis"].unique()
+    drawn = "".join(f" {DRAWN[basis][0].upper()}{DRAWN[basis][1:]}." for basis in bases if basis in DRAWN)
+    single = f"Each difference by itself, with its {100 * LEVEL:.0f} % interval.{drawn}"
     blocks: list[Block] = [
-        _view("Not adjusted: of several such intervals some exclude 0 by chance alone.", frame, measures, studio)
+        _view(f"{single} Not adjusted: of several such some exclude 0 by chance alone.", frame, measures, studio)
     ]
     diagnostics = study.diagnostics
     diagnostics = diagnostics[(diagnostics["stage"] == group.stage) & (diagnostics["task"] == group.task)]

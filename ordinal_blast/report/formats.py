@@ -7,22 +7,28 @@ import re
 from collections.abc import Iterable, Sequence
 
 MISSING = "–"
+_EXACT = 12  # decimals beyond which a difference is of rounding alone
 LONGEST_SLUG = 80  # characters; file systems take names of 255
 
 
 def number(value: float, digits: int = 3, sign: bool = False) -> str:
-    """A fixed number of decimals with a true minus sign; a dash where there is no value."""
+    """A fixed number of decimals with a true minus sign; a dash where there is no value.
+
+    Means of the same values, summed in another order, are written alike: .7135 is .714 or .713 for its last bit.
+    """
     if not math.isfinite(value):
         return MISSING
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    text = f"{round(value, _EXACT):{'+' if sign else ''}.{digits}f}"
     return (text.lstrip("+-") if float(text) == 0 else text).replace("-", "−")
 
 
 def interval(low: float, high: float, sign: bool = True) -> str:
-    """An interval, its ends signed unless told otherwise, or `no interval`."""
+    """An interval, its ends signed unless told otherwise, or `no interval`; one that excludes 0 is seen to."""
     if not math.isfinite(low):
         return "no interval"
-    return f"[{number(low, sign=sign)}, {number(high, sign=sign)}]"
+    nearest = min(abs(low), abs(high)) if low * high > 0 else math.inf
+    digits = next((d for d in range(3, _EXACT) if round(nearest, d) > 0), 3)
+    return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
 
 
 def p_value(value: float) -> str:

@@ -93,6 +93,7 @@ def test_the_page_sets_none_of_them_in_bold(small, tmp_path):
     text = (report.write([load(small)], tmp_path / "report", "c").parent / "report.md").read_text()
     folded = text.split("Other views, which are no verdict")[1].split("###")[0]
     assert "Seeds alone (t over seeds)" in folded
+    assert "by itself, with its 95 % interval. Over new seeds and new test examples. Not adjusted" in folded
     assert "<b>" not in folded
     row = rows(load(small), "seeds").iloc[0]
     assert f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−") in folded
