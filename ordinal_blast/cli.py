@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -201,6 +202,8 @@ def _report(
     args.doing = f"cannot print what stands in {page}"
     print(table)
     print(f"Report: {page}")
+    if getattr(args, "open", False) and not webbrowser.open(page.absolute().as_uri()):
+        print("ordinal-blast: no browser to open it with", file=sys.stderr)
 
 
 def _check_folder(option: str, folder: Path) -> None:
@@ -291,6 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo", extras="report")
     added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train or ablate")
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
+    added.add_argument("--open", action="store_true", help="open the page in a browser")
     added.add_argument(
         "--reference", metavar="VARIANT", help="what all are compared with, instead of what was declared"
     )

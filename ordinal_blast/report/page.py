@@ -9,9 +9,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import manifest, markup, overall, spreadsheets, theme
+from ordinal_blast.report import latex, manifest, markup, overall, spreadsheets, theme
 from ordinal_blast.report.blocks import TONES, Beside, Block, Details, Gallery, Part, Picture, Section, Strip
-from ordinal_blast.report.compare import Study
+from ordinal_blast.report.compare import FRAMES, Study
 from ordinal_blast.report.datasets import Together
 from ordinal_blast.report.examples import VERDICTS
 from ordinal_blast.report.formats import distinct, slug
@@ -20,7 +20,7 @@ from ordinal_blast.report.sections import facts, sections
 
 
 def write(studies: Sequence[Study], out: Path, command: str) -> Path:
-    """Write `report.html`, `report.md`, `rows.csv`, `figures/` and their manifest to `out`; returns the page's path.
+    """Write `report.html`, `report.md`, `rows.csv`, `frames/`, `figures/` and their manifest; returns the page's path.
 
     One chapter per study, in this order, and one over all data sets; `command` is printed as what made the
     page. The same inputs give the same bytes. Raises UserError where `out` is not to be written to, and where sections
@@ -35,9 +35,29 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     files = {f"figures/{picture.name}": picture.content for picture in pictures}
     files |= {f"figures/{name}": content for picture in pictures for name, content in picture.beside.items()}
     files["rows.csv"] = spreadsheets.csv(pd.concat([study.scores for study in studies], ignore_index=True))
+    files |= _frames(studies)
     files |= {name: text.encode() for name, text in rendered(chapters).items()}
     manifest.write(out, files)
     return out / "report.html"
+
+
+def _frames(studies: Sequence[Study]) -> dict[str, bytes]:
+    """Every frame with rows as CSV, those of several studies below one another, and as LaTeX where it makes a table."""
+    files = {}
+    for name in FRAMES:
+        parts = [_placed(study, getattr(study, name)) for study in studies]
+        if parts := [part for part in parts if len(part)]:
+            frame = pd.concat(parts, ignore_index=True)
+            files[f"frames/{name}.csv"] = spreadsheets.csv(frame)
+            if text := latex.tables(frame, name):
+                files[f"frames/{name}.tex"] = text.encode()
+    return files
+
+
+def _placed(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
+    if "experiment" not in frame:
+        frame.insert(0, "experiment", study.plan["experiment"])
+    return frame
 
 
 def rendered(chapters: Sequence[dict[str, Any]]) -> dict[str, str]:
