@@ -13,7 +13,7 @@ from ordinal_blast.evaluation import jackknife
 from ordinal_blast.report import published, verdicts
 from ordinal_blast.report.blocks import Beside, Block, Entry, Gallery, Headline, Text
 from ordinal_blast.report.compare import Study
-from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture, named
+from ordinal_blast.report.comparison import MARKS, bold, covered, difference_picture, difference_place, named
 from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
 from ordinal_blast.report.measures import Measure, primary, secondary
 from ordinal_blast.report.pictures import Studio
@@ -141,10 +141,11 @@ def blocks(study: Study, studio: Studio) -> list[Block]:
     return [Beside([Gallery(caption, pictures, "wide"), _table(study, places, rows, studio)])]
 
 
-def findings(study: Study) -> list[str]:
+def findings(study: Study, studio: Studio) -> list[str | Text]:
     """Per stage and task: published values reached, what is established on measures that are not primary, collapses."""
     reached = [sentence for group in study.groups() for sentence in published.verdict(group)]
-    return [*reached, *(finding for group in study.groups() if (finding := _finding(study, group))), *collapsed(study)]
+    others = [finding for group in study.groups() if (finding := _finding(study, group, studio))]
+    return [*reached, *others, *collapsed(study)]
 
 
 def collapsed(study: Study) -> list[str]:
@@ -236,20 +237,25 @@ def _some(names: Sequence[str], of: int) -> str:
     return f"all {of} variants" if len(names) == of else f"{len(names)} of {of} variants"
 
 
-def _finding(study: Study, group: Group) -> str:
-    """What is established on the other measures of a group, each adjusted for its own rivals; empty for nothing."""
+def _finding(study: Study, group: Group, studio: Studio) -> Text | None:
+    """What is established on the other measures of a group, each adjusted for its own rivals; None for nothing."""
     frame = study.differences
     rows = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task) & (frame["family"] == "column")]
     measures = {measure.key: measure for measure in primary(group)}
-    claims = []
+    claims, claimed = [], dict[str, None]()
     for key, those in rows[rows["measure"].isin(measures)].groupby("measure", sort=False, observed=True):
         for verdict in (BETTER, WORSE):
-            names = [quoted(variant) for variant in those.loc[those["verdict"] == verdict, "variant"]]
+            variants = list(those.loc[those["verdict"] == verdict, "variant"])
+            names = [quoted(variant) for variant in variants]
+            claimed |= dict.fromkeys(variants)
             if names:
                 claims.append(f"{verdict} in {measures[key].label} {_some(names, len(those))}")
     if not claims:
-        return ""
-    return f"{group.title}, against {quoted(study.reference)}, each measure by itself: {'; '.join(claims)}."
+        return None
+    said = f"{group.title}, against {quoted(study.reference)}, each measure by itself: {'; '.join(claims)}."
+    place = difference_place(group, next(iter(measures.values())))
+    rows = [studio.row(*place, variant) for variant in claimed]
+    return Text(said, rows=rows if len(rows) <= _NAMED else [])
 
 
 def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFrame, studio: Studio) -> Block:
@@ -285,10 +291,10 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
 
     caption = (
         f"Mean over seeds, with its own interval; difference to {study.reference}, with its adjusted interval. "
-        f"{bold(study.reference)} Grades never found: in the test set, and given to no test example. Collapsed: one "
-        "grade for every test example."
+        f"{bold(study.reference)} Never found: grades of the test set, given to no test example. Collapsed: runs with "
+        "one grade for all."
     )
-    header += ["Grades never found", "Collapsed runs"]
+    header += ["Never found", "Collapsed"]
     return studio.table(caption, header, {variant: entries(variant) for variant in study.variants}, place=PLACE)
 
 

@@ -55,8 +55,8 @@ class Study(Results):
     def components(self) -> pd.DataFrame:
         """What the values of a measure vary with, one row per stage, task and measure, as variances.
 
-        `seed`, `variant_seed` and `error`, with the covariances of errors of the same seed (`cov1`), the same variant
-        (`cov2`) and neither (`cov3`); `f`, `df1`, `df2` and `p` test that all variants are alike.
+        `seed_variance`, `variant_seed_variance` and `error`, with the covariances of errors of the same seed (`cov1`),
+        the same variant (`cov2`) and neither (`cov3`); `f`, `df1`, `df2` and `p` test that all variants are alike.
         """
         return verdicts.components(self, self._judged)
 

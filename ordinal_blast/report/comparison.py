@@ -1,4 +1,4 @@
-"""One stage on one task as a section: scores, differences to the reference, confusion and ROC."""
+"""One stage on one task: scores, differences to the reference, confusion and ROC."""
 
 from __future__ import annotations
 
@@ -8,18 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ordinal_blast.evaluation import metrics
-from ordinal_blast.report import (
-    by_stratum,
-    figures,
-    holdouts,
-    inference,
-    pairing,
-    probability_blocks,
-    published,
-    twice,
-    verdicts,
-)
-from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Picture, Section, Table, Text
+from ordinal_blast.report import figures, inference, pairing, verdicts
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Picture, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
 from ordinal_blast.report.measures import LEVEL, Measure, baseline, best_of, over_seeds, primary, secondary
@@ -42,20 +32,10 @@ WHY_NOT = {
 }
 
 
-def group_section(study: Study, group: Group, studio: Studio) -> Section:
-    """Everything about one stage on one task."""
-    blocks: list[Block] = [scores_table(study, group, primary(group), studio)]
-    if more := secondary(group):
-        blocks.append(Details("More measures", _more(study, group, more, studio)))
-    blocks += published.blocks(group, studio)
-    blocks += _differences(study, group, studio)
-    blocks += holdouts.blocks(study, group, studio)
-    blocks.append(_confusions(study, group, studio))
-    blocks += _ranking(study, group, studio)
-    blocks += probability_blocks.blocks(study, group, studio)
-    blocks += twice.blocks(study, group, studio)
-    blocks += by_stratum.blocks(study, group, studio)
-    return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
+def scores(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """The measures that are shown first, and the others folded."""
+    first, more = scores_table(study, group, primary(group), studio), secondary(group)
+    return [first, Details("More measures", _more(study, group, more, studio))] if more else [first]
 
 
 def _more(study: Study, group: Group, measures: list[Measure], studio: Studio) -> list[Block]:
@@ -64,7 +44,8 @@ def _more(study: Study, group: Group, measures: list[Measure], studio: Studio) -
     return [scores_table(study, group, measures, studio), *([table] if table.lines else [])]
 
 
-def _ranking(study: Study, group: Group, studio: Studio) -> list[Block]:
+def ranking(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """ROC curves of every boundary between grades, and their areas."""
     title, rankings = "Ranking of grades", thresholds(group)
     if not rankings:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
@@ -142,7 +123,15 @@ def difference_table(study: Study, group: Group, gaps: dict[Measure, list[Differ
         for variant, row in by_variant.items()
         if any(row)
     }
-    return studio.table(_about(study, group, gaps), [measure.heading for measure in gaps], lines)
+    header = [measure.heading for measure in gaps]
+    return studio.table(
+        _about(study, group, gaps), header, lines, place=difference_place(group, next(iter(gaps), None))
+    )
+
+
+def difference_place(group: Group, measure: Measure | None) -> tuple[str, ...]:
+    """What names the table of differences that shows this measure, for sentences that rest on its rows."""
+    return "differences" if measure in primary(group) else "more differences", group.stage, group.task
 
 
 def _about(study: Study, group: Group, gaps: dict[Measure, list[Difference]]) -> str:
@@ -161,7 +150,8 @@ def _about(study: Study, group: Group, gaps: dict[Measure, list[Difference]]) ->
     return f"{paired}{pairing.fewer(rivals, group.planned)}{adjusted}{seeds}"
 
 
-def _differences(study: Study, group: Group, studio: Studio) -> list[Block]:
+def differences(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """Every difference with its verdict, figures of those that the answer does not show, and other views folded."""
     frame = study.differences
     gaps = {measure: those for measure in primary(group) if (those := verdicts.of_measure(frame, group, measure))}
     if not gaps:
@@ -182,9 +172,17 @@ def named(study: Study, group: Group, measure: Measure) -> str:
 def difference_picture(study: Study, group: Group, gaps: list[Difference], studio: Studio) -> Picture:
     """The forest plot of one measure."""
     measure = gaps[0].measure
+    region = study.equivalence if verdicts.is_primary(study, group, measure) else None
     return studio.picture(
         f"difference-{group.stage}-{group.task}-{measure.key}",
-        figures.forest(gaps, studio.looks, study.reference, named(study, group, measure)),
+        figures.forest(
+            gaps,
+            studio.looks,
+            study.reference,
+            named(study, group, measure),
+            subject=study.subject,
+            equivalence=region,
+        ),
         f"{group.title}, {measure.label} minus that of {study.reference}: "
         + "; ".join(f"{gap.variant} {number(gap.mean, sign=True)} {gap.interval}" for gap in gaps),
     )
@@ -224,7 +222,8 @@ def _view(caption: str, rows: pd.DataFrame, measures: list[Measure], studio: Stu
     return studio.table(caption, [measure.heading for measure in measures], lines)
 
 
-def _confusions(study: Study, group: Group, studio: Studio) -> Part:
+def confusions(study: Study, group: Group, studio: Studio) -> list[Block]:
+    """Which grade is taken for which."""
     pictures = []
     shown = _foremost(study, group)
     for variant in shown:
@@ -238,10 +237,14 @@ def _confusions(study: Study, group: Group, studio: Studio) -> Part:
                 + ", ".join(f"{grade} {share:.0%}" for grade, share in zip(group.grades, recalls, strict=True)),
             )
         )
-    caption = "Share of each true grade (row) that is given each grade (column); below it the count, summed over seeds."
+    words = len(group.grades) <= figures.MOST_WORDS
+    caption = "Share of each true grade (row) that is given each grade (column), over seeds"
+    caption += (
+        "; below it the count." if words else ": the darker, the more. The CSV beside each figure has the counts."
+    )
     if len(shown) < len(group.variants):
         caption += " Of many variants, the reference and the best of each measure are shown."
-    return Part("Confusion", [Gallery(caption, pictures, "small" if len(group.grades) < 4 else "medium")])
+    return [Part("Confusion", [Gallery(caption, pictures, "small" if len(group.grades) < 4 else "medium")])]
 
 
 def _foremost(study: Study, group: Group) -> list[str]:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
 from ordinal_blast.report import theme
+from ordinal_blast.report.formats import interval, number
 from ordinal_blast.report.names import cut, labels
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
@@ -19,68 +22,100 @@ from ordinal_blast.report.verdicts import Difference
 
 LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
+MOST_WORDS = 8  # grades of a confusion matrix with a number in every cell
+_STEPS = 20  # shades of a cell
 _LEVEL = 5  # letters of a grade that fit below its cell
 
 
-def forest(differences: Sequence[Difference], looks: Mapping[str, Look], reference: str, title: str) -> Drawing:
-    """Dot plot of one measure's differences to the reference: mean, adjusted interval, and few seeds as small dots."""
+def forest(
+    differences: Sequence[Difference],
+    looks: Mapping[str, Look],
+    reference: str,
+    title: str,
+    *,
+    subject: str = "",
+    equivalence: float | None = None,
+) -> Drawing:
+    """Every variant's difference to the reference on one measure: mean, adjusted interval, and few seeds as dots.
+
+    Names stand above their intervals, so that a telephone shows it whole. The band of `equivalence` is shaded.
+    """
     measure = differences[0].measure
     with theme.rc():
-        figure = theme.new(4.0, 0.85 + 0.34 * len(differences))
+        figure = theme.new(3.5, 0.75 + 0.36 * len(differences))
         axes = figure.subplots()
+        if equivalence:
+            axes.axvspan(-equivalence, equivalence, color=theme.GRID, linewidth=0)
         axes.axvline(0, color=looks[reference].colour, linestyle=looks[reference].dash, linewidth=1)
-        for row, difference in enumerate(differences):
-            look = looks[difference.variant]
-            if len(difference.values) <= MOST_LINES:
-                spread = row - 0.3 + np.zeros(len(difference.values))
-                axes.scatter(difference.values, spread, s=10, color=look.colour, alpha=0.55, linewidths=0)
-            if np.isfinite(difference.low):
-                axes.plot([difference.low, difference.high], [row, row], color=look.colour, solid_capstyle="butt")
-            face = look.colour if difference.established else theme.PAPER
-            axes.plot(difference.mean, row, marker=look.marker, color=look.colour, markerfacecolor=face)
-        axes.set_yticks(range(len(differences)), [looks[difference.variant].label for difference in differences])
-        axes.tick_params(axis="y", labelcolor=theme.INK)
-        axes.set_ylim(len(differences) - 0.4, -0.6)
-        extent = 1.1 * max(abs(limit) for limit in axes.get_xlim())
+        beside = {"transform": axes.get_yaxis_transform(), "va": "center", "color": theme.INK}
+        for row, gap in enumerate(differences):
+            look, weight = looks[gap.variant], "bold" if gap.variant == subject else "normal"
+            if len(gap.values) <= MOST_LINES:
+                spread = row + 0.38 + np.zeros(len(gap.values))
+                axes.scatter(gap.values, spread, s=6, color=look.colour, alpha=0.55, linewidths=0)
+            thick = 2.6 if gap.variant == subject else 1.5
+            if np.isfinite(gap.low):
+                ends = [gap.low, gap.high]
+                axes.plot(ends, [row + 0.14] * 2, color=look.colour, linewidth=thick, solid_capstyle="butt")
+            face = look.colour if gap.established else theme.PAPER
+            axes.plot(gap.mean, row + 0.14, marker=look.marker, color=look.colour, markerfacecolor=face)
+            value = f"{number(gap.mean, sign=True)} {interval(gap.low, gap.high)}"
+            axes.text(0, row - 0.24, look.label, ha="left", fontweight=weight, **beside)
+            axes.text(1, row - 0.24, value, ha="right", fontsize=7.5, fontweight=weight, **beside)
+        axes.set_yticks([])
+        axes.set_ylim(len(differences) - 0.45, -0.55)
+        extent = 1.1 * max(abs(limit) for limit in (*axes.get_xlim(), equivalence or 0))
         axes.set_xlim(-extent, extent)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        axes.set_title(title)
+        axes.set_title(cut(f"{title}, minus that of {looks[reference].label}", LONGEST_TITLE))
         axes.set_xlabel("better →" if measure.higher else "← better", loc="right" if measure.higher else "left")
         return drawn(figure)
 
 
 def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> Drawing:
-    """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row."""
+    """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row; in words for few grades."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     k = len(grades)
+    label = labels(grades)
+    places = [(row, column) for row in range(k) for column in range(k)]
+    side = 0.45 if k <= MOST_WORDS else 3.2 / k
     with theme.rc():
-        figure = theme.new(0.55 + 0.45 * k, 0.7 + 0.45 * k)
+        figure = theme.new(0.55 + side * k, 0.7 + side * k)
         axes = figure.subplots()
-        for row, column in np.ndindex(k, k):
-            share = float(shares[row, column])
-            box = (column - 0.47, row - 0.47)
-            axes.add_patch(Rectangle(box, 0.94, 0.94, facecolor=theme.GRID, alpha=0.35, linewidth=0))
-            axes.add_patch(Rectangle(box, 0.94, 0.94, facecolor=look.colour, alpha=0.6 * share, linewidth=0))
+        axes.add_patch(_boxes(places, facecolor=theme.GRID, alpha=0.35))
+        steps = np.round(shares * _STEPS).astype(int)
+        for step in range(1, _STEPS + 1):
+            if cells := [place for place in places if steps[place] == step]:
+                axes.add_patch(_boxes(cells, facecolor=look.colour, alpha=0.75 * step / _STEPS))
+        for row, column in places if k <= MOST_WORDS else []:
             weight = "bold" if row == column else "normal"
-            axes.text(column, row - 0.1, f"{share:.0%}", ha="center", va="center", fontsize=9, fontweight=weight)
+            share = f"{shares[row, column]:.0%}"
+            axes.text(column, row - 0.1, share, ha="center", va="center", fontsize=9, fontweight=weight)
             axes.text(column, row + 0.24, f"{counts[row, column]}", ha="center", va="center", fontsize=7)
         axes.set_xlim(-0.5, k - 0.5)
         axes.set_ylim(k - 0.5, -0.5)
         axes.set_aspect("equal")
-        label = labels(grades)
         for ticks in (axes.set_xticks, axes.set_yticks):
             ticks(range(k), [label[grade] for grade in grades])
-        if max(map(len, label.values())) > _LEVEL:
+        if max(map(len, label.values())) > (_LEVEL if k <= MOST_WORDS else 2):
             axes.tick_params(axis="x", labelrotation=90)
         axes.tick_params(labelcolor=theme.INK)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.spines[:].set_visible(False)
         figure.suptitle(look.label, x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
-        return drawn(figure)
+        numbers = [(grades[row], grades[column], counts[row, column], shares[row, column]) for row, column in places]
+        return drawn(figure, pd.DataFrame(numbers, columns=["true", "predicted", "count", "share"]))
+
+
+def _boxes(places: Sequence[tuple[int, int]], **style: Any) -> PathPatch:
+    """One shape of the cells (row, column) together: of many grades, a shape a cell would be most of the page."""
+    corners = np.array([(-0.47, -0.47), (0.47, -0.47), (0.47, 0.47), (-0.47, 0.47), (-0.47, -0.47)])
+    vertices = [corners + np.array([column, row]) for row, column in places]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(places)
+    return PathPatch(Path(np.concatenate(vertices), codes), linewidth=0, **style)
 
 
 def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Look]) -> Drawing:
@@ -89,9 +124,11 @@ def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Loo
         figure = theme.new(3.7, 3.7)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
+        points = []
         for variant, area in areas.items():
-            label = f"{area:.3f}  {looks[variant].label}"
-            axes.plot(*ranking.curve(variant), color=looks[variant].colour, linestyle=looks[variant].dash, label=label)
+            look, (fpr, tpr) = looks[variant], ranking.curve(variant)
+            axes.plot(fpr, tpr, color=look.colour, linestyle=look.dash, label=f"{area:.3f}  {look.label}")
+            points.append(pd.DataFrame({"variant": variant, "false_positive_rate": fpr, "true_positive_rate": tpr}))
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")
@@ -102,7 +139,7 @@ def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Loo
         axes.set_ylabel("sensitivity")
         axes.legend(loc="lower right", title="AUC", alignment="left", handlelength=1.6, borderaxespad=0.2)
         axes.set_title(cut(ranking.name, LONGEST_TITLE))
-        return drawn(figure)
+        return drawn(figure, pd.concat(points, ignore_index=True))
 
 
 def training(runs: Sequence[Mapping[str, Any]], look: Look) -> Drawing:
@@ -132,7 +169,8 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look) -> Drawing:
         axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
         axes.set_ylabel("loss")
         axes.set_title(look.label)
-        return drawn(figure)
+        lines = [{**line, "run": run} for run, kept in enumerate(runs) for line in kept["history"]]
+        return drawn(figure, pd.DataFrame(lines)[["run", "epoch", "train_loss", "val_loss"]])
 
 
 def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look], title: str) -> Drawing:
@@ -140,11 +178,13 @@ def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mappi
     with theme.rc():
         figure = theme.new(4.0, 3.2)
         axes = figure.subplots()
+        means = []
         for variant, histories in runs.items():
             table = [dict(zip(*_columns(run["history"], "epoch", "val_qwk"), strict=True)) for run in histories]
             epochs = sorted(set.intersection(*map(set, table)))
             mean = [np.mean([seed[epoch] for seed in table]) for epoch in epochs]
             look = looks[variant]
+            means.append(pd.DataFrame({"variant": variant, "epoch": epochs, "val_qwk": mean}))
             axes.plot(epochs, mean, color=look.colour, linestyle=look.dash)
         _epochs(axes)
         axes.set_ylabel("validation QWK")
@@ -154,7 +194,7 @@ def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mappi
         )
         for text, variant in zip(legend.get_texts(), runs, strict=True):  # a label that starts with _ would vanish
             text.set_text(looks[variant].label)
-        return drawn(figure)
+        return drawn(figure, pd.concat(means, ignore_index=True))
 
 
 def _columns(history: Sequence[Mapping[str, Any]], *keys: str) -> list[np.ndarray]:

@@ -63,7 +63,10 @@ def _table(frame: pd.DataFrame, name: str, place: list[str]) -> str:
         "\\toprule",
         f"{head} \\\\",
         "\\midrule\\endhead",
-        *(" & ".join(escaped(_value(value)) for value in row) + " \\\\" for row in frame[shown].itertuples(index=False)),
+        *(
+            " & ".join(escaped(_value(value)) for value in row) + " \\\\"
+            for row in frame[shown].itertuples(index=False)
+        ),
         "\\bottomrule",
         "\\end{longtable}",
     ]

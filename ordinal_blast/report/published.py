@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from ordinal_blast.report.blocks import Block, Entry, Part
+from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, extent, listed, number, quoted
 from ordinal_blast.report.measures import PRIMARY, SECONDARY, Measure, over_seeds, present
 from ordinal_blast.report.pictures import Studio
@@ -81,8 +82,9 @@ def verdict(group: Group) -> list[str]:
     ]
 
 
-def blocks(group: Group, studio: Studio) -> list[Block]:
+def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     """The table "Published and here", or nothing where nothing was published."""
+    del study  # what was published is compared with the group alone
     compared = {(one.variant, one.measure): one for one in comparisons(group)}
     if not compared:
         return []

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ordinal_blast import parts
-from ordinal_blast.report import answer, figures, pairing
+from ordinal_blast.report import (
+    answer,
+    by_stratum,
+    comparison,
+    figures,
+    holdouts,
+    pairing,
+    probability_blocks,
+    published,
+    twice,
+)
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.caveats import caveats
 from ordinal_blast.report.compare import Study
-from ordinal_blast.report.comparison import group_section
 from ordinal_blast.report.examples import strip
 from ordinal_blast.report.formats import count, extent, listed, runs_of, seconds
 from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.results import Group
 
+BLOCKS: tuple[Callable[[Study, Group, Studio], list[Block]], ...] = (
+    comparison.scores,
+    published.blocks,
+    comparison.differences,
+    holdouts.blocks,
+    comparison.confusions,
+    comparison.ranking,
+    probability_blocks.blocks,
+    twice.blocks,
+    by_stratum.blocks,
+)  # what is shown of one stage on one task, in this order: a block more is an entry more
 _PLUGINS = "ordinal_blast.report"  # the entry points of packages that add sections
 
 
@@ -28,7 +49,7 @@ def sections(study: Study, key: str, command: str) -> list[Section]:
     studio = Studio(key, study)
     contents = [_answer(study, studio)]
     if study.cells:
-        contents += [group_section(study, group, studio) for group in study.groups()]
+        contents += [_group(study, group, studio) for group in study.groups()]
         for plugin in importlib.metadata.entry_points(group=_PLUGINS):
             with parts.blamed(f"the sections of {plugin.value} ({_PLUGINS}) cannot be made"):
                 contents += plugin.load()(study, studio)
@@ -53,8 +74,15 @@ def facts(study: Study) -> list[tuple[str, str]]:
     return [*facts, ("Test examples", extent(tested)), ("Dataset", study.cells[0].record.dataset["name"])]
 
 
+def _group(study: Study, group: Group, studio: Studio) -> Section:
+    """Everything about one stage on one task."""
+    blocks = [block for of in BLOCKS for block in of(study, group, studio)]
+    return Section(studio.anchor(f"{group.stage}-{group.task}"), group.title, blocks)
+
+
 def _answer(study: Study, studio: Studio) -> Section:
-    blocks: list[Block] = [answer.headline(study, studio)]
+    """The first screen: the answer, its figure and its table; then what qualifies it, and behind a summary how."""
+    blocks: list[Block] = [answer.headline(study, studio), *answer.blocks(study, studio)]
     if study.apart:
         blocks.append(Text(f"Not in one table with {'; nor with '.join(study.apart)}."))
     if study.failed or study.missing:
@@ -66,11 +94,10 @@ def _answer(study: Study, studio: Studio) -> Section:
             )
         )
     if study.cells:
-        blocks += answer.blocks(study, studio)
-        if established := answer.findings(study):
+        if established := answer.findings(study, studio):
             blocks.append(Bullets(established))
-        blocks += [Text(note, note=True) for note in caveats(study)]
         blocks.append(_variants(study, studio))
+        blocks.append(Details("What these numbers cover", [Text(note, note=True) for note in caveats(study)]))
     return Section(studio.anchor("answer"), "Answer", blocks)
 
 

@@ -219,8 +219,8 @@ def components(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
                     "stage": one.group.stage,
                     "task": one.group.task,
                     "measure": one.measure.key,
-                    "seed": of.reader,
-                    "variant_seed": of.variant_reader,
+                    "seed_variance": of.reader,
+                    "variant_seed_variance": of.variant_reader,
                     **{name: getattr(of, name) for name in ("error", "cov1", "cov2", "cov3")},
                     "n": int(one.group.rows["n"].max()),
                     "units": comparison.units,
@@ -232,8 +232,10 @@ def components(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
                     "p": comparison.p_value,
                 }
             )
-    columns = ("stage", "task", "measure", "seed", "variant_seed", "error", "cov1", "cov2", "cov3", "n", "units")
-    return results.typed(pd.DataFrame(rows), (*columns, "variants", "seeds"))
+    variances = ("seed_variance", "variant_seed_variance", "error", "cov1", "cov2", "cov3")
+    return results.typed(
+        pd.DataFrame(rows), ("stage", "task", "measure", *variances, "n", "units", "variants", "seeds")
+    )
 
 
 def design(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:

@@ -140,15 +140,15 @@ def test_grades_that_are_never_found_and_collapsed_runs_are_named(write_run, tmp
     assert lines["b"].endswith("| C (every seed), B (1 of 2 seeds) | 1 of 2 |")
     (note,) = answer.collapsed(study)
     assert note.endswith("the same grade with at least one seed: RNN · ICM: b.")
-    assert note in answer.findings(study)
+    assert note in answer.findings(study, Studio("x", study))
 
 
 def test_what_other_measures_establish_is_said_by_its_own_family(told):
     study = told({"a": 0.3, "b": 0.95}, {"primary": "qwk"})
-    assert any(
-        "RNN · ICM, against a, each measure by itself: better in Accuracy b; better in MSE b" in finding
-        for finding in answer.findings(study)
-    )
+    (finding,) = answer.findings(study, Studio("x", study))
+    opening = "RNN · ICM, against a, each measure by itself: better in Accuracy b; better in MSE b"
+    assert finding.text.startswith(opening)
+    assert finding.rows == ["x-differences-rnn-icm-b"]
 
 
 @pytest.mark.parametrize(

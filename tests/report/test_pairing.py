@@ -11,6 +11,7 @@ from ordinal_blast import report
 from ordinal_blast.evaluation.multireader import NO_VARIANCE
 from ordinal_blast.report import answer, load, pairing, verdicts
 from ordinal_blast.report.measures import PRIMARY, best_of, over_seeds
+from ordinal_blast.report.pictures import Studio
 
 ACCURACY = PRIMARY[0]
 
@@ -58,7 +59,7 @@ def test_seeds_that_nobody_shares_compare_nothing(write_run, tmp_path):
     )
     study = load(run)
     assert answer.lead(study).startswith("No seed has a result of both a and another variant")
-    assert answer.findings(study) == []
+    assert answer.findings(study, Studio("k", study)) == []
     assert study.differences.empty
     assert study.auc["why"].unique().tolist() == ["the reference", "no seed that the reference finished too"]
     assert study.auc["p"].isna().all()

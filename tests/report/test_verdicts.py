@@ -131,7 +131,7 @@ def test_components_and_design_are_those_of_the_comparison(study):
     comparison = inference.measured(group, MAE, study.reference).joints[0].comparison
     row = study.components.query("task == 'icm' and measure == 'mae'").iloc[0]
     of = comparison.components
-    assert row[["seed", "variant_seed", "error", "cov1", "cov2", "cov3"]].tolist() == [
+    assert row[["seed_variance", "variant_seed_variance", "error", "cov1", "cov2", "cov3"]].tolist() == [
         *(of.reader, of.variant_reader, of.error, of.cov1, of.cov2, of.cov3)
     ]
     assert row[["n", "units", "seeds"]].tolist() == [59, 30, 3]
