@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.metrics import COUNT_METRICS, cem, somers_d
 from ordinal_blast.evaluation.probabilistic import log_loss_values, rps_values
-from ordinal_blast.evaluation.rounding import RELATIVE
 from ordinal_blast.evaluation.validation import (
     as_array,
     as_clusters,
@@ -135,9 +134,8 @@ def _by_unit(
     for part in _parts(rest.shape[1], len(cells) * size):
         low, high = np.searchsorted(units, [part.start, part.stop])
         own = _tables(cells[:, low:high], units[low:high] - part.start, weights[low:high], part.stop - part.start, size)
-        without = tables - own
-        without[without < RELATIVE * weights.sum()] = 0  # rounding of weights must not pass for a grade that is present
-        rest[:, part] = value_of(without).reshape(len(cells), -1)
+        # A cell that is of one unit alone is a sum in the same order: without it, exactly 0 is left.
+        rest[:, part] = value_of(tables - own).reshape(len(cells), -1)
     return value_of(tables), rest
 
 

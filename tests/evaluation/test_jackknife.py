@@ -79,9 +79,13 @@ def test_an_infinite_loss_has_no_finite_rest():
 def test_kappa_without_its_only_other_grade_is_undefined():
     _, without = jackknife.leave_one_out("qwk", [0, 0, 0, 1], [[0, 0, 0, 1]], 2)
     assert np.isnan(without[0]).tolist() == [False, False, False, True]
-    weights = [0.1, 0.2, 0.3, 0.7]  # of which the sum without the last is not that of the others to the last digit
-    _, weighted = jackknife.leave_one_out("qwk", [0, 0, 0, 1], [[0, 0, 0, 1]], 2, weights=weights)
-    assert np.isnan(weighted[0]).tolist() == [False, False, False, True]
+    weights = np.random.default_rng(0).random(40)  # of which sums depend on the order
+    labels, patients = np.repeat([0, 1], 20), np.repeat([0, 1, 2], [10, 10, 20])
+    mixed = np.random.default_rng(1).permutation(40)
+    _, weighted = jackknife.leave_one_out(
+        "qwk", labels[mixed], labels[None, mixed], 2, cases=patients[mixed], weights=weights
+    )
+    assert np.isnan(weighted[0]).tolist() == [False, False, True]
 
 
 def test_two_units_are_the_fewest():

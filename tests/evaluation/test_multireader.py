@@ -390,6 +390,14 @@ def test_areas_have_delongs_covariance(cases):
     assert study.case_df == (19 if cases is None else min(len(set(cases[:20])), len(set(cases[20:]))) - 1)
 
 
+def test_of_an_area_degrees_of_freedom_are_those_of_the_smaller_side():
+    scores = np.random.default_rng(0).normal(size=(2, 3, 12))
+    for labels in ([1] * 3 + [0] * 9, [0] * 3 + [1] * 9):
+        assert multireader.auc(labels, scores).case_df == 2
+        assert multireader.auc(labels, scores, np.arange(12) // 2).case_df == 1
+        assert multireader.auc(labels, scores).difference(0, 1).parts[1][1] == 2
+
+
 def test_of_two_grades_the_area_is_somers_d():
     labels, grades, _ = graded(num_classes=2, examples=200)
     area = multireader.auc(labels, grades.astype(float)).difference(0, 1)
