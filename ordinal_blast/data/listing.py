@@ -19,13 +19,14 @@ Bad = Literal["refuse", "skip"]
 
 
 class Item(NamedTuple):
-    """An image: its path below the root, its grades by task, where that is written, and its split and group."""
+    """An image: its path below the root, its grades by task, where that is written, its split, its group, and more."""
 
     name: str
     grades: tuple[str, ...]
     place: str
     split: str = "images"
     group: str = ""
+    along: tuple[str, ...] = ()
 
 
 def of_folders(root: Path, notes: list[str]) -> list[Item]:
@@ -62,7 +63,15 @@ def of_folders(root: Path, notes: list[str]) -> list[Item]:
 
 
 def of_sheet(
-    root: Path, sheet: str, file: str, tasks: Sequence[str], group: str, split: str, bad: Bad, notes: list[str]
+    root: Path,
+    sheet: str,
+    file: str,
+    tasks: Sequence[str],
+    group: str,
+    split: str,
+    along: Sequence[str],
+    bad: Bad,
+    notes: list[str],
 ) -> list[Item]:
     """The images that the rows of a sheet name; raises UserError for a sheet or a row that cannot be read so."""
     path = root / sheet
@@ -75,13 +84,14 @@ def of_sheet(
     named = [name.replace("\\", "/") for name in table.column(file, "file")]
     texts = list(zip(*(table.column(task, "tasks") for task in tasks), strict=True))
     groups = table.column(group, "group") if group else [""] * len(named)
+    beside = [["" if text in sheets.MISSING else text for text in table.column(name, "along")] for name in along]
     parts = ["images"] * len(named)
     if split:
         for part, rows in splits.by_column(table.column(split, "split"), table.places, split).items():
             for row in rows:
                 parts[row] = part
     items: dict[str, Item] = {}
-    for place, text, graded, part, who in zip(table.places, named, texts, parts, groups, strict=True):
+    for row, (place, text, graded, part, who) in enumerate(zip(table.places, named, texts, parts, groups, strict=True)):
         where = os.path.normpath(text)
         if not text or where.startswith("..") or os.path.isabs(where):
             raise UserError(
@@ -97,7 +107,7 @@ def of_sheet(
         name = f"{where}{there[0]}"
         if name in items:
             raise UserError(f"{place}: {shown(name)} is named before, in {items[name].place}: give every image one row")
-        items[name] = Item(name, graded, place, part, who)
+        items[name] = Item(name, graded, place, part, who, tuple(column[row] for column in beside))
     others = (path.relative_to(root) for path in sorted(root.rglob("*")) if _is_image(path))
     shown_ones = (other.as_posix() for other in others if not any(part.startswith(".") for part in other.parts))
     notes += [f"{printable(name)} is not in {sheet}: left out" for name in shown_ones if name not in items]

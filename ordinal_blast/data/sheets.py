@@ -22,11 +22,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from ordinal_blast.errors import UserError, reason
+from ordinal_blast.errors import UsageError, UserError, reason
 from ordinal_blast.ranges import Range, one_of
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx")
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT")
+_HAVE = ("id", "group", "images", "numbers")  # what examples have of every source
 _BY_PANDAS = {".parquet": ("Parquet", "pyarrow"), ".xlsx": ("Excel", "openpyxl"), ".xls": ("Excel", "openpyxl")}
 _Lines = list[tuple[int, list[str]]]  # with their numbers
 _LOOKED_AT = 100  # lines that settle the separator
@@ -74,6 +75,13 @@ class Sheet(NamedTuple):
     def at(self, place: int) -> list[str]:
         """The texts of the column at a place."""
         return [row[place].strip() for row in self.rows]
+
+
+def check_along(names: Sequence[str]) -> None:
+    """Raises UsageError where columns that travel along with examples have a name twice, or one that examples have."""
+    for name in names:
+        if names.count(name) > 1 or name in _HAVE or "/" in name:
+            raise UsageError(f"data.options.along has {shown(name)}: name columns once, and not as {', '.join(_HAVE)}")
 
 
 def read(path: Path, *, headed: bool = True, separator: str = "", encoding: str = "") -> Sheet:

@@ -171,6 +171,14 @@ def test_images_beside_a_sheet_have_grades_of_many_tasks_groups_and_splits(sheet
     }
 
 
+def test_columns_of_a_sheet_go_along_with_its_images(sheeted):
+    dataset = opened(sheeted, **SHEETED, along=("te",))
+    grades = dataset.columns["label/te"].tolist()
+    assert dataset.columns["te"].tolist() == [str(grade + 1) if grade >= 0 else "" for grade in grades]
+    with pytest.raises(UserError, match="columns named hospital"):
+        opened(sheeted, **SHEETED, along=("hospital",))
+
+
 def test_a_sheet_of_windows_names_its_images_alike_and_a_name_without_its_ending_means_one_image(sheeted):
     first = opened(sheeted, **SHEETED)
     (sheeted / "grades.csv").write_text(SHEET.replace("a/1.png", "a\\1.png").replace("a/2", ".\\a\\2"))
@@ -340,7 +348,8 @@ def test_names_that_are_no_text_are_read_and_told_in_one_line(graded):
         ({"tasks": ()}, "data.options.tasks: name each once"),
         ({"grades": {"te": ("0", "1")}}, "data.options.grades has te: the tasks are grade"),
         ({"grades": (0, 1)}, "data.options.grades is .0, 1.: it takes names of grades"),
-        ({"group": "patient"}, "group and split name columns, so that sheet has to name a file"),
+        ({"along": ("clinic",)}, "group, along and split name columns, so that sheet has to name a file"),
+        ({"group": "patient"}, "group, along and split name columns, so that sheet has to name a file"),
         ({"sheet": "none.csv"}, "none.csv does not exist: name the sheet"),
         ({"name": "../eyes"}, "a dataset is named '../eyes'"),
         ({"val_seed": -1}, "val_seed is -1"),

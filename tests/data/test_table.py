@@ -304,3 +304,25 @@ def test_balanced_batches_hold_every_grade_equally_and_repeat_only_rare_ones():
         orders.append(np.concatenate([batch.inputs for batch in made]))
         assert np.bincount(orders[-1]).tolist() == [1] * 8 + [2] * 4 + [4] * 2
     assert not np.array_equal(orders[0], orders[1])
+
+
+def test_columns_that_go_along_are_not_read_by_networks_and_stay_with_their_rows(tmp_path):
+    rows = [f"p{i // 2},{'north' if i % 3 else 'NA'},{i}.5,{i % 3}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["patient,clinic,v,y", *rows]))
+    options = {"label": "y", "group": "patient", "along": ("clinic",)}
+    dataset = store.open_dataset(catalog.prepare(data(tmp_path, options)))
+    assert dataset.extras["columns"] == ["v"]
+    assert dataset.columns["clinic"].tolist() == ["north" if i % 3 else "" for i in range(30)]
+
+
+@pytest.mark.parametrize("along", [("id",), ("clinic", "clinic"), ("a/b",)])
+def test_columns_that_cannot_go_along_are_refused(tmp_path, along):
+    (tmp_path / "t.csv").write_text("id,clinic,a/b,v,y\n1,n,2,3,0\n1,n,2,3,1\n")
+    with pytest.raises(UsageError, match=r"data\.options\.along has"):
+        store.open_dataset(catalog.prepare(data(tmp_path, {"label": "y", "along": along})))
+
+
+def test_a_column_that_goes_along_has_to_be_there(tmp_path):
+    (tmp_path / "t.csv").write_text("v,y\n3,0\n4,1\n")
+    with pytest.raises(UserError, match="has 0 columns named clinic"):
+        store.open_dataset(catalog.prepare(data(tmp_path, {"label": "y", "along": ("clinic",)})))

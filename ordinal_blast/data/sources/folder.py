@@ -36,6 +36,7 @@ def source(
     tasks: tuple[str, ...] = ("grade",),
     grades: labels.Grades = (),
     group: str = "",
+    along: tuple[str, ...] = (),
     split: str = "",
     bad: listing.Bad = "refuse",
     val_share: float = 0.2,
@@ -51,7 +52,8 @@ def source(
 
     sheet: a file in `root` (see `sheets`) with a row an image. file: its column of paths below `root`, with or without
     their endings. tasks: its columns of grades, empty where one is missing. group: its column of the patient, or ""
-    where every image is a group of its own. split: its column of train, val and test.
+    where every image is a group of its own. along: its columns, such as the clinic, that reports tell test examples
+    apart by, and that `split.by` may name. split: its column of train, val and test.
 
     size: of all images, which are cut to its proportions and resized; where there is none, they have to be of one.
     channels: 1 makes grey of colours, 3 colours of grey. grades: worst first, or a section of them by task; see
@@ -67,21 +69,23 @@ def source(
     if len(set(tasks)) < max(1, len(tasks)) or (not sheet and len(tasks) > 1):
         raise UsageError("data.options.tasks: name each once, and one where there is no sheet")
     stated = labels.stated(grades, tasks)
-    if not sheet and (group or split):
-        raise UsageError("data.options: group and split name columns, so that sheet has to name a file")
+    if not sheet and (group or split or along):
+        raise UsageError("data.options: group, along and split name columns, so that sheet has to name a file")
+    sheets.check_along(along)
     options = {
         "format": "folder",
         "sheet": [sheet, file, group, split],
         "grades": [list(tasks), stated],
         "images": [list(size), channels, bad],
         "val": [val_share, val_stratified, val_seed],
+        **({"along": list(along)} if along else {}),
     }
     if not root.is_dir():
         message = f"{root.absolute()} is no folder: name the folder of the images with --config.data.root=FOLDER"
         raise SourceMissingError(name, options, message)
     notes: list[str] = []
     listed = (
-        listing.of_sheet(root, sheet, file, tasks, group, split, bad, notes)
+        listing.of_sheet(root, sheet, file, tasks, group, split, along, bad, notes)
         if sheet
         else listing.of_folders(root, notes)
     )
@@ -109,16 +113,18 @@ def source(
         + ", ".join(f"{task.num_classes} grades of {task.name}" for task in graded),
         licence=licence,
         citation=citation,
-        identity=options | {"items": digest([[*item, text] for item, text in zip(items, digests, strict=True)])},
+        identity=options
+        | {"items": digest([[*item[:-1], *item.along, text] for item, text in zip(items, digests, strict=True)])},
         known=options,
         features={
             "id": tfds.features.Text(),
             "group": tfds.features.Text(),
             "images": pixels(height, width, channels),
             **{f"label/{task}": np.int32 for task in tasks},
+            **dict.fromkeys(along, tfds.features.Text()),
         },
         splits={
-            part: partial(_records, root, part, items, chosen, columns, (height, width, channels), bad, notes)
+            part: partial(_records, root, part, items, along, chosen, columns, (height, width, channels), bad, notes)
             for part, chosen in rows.items()
         },
         notes=notes,
@@ -129,6 +135,7 @@ def _records(
     root: Path,
     part: str,
     items: Sequence[listing.Item],
+    along: Sequence[str],
     rows: np.ndarray,
     columns: Mapping[str, np.ndarray],
     shape: tuple[int, int, int],
@@ -149,7 +156,8 @@ def _records(
         for remark in photograph.notes:
             remarks[remark].append(name)
         grades = {f"label/{task}": int(column[row]) for task, column in columns.items()}
-        yield {"id": name, "group": printable(item.group or name), "images": photograph.pixels, **grades}
+        beside = dict(zip(along, item.along, strict=True))
+        yield {"id": name, "group": printable(item.group or name), "images": photograph.pixels, **grades, **beside}
     every = f"all {count} images{'' if part == 'images' else f' of {part}'}"
     notes += [f"{remark}: {', '.join(names) if len(names) < count else every}" for remark, names in remarks.items()]
 

@@ -38,6 +38,7 @@ def source(
     split: str = "",
     group: str = "",
     drop: tuple[str, ...] = (),
+    along: tuple[str, ...] = (),
     categorical: tuple[str, ...] = (),
     missing: entries.Missing = "refuse",
     na: tuple[str, ...] = sheets.MISSING,
@@ -61,10 +62,11 @@ def source(
     label: the column of the grade by its name in the header line, or "" for files without a header, where it is the
     last column (and columns are named "column 1" and so on). grades: worst first. lowest: the number of the worst
     grade, where they are numbers. group: the column of the patient, or "" where every row is a group of its own. split:
-    a column of train, val and test. drop: columns that are left out; so is a first column without a name. categorical:
-    columns of categories; those of texts alone are without being named. na: what an entry that is missing has. missing:
-    such an entry is refused, or taken as the median of the training rows, with "indicator" and a column that says where
-    (see `encoding`).
+    a column of train, val and test. drop: columns that are left out; so is a first column without a name. along:
+    columns, such as the clinic, that networks do not read: reports tell test examples apart by them, and `split.by` may
+    name one. categorical: columns of categories; those of texts alone are without being named. na: what an entry that
+    is missing has. missing: such an entry is refused, or taken as the median of the training rows, with "indicator" and
+    a column that says where (see `encoding`).
 
     val_share, val_stratified: of the training rows that are split off where there is a test set and no validation set
     (see `splits.with_validation`). val_seed: they are drawn from it and the hold-out.
@@ -97,6 +99,7 @@ def source(
         "columns": [split, group, list(drop), list(categorical)],
         "reading": [missing, list(na), separator, encoding, decimal],
         "val": [val_share, val_stratified, val_seed, holdout] if split or (test and not val) else None,
+        **({"along": list(along)} if along else {}),
     }
     known = options | {"files": names}
     paths = {part: root / file for part, file in names.items()}
@@ -108,7 +111,7 @@ def source(
                 f"{path.absolute()} does not exist: name the folder of its table with --config.data.root=FOLDER",
             )
     files = {part: sheets.read(path, headed=bool(label), **reading) for part, path in paths.items()}
-    table = _together(files, [column for column in (label, split, group, *drop, *categorical) if column])
+    table = _together(files, [column for column in (label, split, group, *drop, *along, *categorical) if column])
     marks = {decimal or sheets.decimal_mark(zip(*file.rows, strict=True), file.path) for file in files.values()}
     mark = "," if "," in marks else "."
     text_of = {column: table.column(column) for column in (label, split, group) if column}
@@ -121,7 +124,9 @@ def source(
         missing=na,
         decimal=mark,
     )
-    kept, left = _kept(table, label, split, group, drop)
+    sheets.check_along(along)
+    beside = {column: ["" if text in na else text for text in table.column(column)] for column in along}
+    kept, left = _kept(table, label, (split, group, *along), drop)
     values, columns = entries.of_sheet(table, kept, categorical, missing=missing, na=na, decimal=mark)
     ids = [f"{part}-{row:05d}" for part, file in files.items() for row in range(len(file.rows))]
     groups = _groups(table, group, text_of[group], na) if group else None
@@ -157,9 +162,10 @@ def source(
                 shape=(len(columns),), dtype=np.float32, encoding=tfds.features.Encoding.BYTES
             ),
             f"label/{graded.name}": np.int32,
+            **dict.fromkeys(along, tfds.features.Text()),
         },
         splits={
-            part: partial(_records, ids, groups or ids, values, grade, graded.name, chosen)
+            part: partial(_records, ids, groups or ids, values, grade, graded.name, beside, chosen)
             for part, chosen in rows.items()
         },
         extras={
@@ -225,17 +231,18 @@ def _official(files: Mapping[str, Sheet], table: Sheet, split: str, texts: Seque
     return splits.by_column(texts, table.places, split)
 
 
-def _kept(table: Sheet, label: str, split: str, group: str, drop: Sequence[str]) -> tuple[list[int], list[str]]:
+def _kept(table: Sheet, label: str, others: Sequence[str], drop: Sequence[str]) -> tuple[list[int], list[str]]:
     """The places of the columns that networks read, and the names of those that are left out."""
     header = table.columns
     at = header.index(label) if label else len(header) - 1
-    others = [header.index(name) for name in (split, group) if name]
-    index = bool(label) and 0 not in (at, *others) and re.fullmatch(_INDEX, header[0]) is not None
+    named = [header.index(name) for name in others if name]
+    index = bool(label) and 0 not in (at, *named) and re.fullmatch(_INDEX, header[0]) is not None
     left = [i for i, column in enumerate(header) if column in drop or (index and i == 0)]
-    kept = [i for i in range(len(header)) if i not in (at, *others, *left)]
-    if len({at, *others, *left}) < 1 + len(others) + len(left) or not kept:
+    kept = [i for i in range(len(header)) if i not in (at, *named, *left)]
+    if len({at, *named, *left}) < 1 + len(named) + len(left) or not kept:
         raise UserError(
-            f"{table.path} has no numbers, or one column is grade, group, split or left out at once: see data.options"
+            f"{table.path} has no numbers, or one column is grade, group, split, along or left out at once: see "
+            "data.options"
         )
     for i in kept:
         table.column(header[i])  # two of one name could not be told apart in rows to grade
@@ -259,7 +266,14 @@ def _lacking(table: Sheet, columns: Sequence[Column], values: np.ndarray, grade:
 
 
 def _records(
-    ids: Sequence[str], groups: Sequence[str], values: np.ndarray, grade: np.ndarray, task: str, chosen: np.ndarray
+    ids: Sequence[str],
+    groups: Sequence[str],
+    values: np.ndarray,
+    grade: np.ndarray,
+    task: str,
+    beside: Mapping[str, Sequence[str]],
+    chosen: np.ndarray,
 ) -> Iterator[Mapping[str, Any]]:
     for row in chosen.tolist():
-        yield {"id": ids[row], "group": groups[row], "numbers": values[row], f"label/{task}": int(grade[row])}
+        texts = {name: column[row] for name, column in beside.items()}
+        yield {"id": ids[row], "group": groups[row], "numbers": values[row], f"label/{task}": int(grade[row]), **texts}
