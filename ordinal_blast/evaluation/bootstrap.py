@@ -19,7 +19,6 @@ from scipy import sparse, special
 from ordinal_blast.evaluation.metrics import COUNT_METRICS
 from ordinal_blast.evaluation.probabilistic import confidence_bins, log_loss_values, rps_values
 from ordinal_blast.evaluation.validation import (
-    as_array,
     as_clusters,
     as_count,
     as_labelled_probs,
@@ -60,37 +59,19 @@ class Interval:
 
 
 @dataclasses.dataclass(frozen=True)
-class Resamples:
-    """Every metric of the summary, averaged over runs: its estimate, and its values `[R]` on R resampled test sets.
-
-    The same labels, seed and clusters draw the same test sets, so that values of two methods are paired: subtract them
-    by `rounding.difference`, so that what is equal but for rounding leaves 0.
-    """
-
-    estimates: dict[str, float]
-    values: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
 class _Units:
-    """What each unit that is drawn adds to the sums behind the summary of M runs, `[U, M S]`."""
+    """What each unit that is drawn adds to the sums behind the summary, `[U, S]`."""
 
     sums: sparse.csr_array
-    runs: int
     num_classes: int
-
-    def summaries(self, total: np.ndarray) -> dict[str, np.ndarray]:
-        """The summary `[R]` per metric, the mean over runs, from sums `[R, M S]`."""
-        of_runs = [_summaries(part, self.num_classes) for part in np.split(total, self.runs, axis=1)]
-        return {name: np.mean([values[name] for values in of_runs], axis=0) for name in of_runs[0]}
 
     @property
     def total(self) -> np.ndarray:
-        """The sums of all units, `[1, M S]`."""
+        """The sums of all units, `[1, S]`."""
         return np.asarray(self.sums.sum(axis=0))[None]
 
     def drawn(self, resamples: int, seed: int) -> np.ndarray:
-        """Sums `[R, M S]` of as many units drawn with replacement."""
+        """Sums `[R, S]` of as many units drawn with replacement."""
         rng, size = np.random.default_rng(seed), self.sums.shape[0]
 
         def draw(count: int) -> np.ndarray:
@@ -105,14 +86,13 @@ class _Units:
         step = max(1, CHUNK // self.sums.shape[1])
         starts = range(0, self.sums.shape[0], step)
         parts = (self.total - self.sums[start : start + step].toarray() for start in starts)
-        return np.concatenate([self.summaries(part)[name] for part in parts])
+        return np.concatenate([_summaries(part, self.num_classes)[name] for part in parts])
 
 
 def _sums(
-    labels: np.ndarray, predictions: ArrayLike, num_classes: int, probs: ArrayLike | None, weights: np.ndarray
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int, probs: ArrayLike | None, weights: np.ndarray
 ) -> sparse.csr_array:
     """What each example adds to the sums behind the summary, `[N, S]`."""
-    labels, predictions = as_pair(labels, predictions, num_classes)
 
     def one_per_row(columns: np.ndarray, values: np.ndarray, width: int) -> sparse.csr_array:
         return sparse.csr_array((values, columns, np.arange(len(columns) + 1)), shape=(len(columns), width))
@@ -145,32 +125,22 @@ def _summaries(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
 
 def _units(
     labels: ArrayLike,
-    predictions: np.ndarray,
+    predictions: ArrayLike,
     num_classes: int,
-    probs: np.ndarray | None,
+    probs: ArrayLike | None,
     clusters: ArrayLike | None,
     weights: ArrayLike | None,
 ) -> _Units:
     """What is drawn: examples that count, or the clusters of them."""
     num_classes = as_num_classes(num_classes)
-    runs = len(predictions) if predictions.ndim == 2 else 0
-    if runs < 1 or (probs is not None and (probs.ndim != 3 or len(probs) != runs)):
-        raise ValueError("predictions [M, N] must hold 1 run or more, and probs [M, N, K] as many")
-    labels, _ = as_pair(labels, predictions[0], num_classes)
+    labels, predictions = as_pair(labels, predictions, num_classes)
     counted = as_weights(weights, len(labels))
-    rows = [
-        _sums(labels, predictions[m], num_classes, None if probs is None else probs[m], counted) for m in range(runs)
-    ]
     members = np.arange(len(labels)) if clusters is None else as_clusters(clusters, len(labels))
     kept = counted > 0
     members = np.unique(members[kept], return_inverse=True)[1]
     belongs = sparse.csr_array((np.ones(len(members)), (members, np.arange(len(members)))))
-    return _Units(sparse.csr_array(belongs @ sparse.hstack(rows, format="csr")[kept]), runs, num_classes)
-
-
-def limits(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Percentile limits of the values `[R]` that are not nan, and the share that is; nan where they are all alike."""
-    return _between(values, (1 - confidence) / 2, (1 + confidence) / 2)
+    rows = _sums(labels, predictions, num_classes, probs, counted)[kept]
+    return _Units(sparse.csr_array(belongs @ rows), num_classes)
 
 
 def _between(values: np.ndarray, lower: float, upper: float) -> tuple[float, float, float]:
@@ -200,31 +170,6 @@ def _accelerated(
     return _between(values, float(lower), float(upper))
 
 
-def resample(
-    labels: ArrayLike,
-    predictions: ArrayLike,
-    num_classes: int,
-    probs: ArrayLike | None = None,
-    *,
-    seed: int,
-    clusters: ArrayLike | None = None,
-    weights: ArrayLike | None = None,
-    resamples: int = 2000,
-) -> Resamples:
-    """Every metric of `metrics.summary` on resampled test sets, the mean over M runs of one method.
-
-    predictions `[M, N]`, probs `[M, N, K]`: every run is graded on the same draw of the examples `[N]`, or, given
-    clusters `[N]` (such as patients), of whole clusters. ValueError as `metrics.summary`.
-    """
-    resamples = as_count(resamples, "resamples")
-    predictions = as_array(predictions, "predictions")
-    units = _units(
-        labels, predictions, num_classes, None if probs is None else as_array(probs, "probs"), clusters, weights
-    )
-    estimates = {name: float(value[0]) for name, value in units.summaries(units.total).items()}
-    return Resamples(estimates, units.summaries(units.drawn(resamples, seed)))
-
-
 def summary_intervals(
     labels: ArrayLike,
     predictions: ArrayLike,
@@ -245,11 +190,8 @@ def summary_intervals(
     """
     resamples = as_count(resamples, "resamples")
     check_confidence(confidence)
-    grades = as_array(predictions, "predictions")[None]
-    units = _units(
-        labels, grades, num_classes, None if probs is None else as_array(probs, "probs")[None], clusters, weights
-    )
-    estimates, values = units.summaries(units.total), units.summaries(units.drawn(resamples, seed))
+    units = _units(labels, predictions, num_classes, probs, clusters, weights)
+    estimates, values = (_summaries(sums, units.num_classes) for sums in (units.total, units.drawn(resamples, seed)))
     drawn = "examples" if clusters is None else "clusters, drawn whole"
 
     def interval(name: str) -> Interval:
@@ -259,7 +201,7 @@ def summary_intervals(
         if name in ACCELERATED:
             ends, kind = _accelerated(values[name], estimate, units.without_one(name), confidence), "BCa"
         else:
-            ends, kind = limits(values[name], confidence), "percentile"
+            ends, kind = _between(values[name], (1 - confidence) / 2, (1 + confidence) / 2), "percentile"
         assumes = ASSUMES.format(units=drawn, limits=kind)
         return Interval(estimate, *ends, assumes, NO_SPREAD if np.isnan(ends[0]) else "")
 

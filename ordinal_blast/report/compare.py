@@ -16,7 +16,7 @@ from ordinal_blast import question
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation.multireader import MEASURES
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import picks, probabilities, ranks, strata, verdicts, views
+from ordinal_blast.report import picks, probabilities, ranks, strata, verdicts
 from ordinal_blast.report.results import PLACE, Results
 from ordinal_blast.report.verdicts import Judged
 
@@ -99,7 +99,7 @@ class Study(Results):
 
     @functools.cached_property
     def _diagnostics(self) -> pd.DataFrame:
-        return views.diagnostics(self)
+        return verdicts.diagnostics(self, self._judged)
 
     @functools.cached_property
     def _auc(self) -> pd.DataFrame:

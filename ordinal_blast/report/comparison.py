@@ -28,7 +28,7 @@ MARKS = (
 )
 WHY_NOT = {
     "seeds": "Seeds alone (t over seeds): of these test examples only, while others would change it.",
-    "examples": "Test examples alone (bootstrap): of these trained models only, while other seeds would change it.",
+    "examples": "Test examples alone (jackknife): of these trained models only, while other seeds would change it.",
 }
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
 from ordinal_blast.evaluation import multireader, significance
-from ordinal_blast.evaluation.multireader import Comparison, Contrast
+from ordinal_blast.evaluation.multireader import Comparison, Contrast, Over
 from ordinal_blast.report import pairing
 from ordinal_blast.report.measures import LEVEL, Measure, tested_share
 from ordinal_blast.report.rankings import Ranking, patients_of, same_examples
@@ -54,6 +54,12 @@ class Tested:
     cases: tuple[str, ...] = ()
     reason: str = ""
 
+    def alone(self, view: Over) -> dict[str, Contrast]:
+        """The differences over "seeds" or "examples" alone, a diagnostic; none where seeds are hold-outs."""
+        if self.reason and view == SEEDS:
+            return dict(self.differences)
+        return _against(self.joints, view)
+
 
 def measured(group: Group, measure: Measure, reference: str) -> Tested:
     """A measure of every variant, over new seeds and new test examples where it can be.
@@ -66,12 +72,12 @@ def measured(group: Group, measure: Measure, reference: str) -> Tested:
         compare = functools.partial(significance.corrected_t, num_train=train, num_test=test)
         return _over_rows(group, measure, reference, compare, HOLD_OUTS)
     if measure.key not in multireader.MEASURES:
-        return dataclasses.replace(over_seeds_alone(group, measure, reference), reason=SEEDS_ALONE)
+        return dataclasses.replace(_over_seeds_alone(group, measure, reference), reason=SEEDS_ALONE)
     labels = group.of(group.cells[0]).labels
     known = labels >= 0
     patients = patients_of(group)
     if len(np.unique(np.flatnonzero(known) if patients is None else patients)) < 2:
-        return dataclasses.replace(over_seeds_alone(group, measure, reference), reason=ONE_UNIT)
+        return dataclasses.replace(_over_seeds_alone(group, measure, reference), reason=ONE_UNIT)
     cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
     reads_probs = measure.key in ("rps", "log_loss")
 
@@ -88,11 +94,6 @@ def measured(group: Group, measure: Measure, reference: str) -> Tested:
         )
 
     return _multireader(group.seeds, reference, analyse, _cases(group, known, patients))
-
-
-def over_seeds_alone(group: Group, measure: Measure, reference: str) -> Tested:
-    """Student's t over seeds, the test examples fixed: a diagnostic, which does not say what other examples change."""
-    return _over_rows(group, measure, reference, significance.paired_t, SEEDS)
 
 
 def ranked(ranking: Ranking, reference: str) -> Tested:
@@ -114,12 +115,7 @@ def _multireader(
     joints = [
         Joint((reference, *rivals), common, analyse((reference, *rivals), common)) for common, rivals in _alike(shared)
     ]
-    differences = {
-        variant: joint.comparison.difference(place, 0)
-        for joint in joints
-        for place, variant in enumerate(joint.variants)
-        if place
-    }
+    differences = _against(joints, "both")
     first = {variant: seeds[variant] for variant in (reference, *seeds) if variant in seeds}
     own = {
         variant: analyse(tuple(variants), finished).mean(place)
@@ -129,6 +125,15 @@ def _multireader(
     return Tested(differences, own, {v: shared[v] for v in differences}, tuple(joints), cases)
 
 
+def _against(joints: Sequence[Joint], over: Over) -> dict[str, Contrast]:
+    return {
+        variant: joint.comparison.difference(place, 0, over)
+        for joint in joints
+        for place, variant in enumerate(joint.variants)
+        if place
+    }
+
+
 def _alike(seeds: Mapping[str, tuple[int, ...]]) -> list[tuple[tuple[int, ...], list[str]]]:
     """Variants by the seeds that they have, most variants first; those without any are left out."""
     alike: dict[tuple[int, ...], list[str]] = {}
@@ -136,6 +141,11 @@ def _alike(seeds: Mapping[str, tuple[int, ...]]) -> list[tuple[tuple[int, ...], 
         if those:
             alike.setdefault(those, []).append(variant)
     return sorted(alike.items(), key=lambda item: -len(item[1]))
+
+
+def _over_seeds_alone(group: Group, measure: Measure, reference: str) -> Tested:
+    """Student's t over seeds, the test examples fixed: a diagnostic, which does not say what other examples change."""
+    return _over_rows(group, measure, reference, significance.paired_t, SEEDS)
 
 
 def _over_rows(

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import linalg
 
 from ordinal_blast.evaluation import jackknife, simultaneous
-from ordinal_blast.evaluation.multireader import Contrast
+from ordinal_blast.evaluation.multireader import Contrast, Over
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import interval
 from ordinal_blast.report.inference import Tested
@@ -28,6 +28,7 @@ from ordinal_blast.report.results import Group, Results
 
 BETTER, WORSE, EQUIVALENT, CANNOT_TELL, NOT_TESTED = "better", "worse", "equivalent", "cannot tell", "not tested"
 REFERENCE, NO_SEEDS = "the reference", "no seed that the reference finished too"
+VIEWS: tuple[Over, ...] = ("seeds", "examples")  # of diagnostics
 POWER = 0.8
 MORE_SEEDS, MORE_UNITS = (3, 5, 10, 20, 50), (1, 2, 4, 10)  # what the design table tries; units in those there are
 _ADJUSTED = ("low_adjusted", "high_adjusted", "p_adjusted", "comparisons")
@@ -265,6 +266,42 @@ def design(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
                 )
     columns = ("stage", "task", "measure", "seeds", "units", "level", "power", "detectable", "present")
     return results.typed(pd.DataFrame(rows), columns)
+
+
+def diagnostics(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
+    """Every rival minus the reference by `view`, with unadjusted limits; none where test examples differ over seeds.
+
+    "seeds": Student's t, these test examples fixed: more seeds make it surer of what these happen to say. "examples":
+    the jackknife, these models fixed: the difference of two trained models is taken for that of two methods.
+    """
+    rows = [
+        {
+            "stage": one.group.stage,
+            "task": one.group.task,
+            "measure": one.measure.key,
+            "variant": variant,
+            "reference": results.reference,
+            "view": view,
+            **_interval(contrast),
+        }
+        for view in VIEWS
+        for one in judged
+        for variant, contrast in _in_order(one.tested.alone(view), results)
+    ]
+    columns = (
+        "stage",
+        "task",
+        "measure",
+        "variant",
+        "reference",
+        "view",
+        "mean",
+        "standard_error",
+        "df",
+        "low",
+        "high",
+    )
+    return results.typed(pd.DataFrame(rows), (*columns, "high", "p"))
 
 
 def areas(results: Results) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import pytest
 
 from ordinal_blast.evaluation import bootstrap, metrics
 from ordinal_blast.evaluation.metrics import summary
-from ordinal_blast.evaluation.rounding import difference
 
 WITHOUT = {"mmae", "min_sensitivity", "ece"}
 
@@ -33,22 +32,6 @@ def test_a_seed_fixes_the_result_and_another_changes_it():
     once, again, other = (bootstrap.summary_intervals(labels, a, 3, p, seed=s, resamples=200) for s in (1, 1, 2))
     assert repr(once) == repr(again)
     assert once["log_loss"] != other["log_loss"]
-
-
-@pytest.mark.parametrize("clusters", [None, np.arange(120) // 3])
-def test_runs_are_resampled_together_and_averaged(clusters):
-    labels, a, b, p, q = draw()
-    options = {"seed": 4, "clusters": clusters, "resamples": 40}
-    both = bootstrap.resample(labels, np.stack([a, b]), 3, np.stack([p, q]), **options)
-    one, other = (bootstrap.resample(labels, g[None], 3, r[None], **options) for g, r in ((a, p), (b, q)))
-    assert both.estimates == pytest.approx(
-        {name: (value + other.estimates[name]) / 2 for name, value in one.estimates.items()}, rel=1e-12
-    )
-    for name, values in both.values.items():
-        assert values.shape == (40,)
-        np.testing.assert_allclose(values, (one.values[name] + other.values[name]) / 2, rtol=1e-12)
-    with pytest.raises(ValueError, match="must hold 1 run or more"):
-        bootstrap.resample(labels, np.stack([a, b]), 3, p[None], **options)
 
 
 def test_memory_chunks_change_nothing(monkeypatch):
@@ -158,17 +141,6 @@ def test_infinite_losses_stay_infinite_and_spoil_nothing_else():
     assert found["log_loss"].estimate == found["log_loss"].high == math.inf
     assert math.isfinite(found["log_loss"].low)
     assert all(math.isfinite(found[name].high) for name in found.keys() - WITHOUT - {"log_loss"})
-
-
-def test_runs_in_another_order_do_not_differ():
-    # Their means differ in the last digit, which must not put 0 outside an interval.
-    labels, a, b, p, q = draw()
-    runs, probs = np.stack([a, b, (a + b) // 2]), np.stack([p, q, (p + q) / 2])
-    forth = bootstrap.resample(labels, runs, 3, probs, seed=0, resamples=300)
-    back = bootstrap.resample(labels, runs[::-1], 3, probs[::-1], seed=0, resamples=300)
-    assert any((forth.values[name] != back.values[name]).any() for name in forth.values)
-    for name, values in forth.values.items():
-        assert not difference(values, back.values[name]).any()
 
 
 def test_undefined_resamples_are_counted():

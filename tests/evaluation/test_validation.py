@@ -168,7 +168,7 @@ OF_GRADES: dict[str, Callable] = {
     "qwk": lambda bad: metrics.qwk(LABELS, bad, 2),
     "rps": lambda bad: metrics.rps(bad, PROBS, 2),
     "calibration": lambda bad: calibration.fit(np.log(PROBS), bad, 2),
-    "bootstrap": lambda bad: bootstrap.resample(LABELS, [bad], 2, seed=0, resamples=2),
+    "bootstrap": lambda bad: bootstrap.summary_intervals(LABELS, bad, 2, seed=0, resamples=2),
     "intervals": lambda bad: bootstrap.summary_intervals(bad, LABELS, 2, seed=0, resamples=2),
     "quality": lambda bad: outcome.quality_group(bad, LABELS),
     "thresholds": lambda bad: roc.auc_per_threshold(bad, SCORES, 2),

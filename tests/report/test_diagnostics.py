@@ -1,4 +1,4 @@
-"""The other views: t over seeds, and whole test sets drawn anew; diagnostics, so that nothing is said from them."""
+"""The other views: over seeds alone and over examples alone; diagnostics, so that nothing is said from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 
 from ordinal_blast import record, report
-from ordinal_blast.evaluation import bootstrap
-from ordinal_blast.report import load, views
+from ordinal_blast.report import load
 
 
 def rows(study, view, measure="mae"):
@@ -29,29 +28,24 @@ def test_over_seeds_it_is_the_paired_t_test(small):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_over_examples_patients_or_single_examples_are_drawn(write_run, tmp_path, shared):
+def test_over_examples_it_is_the_jackknife_of_patients_or_single_examples(write_run, tmp_path, shared):
     def alone(kept):
         kept.models["rnn"].splits["test"].columns.clear()
 
-    options = {"seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 80}
-    run = write_run(tmp_path / "run", ("a", "b"), change=None if shared else alone, **options)
-    splits = [record.read(run / "cells" / f"{v}-s0").models["rnn"].splits["test"] for v in (0, 1)]
-    known = splits[0].tasks["icm"].labels >= 0
-    units = splits[0].columns["group"][known] if shared else np.arange(known.sum())
-    base, rival = (
-        bootstrap.resample(
-            split.tasks["icm"].labels[known],
-            split.tasks["icm"].grades[known][None],
-            3,
-            seed=views.SEED,
-            clusters=units,
-            resamples=views.RESAMPLES,
-        ).values["mae"]
-        for split in splits
-    )
+    options = {"stages": ("rnn",), "tasks": ("icm",), "n": 80}
+    run = write_run(tmp_path / "run", ("a", "b"), (0, 1), change=None if shared else alone, **options)
+    splits = [[record.read(run / "cells" / f"{v}-s{s}").models["rnn"].splits["test"] for s in (0, 1)] for v in (0, 1)]
+    labels = splits[0][0].tasks["icm"].labels
+    known = labels >= 0
+    names = splits[0][0].columns["group"][known] if shared else np.arange(known.sum())
+    errors = [[np.abs(s.tasks["icm"].grades - labels)[known] for s in row] for row in splits]
+    gaps = np.mean(np.array(errors[1]) - np.array(errors[0]), axis=0)
+    without = np.array([gaps[names != name].mean() for name in np.unique(names)])
+    units = len(without)
+    error = np.sqrt((units - 1) / units * ((without - without.mean()) ** 2).sum())
+    expected = gaps.mean() + error * np.array([-1, 1]) * stats.t.ppf(0.975, units - 1)
     (row,) = rows(load(run), "examples").itertuples()
-    ordered = np.sort(rival - base)
-    assert (row.low, row.high) == pytest.approx((ordered[49], ordered[-50]), rel=1e-9)
+    assert (row.low, row.high) == pytest.approx(tuple(expected), rel=1e-9)
 
 
 def test_differences_are_of_seeds_that_both_finished(write_run, tmp_path):
@@ -65,10 +59,10 @@ def test_differences_are_of_seeds_that_both_finished(write_run, tmp_path):
         )
 
 
-@pytest.mark.parametrize("biased", sorted(bootstrap.NO_INTERVAL))
-def test_no_limits_where_resamples_are_biased(small, biased):
-    assert not len(rows(load(small), "examples", biased))
-    assert len(rows(load(small), "seeds", biased)) == 2
+@pytest.mark.parametrize("extreme", ["mmae", "min_sensitivity", "gmsec", "ece"])
+def test_extremes_and_binned_gaps_are_seen_over_seeds_alone(small, extreme):
+    assert not len(rows(load(small), "examples", extreme))
+    assert len(rows(load(small), "seeds", extreme)) == 2
 
 
 def test_silent_where_nothing_may_be_drawn(write_run, tmp_path):
