@@ -152,7 +152,7 @@ def collapsed(study: Study) -> list[str]:
     """At most one statement: which variants give every test example the same grade with some seed."""
     constant = []
     for group in study.groups():
-        names = [quoted(variant) for variant in group.variants if any(_constant(group, variant))]
+        names = [quoted(variant) for variant in group.variants if _constant(group, variant)]
         if names:
             constant.append(f"{group.title}: {_some(names, len(group.variants))}")
     opening = "Not learned to grade, every test example given the same grade with at least one seed"
@@ -259,7 +259,7 @@ def _finding(study: Study, group: Group, studio: Studio) -> Text | None:
 
 
 def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFrame, studio: Studio) -> Block:
-    """Per variant: its score, its difference with verdict, the grades it never finds, and its collapsed runs."""
+    """Per variant: its score with interval and verdict, the grades it never finds, and collapsed runs if any."""
     means = study.means
     header, columns = [], []
     for stage, task, key in places:
@@ -268,7 +268,7 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
         own = {row.variant: row for row in means[here].itertuples()}
         gaps = {gap.variant: gap for gap in verdicts.of_measure(rows, group, measure)}
         arrow = measure.heading.removeprefix(measure.label)
-        header += [f"{named(study, group, measure)}{arrow}", f"minus {study.reference}"]
+        header.append(f"{named(study, group, measure)}{arrow}")
         columns.append((own, gaps))
     groups = [group for group in study.groups() if group.stage == study.stages[-1]]
 
@@ -276,31 +276,32 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
         line = []
         for own, gaps in columns:
             value, gap = own.get(variant), gaps.get(variant)
-            better = gap is not None and gap.verdict == BETTER
+            said = gap.verdict if gap else "reference" if variant == study.reference else ""
+            own_interval = interval(value.low, value.high, sign=False) if value else ""
             line.append(
-                Entry(number(value.mean), interval(value.low, value.high, sign=False), better)
-                if value
-                else Entry(MISSING)
+                Entry(number(value.mean), f"{own_interval} {said}".strip(), said == BETTER) if value else Entry(MISSING)
             )
-            missing = Entry("reference" if variant == study.reference else MISSING)
-            line.append(Entry(number(gap.mean, sign=True), gap.interval) if gap else missing)
-        runs = [_constant(group, variant) for group in groups if variant in group.variants]
-        collapsed = sum(any(of_seed) for of_seed in zip(*runs, strict=False))
         lost = [text for group in groups if variant in group.variants if (text := _never(study, group, variant))]
-        return [*line, Entry("; ".join(lost) or "none"), Entry(f"{collapsed} of {max(map(len, runs), default=0)}")]
+        line.append(Entry("; ".join(lost) or "none"))
+        return [*line, Entry(f"{len(collapsed[variant])} of {count(runs[variant], 'seed')}")] if any_collapsed else line
 
+    runs = {
+        v: len({cell.seed for group in groups for cell in group.cells if cell.variant == v}) for v in study.variants
+    }
+    collapsed = {v: set().union(*(_constant(group, v) for group in groups)) for v in study.variants}
+    any_collapsed = any(collapsed.values())
     caption = (
-        f"Mean over seeds, with its own interval; difference to {study.reference}, with its adjusted interval. "
-        f"{bold(study.reference)} Never found: grades of the test set, given to no test example. Collapsed: runs with "
-        "one grade for all."
+        f"Mean over seeds, with its own interval. {bold(study.reference)} Never found: grades of the test set that no "
+        f"test example is given, with how many of the seeds.{' Collapsed: one grade for all.' if any_collapsed else ''}"
     )
-    header += ["Never found", "Collapsed"]
+    header += ["Never found", *(["Collapsed"] if any_collapsed else [])]
     return studio.table(caption, header, {variant: entries(variant) for variant in study.variants}, place=PLACE)
 
 
-def _constant(group: Group, variant: str) -> list[bool]:
-    """Whether each run of a variant gives every test example the same grade."""
-    return [len(np.unique(group.of(cell).grades)) == 1 for cell in group.cells if cell.variant == variant]
+def _constant(group: Group, variant: str) -> set[int]:
+    """The seeds with which a variant gives every test example the same grade."""
+    cells = (cell for cell in group.cells if cell.variant == variant)
+    return {cell.seed for cell in cells if len(np.unique(group.of(cell).grades)) == 1}
 
 
 def _never(study: Study, group: Group, variant: str) -> str:
@@ -310,10 +311,6 @@ def _never(study: Study, group: Group, variant: str) -> str:
         result = group.of(cell)
         for k in np.unique(result.labels[result.labels >= 0]):
             lost.setdefault(group.grades[k], []).append(not (result.grades == k).any())
-    texts = [
-        f"{grade} ({'every seed' if all(runs) else f'{sum(runs)} of {len(runs)} seeds'})"
-        for grade, runs in lost.items()
-        if any(runs)
-    ]
+    texts = [f"{grade} ({sum(runs)}/{len(runs)})" for grade, runs in lost.items() if any(runs)]
     task = f"{group.task.upper()}: " if len(study.tasks(group.stage)) > 1 and texts else ""
     return f"{task}{', '.join(texts)}"

@@ -44,11 +44,11 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
 def _frames(studies: Sequence[Study]) -> dict[str, bytes]:
     """Every frame with rows as CSV, those of several studies below one another, and as LaTeX where it makes a table."""
     files = {}
-    for name in FRAMES:
+    for name in FRAMES[1:]:  # the first, the scores, is rows.csv
         parts = [_placed(study, getattr(study, name)) for study in studies]
         if parts := [part for part in parts if len(part)]:
             frame = pd.concat(parts, ignore_index=True)
-            files[f"frames/{name}.csv"] = spreadsheets.csv(frame)
+            files[f"frames/{name}.csv"] = spreadsheets.csv(frame, digits=9)
             if text := latex.tables(frame, name):
                 files[f"frames/{name}.tex"] = text.encode()
     return files

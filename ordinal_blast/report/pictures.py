@@ -69,7 +69,7 @@ class Studio:
             return Picture(f"{stem}.png", content, address, alt)
         beside = {f"{stem}.pdf": content.pdf}
         if content.data is not None:
-            beside[f"{stem}.csv"] = spreadsheets.csv(content.data)
+            beside[f"{stem}.csv"] = spreadsheets.csv(content.data, digits=6)
         # As text: base64 would be a third longer. Only these two have a meaning in an address.
         address = "data:image/svg+xml;charset=utf-8," + content.svg.replace("%", "%25").replace("#", "%23")
         return Picture(f"{stem}.svg", content.svg.encode(), address, alt, beside)

@@ -13,10 +13,17 @@ from ordinal_blast.report.names import visible
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 
 
-def csv(table: pd.DataFrame) -> bytes:
-    """The frame as CSV in UTF-8: text and names of columns that would run as a formula get an apostrophe."""
+def csv(table: pd.DataFrame, digits: int | None = None) -> bytes:
+    """The frame as CSV in UTF-8: text and names of columns that would run as a formula get an apostrophe.
+
+    digits: significant ones of numbers; all that there are where it is left out.
+    """
     safe = table.astype({name: object for name in table if not pd.api.types.is_numeric_dtype(table[name])}).map(_text)
-    return safe.rename(columns=_text).to_csv(index=False, lineterminator="\n").encode()
+    return (
+        safe.rename(columns=_text)
+        .to_csv(index=False, lineterminator="\n", float_format=digits and f"%.{digits}g")
+        .encode()
+    )
 
 
 def _text(value: Any) -> Any:

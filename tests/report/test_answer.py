@@ -136,8 +136,8 @@ def test_grades_that_are_never_found_and_collapsed_runs_are_named(write_run, tmp
     text = (study.report(tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
     first = text.split("## Answer")[1].split("What is compared.")[0]
     lines = {line.split("|")[1].strip()[2:]: line for line in first.splitlines() if line.startswith("| ")}
-    assert lines["a"].endswith("| C (every seed) | 0 of 2 |")
-    assert lines["b"].endswith("| C (every seed), B (1 of 2 seeds) | 1 of 2 |")
+    assert lines["a"].endswith("| C (2/2) | 0 of 2 seeds |")
+    assert lines["b"].endswith("| C (2/2), B (1/2) | 1 of 2 seeds |")
     (note,) = answer.collapsed(study)
     assert note.endswith("the same grade with at least one seed: RNN · ICM: b.")
     assert note in answer.findings(study, Studio("x", study))
