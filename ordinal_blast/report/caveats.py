@@ -14,7 +14,7 @@ def caveats(study: Study) -> list[str]:
     if not study.cells:
         return []
     groups = study.groups()
-    notes = [_varies(study, all(map(same_examples, groups)))]
+    notes = [*_asked_later(study), _varies(study, all(map(same_examples, groups)))]
     if study.rivals:
         notes.append(
             "Better, worse and equivalent are said, and numbers are bold and marks filled, by intervals that hold for "
@@ -36,6 +36,20 @@ def caveats(study: Study) -> list[str]:
         _round_off(study),
         *_source_text(study),
         *_warnings(study),
+    ]
+
+
+def _asked_later(study: Study) -> list[str]:
+    """That the question is another one than was declared, which results may have suggested."""
+    if not study.otherwise:
+        return []
+    said = [
+        f"{name} {listed([quoted(word) for word in words]) if words else 'none'}"
+        for name, words in study.otherwise.items()
+    ]
+    return [
+        f"Asked of finished runs, otherwise than their ablation declared: {', '.join(said)}. What results suggest is "
+        "easily found in them again: such an answer wants runs of its own."
     ]
 
 

@@ -223,13 +223,16 @@ class Study(Results):
         variants = self.variants or self.plan["variants"]
         asked = question.of_plan(self.plan).another("report", variants, MEASURES, **changes)
         question.check_tasks(asked, [task for stage in self.stages for task in self.tasks(stage)])
-        return dataclasses.replace(self, plan={**self.plan, **asked.tree()})
+        return dataclasses.replace(
+            self, plan={**self.plan, **asked.tree(), "declared": self.plan.get("declared", self.plan)}
+        )
 
     def report(self, out: Path | str) -> Path:
         """Write the report to the folder `out`; returns the path of its page."""
         from ordinal_blast.report import page  # a page is made from studies
 
-        command = shlex.join(["ordinal-blast", "report", *map(str, self.folders), "--out", str(out)])
+        flags = [flag for name, words in self.otherwise.items() for word in words for flag in (f"--{name}", word)]
+        command = shlex.join(["ordinal-blast", "report", *map(str, self.folders), "--out", str(out), *flags])
         return page.write([self], Path(out), command)
 
 

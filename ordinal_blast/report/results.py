@@ -127,6 +127,18 @@ class Results:
         return self.plan["equivalence"]
 
     @property
+    def otherwise(self) -> dict[str, list[str]]:
+        """What is asked otherwise than the ablation declared, by the option of `report` that asks it; mostly empty."""
+        before = self.plan.get("declared", self.plan)
+        words = {
+            "reference": [self.reference],
+            "subject": [self.subject] if self.subject else [],
+            "primary": [f"{measure}:{task}" if task else measure for measure, task in self.primary],
+            "equivalence": [f"{self.equivalence}"],
+        }
+        return {name: said for name, said in words.items() if self.plan[name] != before[name]}
+
+    @property
     def families(self) -> dict[str, tuple[str, ...]]:
         """Variants that belong together, by the name of their family."""
         return {name: tuple(variants) for name, variants in self.plan["families"].items()}

@@ -111,3 +111,15 @@ def test_few_on_the_smaller_side_are_told(write_run, tmp_path):
     assert "RNN · ICM: fewer than 20 test examples or patients are on the smaller side of ICM > C (3)." in notes
     assert "There are 3 on the smaller side" in notes
     assert "ICM > B" not in notes
+
+
+def test_a_question_that_was_asked_later_is_told_and_the_page_names_the_command_that_asks_it(write_run, tmp_path):
+    study = load(write_run(tmp_path / "run", ("a", "b c"), (0, 1), stages=("rnn",), tasks=("icm",), n=30))
+    assert study.asking(primary="mae").otherwise == {}
+    assert "Asked of finished runs" not in " ".join(caveats(study))
+    later = study.asking(subject="b c").asking(primary=["qwk:icm", "mae"])
+    assert caveats(later)[0].startswith(
+        "Asked of finished runs, otherwise than their ablation declared: subject “b c”, primary “qwk:icm” and mae."
+    )
+    page = later.report(tmp_path / "out").read_text(encoding="utf-8")
+    assert "--subject &#x27;b c&#x27; --primary qwk:icm --primary mae" in page.replace("&#39;", "&#x27;")
