@@ -114,7 +114,7 @@ def _enough(study: Study, rows: pd.DataFrame, here: float, unit: str, on: str) -
     region = study.equivalence
     if region is None:
         return []
-    matters = f"the ±{region:g} of {on} that matter"
+    matters = f"the ±{region:g} of {on} beyond which it matters"
     if here <= region:
         return [f"That is enough to see {matters}."]
     enough = rows[rows["detectable"] <= region].sort_values(["units", "seeds"])
@@ -138,6 +138,8 @@ def blocks(study: Study, studio: Studio) -> list[Block]:
     ]
     cover = covered(rows)
     caption = f"Difference to {study.reference}{f', with intervals {cover}' if cover else ''}. {MARKS}"
+    if study.equivalence is not None:
+        caption += f" Band: ±{study.equivalence:g}, within which no difference matters."
     return [Beside([Gallery(caption, pictures, "wide"), _table(study, places, rows, studio)])]
 
 

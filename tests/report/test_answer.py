@@ -100,11 +100,13 @@ def test_what_the_design_can_show(told):
     assert sentence.startswith(
         f"3 seeds on 30 test patients can show differences of {here['detectable']:.3f} or more in MAE"
     )
-    assert "To see the ±0.3 of MAE that matter takes" in sentence
+    assert "To see the ±0.3 of MAE beyond which it matters takes" in sentence
     assert "No design up to 50 seeds on 300 test patients would show the ±0.0001" in answer.planned(
         study.asking(equivalence=0.0001)
     )
-    assert answer.planned(study.asking(equivalence=2.0)).endswith("That is enough to see the ±2 of MAE that matter.")
+    assert answer.planned(study.asking(equivalence=2.0)).endswith(
+        "That is enough to see the ±2 of MAE beyond which it matters."
+    )
 
 
 def test_the_first_screen_has_one_figure_and_one_table(told, tmp_path):
@@ -170,3 +172,12 @@ def test_the_headline_says_what_kind_of_answer_it_is_and_where_it_stands(told, t
     page = study.report(tmp_path / "out").read_text(encoding="utf-8")
     assert page.count(' id="losses-answer-b"') == 1
     assert 'href="#losses-answer-b"' in page
+
+
+def test_the_band_of_a_figure_is_what_does_not_matter(told):
+    study = told({"a": 0.6, "b": 0.6})
+    bands = [
+        answer.blocks(one, Studio("x", one))[0].blocks[0].caption.partition(" Band: ")[2]
+        for one in (study, study.asking(equivalence=0.3))
+    ]
+    assert bands == ["", "±0.3, within which no difference matters."]
