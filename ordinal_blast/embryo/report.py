@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ordinal_blast.report import twice
+from ordinal_blast.report import pick_blocks
 from ordinal_blast.report.blocks import Section
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.comparison import ranking_blocks
@@ -41,7 +41,7 @@ def _choice(study: Study, studio: Studio) -> list[Section]:
         block
         for stage in reversed(study.stages)
         if any(OUTCOME in cell.tested(stage).columns for cell in study.cells)  # embryos, and no other groups
-        for block in twice.together(study, stage, studio, "treatment", "embryo")
+        for block in pick_blocks.together(study, stage, studio, "treatment", "embryo")
     ]
     return [Section(studio.anchor("choice"), "Choice of an embryo", blocks)] if blocks else []
 

@@ -50,8 +50,7 @@ def ranking(study: Study, group: Group, studio: Studio) -> list[Block]:
     if not rankings:
         reason = "No ROC: cells were tested on different examples, or no boundary has two examples or patients a side."
         return [Part(title, [Text(reason)])]
-    frame = study.auc
-    frame = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    frame = group.within(study.auc)
     blocks = ranking_blocks(study, rankings, frame, f"roc-{group.stage}-{group.task}", studio, title)
     edges = [boundary(group, grade) for grade in group.grades[:-1]]
     if left := [edge for edge in edges if edge not in [ranking.name for ranking in rankings]]:
@@ -136,9 +135,8 @@ def difference_place(group: Group, measure: Measure | None) -> tuple[str, ...]:
 
 def _about(study: Study, group: Group, gaps: dict[Measure, list[Difference]]) -> str:
     """What differences are paired by, and what their intervals cover."""
-    frame = study.differences
-    here = (frame["stage"] == group.stage) & (frame["task"] == group.task)
-    rows = frame[here & frame["measure"].isin([measure.key for measure in gaps])]
+    frame = group.within(study.differences)
+    rows = frame[frame["measure"].isin([measure.key for measure in gaps])]
     shared = {variant: int(rows.loc[rows["variant"] == variant, "seeds"].min()) for variant in rows["variant"].unique()}
     counted = extent(shared.values())
     paired = f"Variant minus {study.reference}, paired by seed ({counted} {'seed' if counted == '1' else 'seeds'})."
@@ -191,8 +189,7 @@ def difference_picture(study: Study, group: Group, gaps: list[Difference], studi
 def _views(study: Study, group: Group, studio: Studio) -> list[Block]:
     """The same differences seen otherwise, and why none of these is the verdict."""
     measures = primary(group)
-    frame = study.differences
-    frame = frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    frame = group.within(study.differences)
     frame = frame[frame["measure"].isin([measure.key for measure in measures])]
     bases = frame.loc[frame["low"].notna(), "basis"].unique()
     drawn = "".join(f" {DRAWN[basis][0].upper()}{DRAWN[basis][1:]}." for basis in bases if basis in DRAWN)
@@ -200,8 +197,7 @@ def _views(study: Study, group: Group, studio: Studio) -> list[Block]:
     blocks: list[Block] = [
         _view(f"{single} Not adjusted: of several such some exclude 0 by chance alone.", frame, measures, studio)
     ]
-    diagnostics = study.diagnostics
-    diagnostics = diagnostics[(diagnostics["stage"] == group.stage) & (diagnostics["task"] == group.task)]
+    diagnostics = group.within(study.diagnostics)
     for view, why in WHY_NOT.items():
         if len(rows := diagnostics[diagnostics["view"] == view]):
             blocks.append(_view(f"{why} Not adjusted.", rows, measures, studio))

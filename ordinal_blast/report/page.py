@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ordinal_blast.report import latex, manifest, markup, overall, spreadsheets, theme
+from ordinal_blast.report import dataset_blocks, latex, manifest, markup, spreadsheets, theme
 from ordinal_blast.report.blocks import TONES, Beside, Block, Details, Gallery, Part, Picture, Section, Strip
 from ordinal_blast.report.compare import FRAMES, Study
 from ordinal_blast.report.datasets import Together
@@ -86,8 +86,8 @@ def _together(together: Together) -> dict[str, Any]:
         "key": key,
         "name": "over all",
         "title": "Over all data sets",
-        "facts": overall.facts(together),
-        "sections": overall.sections(together, Studio(key, together.studies[0])),
+        "facts": dataset_blocks.facts(together),
+        "sections": dataset_blocks.sections(together, Studio(key, together.studies[0])),
     }
 
 

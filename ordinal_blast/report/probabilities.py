@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ordinal_blast.evaluation import conformal, costs, metrics, reliability, uncertainty
-from ordinal_blast.evaluation.validation import as_members
-from ordinal_blast.record import Split
-from ordinal_blast.report.rankings import boundary, same_examples
+from ordinal_blast.report import strata
+from ordinal_blast.report.rankings import boundary, patients_in, same_examples
 from ordinal_blast.report.results import Cell, Group, Results
 
 ENSEMBLE = "ensemble"  # in the column `model`, beside the seeds of single models
@@ -26,7 +25,6 @@ COVERAGES = np.arange(1, 11) / 10  # of risk–coverage curves
 CALIBRATED_ON = "validation examples, which also chose the epoch"
 _DRAWS = 500  # of calibrated labels a model: hundreds of models are tested in a report
 _FEW = 2  # patients below which nothing is known of the spread between them
-_MOST_VALUES = 12  # of a column by which coverage is counted
 _PLACE = ("stage", "task", "variant")
 _RULES = {"mode": 0, "median": 1, "mean": 2}  # by the exponent of the costs that they are best for
 
@@ -151,16 +149,8 @@ def _single(group: Group, cell: Cell) -> _Model:
         result.labels[kept],
         result.probs[kept].astype(np.float64),
         result.grades[kept],
-        _patients(split, kept),
+        patients_in(split, kept),
     )
-
-
-def _patients(split: Split, kept: np.ndarray) -> np.ndarray | None:
-    """The patient or treatment `[N]` of each example that is kept; None where each has its own."""
-    if "group" not in split.columns or not kept.any():
-        return None
-    patients = as_members(split.columns["group"][kept], int(kept.sum()), "group")
-    return patients if patients.max() + 1 < len(patients) else None
 
 
 def _assessed(model: _Model, k: int) -> tuple[reliability.Reliability | None, dict[str, Any]]:
@@ -211,17 +201,16 @@ def _covered(group: Group, cell: Cell) -> list[dict[str, Any]]:
     if not known.any() or not kept.any():
         return []
     labels = tested.labels[kept]
-    columns = cell.tested(group.stage).columns
-    strata = {name: column[kept] for name, column in columns.items() if _is_stratum(name, column)}
+    columns = cell.tested(group.stage).columns.items()
+    masks = {(name, v): of[kept] for name, column in columns for v, of in strata.within(name, column, kept).items()}
     rows = []
     for method in conformal.METHODS:
         fitted = conformal.calibrate(held_out.labels[known], held_out.probs[known], k, method, LEVEL)
         in_sets = fitted.sets(tested.probs[kept])
         everywhere = conformal.coverage(in_sets, labels, k)
         shares = {("grade", grade): everywhere.by_grade[y] for y, grade in enumerate(group.grades)}
-        for name, column in strata.items():
-            by_value = conformal.coverage(in_sets, labels, k, groups=column).by_group
-            shares |= {(name, value): share for value, share in by_value.items()}
+        held = in_sets.hold(labels)
+        shares |= {place: held[of].mean() for place, of in masks.items()}
         whole = {"coverage": everywhere.overall, "size": everywhere.size, "singles": everywhere.singles}
         of_method = {"method": method, "calibration": fitted.n}
         rows.append({**of_method, "by": "", "value": "", **whole})
@@ -250,8 +239,3 @@ def _explained(probs: np.ndarray, k: int) -> dict[tuple[str, str, float], float]
         parts = dataclasses.asdict(uncertainty.split(probs, k, by))
         values |= {(by, quantity, np.nan): float(part.mean()) for quantity, part in parts.items()}
     return values
-
-
-def _is_stratum(name: str, column: np.ndarray) -> bool:
-    """Whether coverage is counted by a column: text of few values, and not the patients."""
-    return name != "group" and column.dtype.kind == "U" and 1 < len(np.unique(column)) <= _MOST_VALUES

@@ -24,7 +24,7 @@ _OF_ENSEMBLES = {"accuracy": "Accuracy ↑", "mae": "MAE ↓", "qwk": "QWK ↑",
 
 def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     """One stage on one task: a table of calibration, and behind it reliability, grade sets, ensembles and risk."""
-    models = _of(study.calibration, group)
+    models = group.within(study.calibration)
     if models.empty:
         return []
     singles = models[models["model"] != ENSEMBLE]
@@ -36,10 +36,6 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     more.append(_risk(study, group, studio, shown))
     folded = Details(f"Reliability curves, grade sets of {100 * LEVEL:g} %, seed ensembles, holding back", more)
     return [Part("What the probabilities are worth", [_calibration(group, studio, singles, means), folded])]
-
-
-def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
-    return frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
 
 
 def _foremost(study: Study, means: pd.DataFrame) -> list[str]:
@@ -80,7 +76,7 @@ def _over(singles: pd.DataFrame) -> str:
 
 
 def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> list[Block]:
-    points = _of(study.reliability, group)
+    points = group.within(study.reliability)
     points = points[points["variant"].isin(shown)]
     if points.empty:
         return []
@@ -105,7 +101,7 @@ def _reliability(study: Study, group: Group, studio: Studio, shown: Sequence[str
 
 
 def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
-    frame = _of(study.sets, group)
+    frame = group.within(study.sets)
     if frame.empty:
         return []
     whole = frame[frame["by"] == ""].set_index(["variant", "method"])
@@ -140,7 +136,7 @@ def _ensembles(study: Study, group: Group, studio: Studio, models: pd.DataFrame,
     ensembles = models[models["model"] == ENSEMBLE].set_index("variant")
     if ensembles.empty:
         return []
-    split = _of(study.uncertainty, group)
+    split = group.within(study.uncertainty)
     split = split[split["by"] == "ordinal"].set_index(["variant", "quantity"])["value"]
 
     def line(variant: str) -> list[Entry]:
@@ -159,7 +155,7 @@ def _ensembles(study: Study, group: Group, studio: Studio, models: pd.DataFrame,
 
 
 def _risk(study: Study, group: Group, studio: Studio, shown: Sequence[str]) -> Gallery:
-    frame = _of(study.uncertainty, group)
+    frame = group.within(study.uncertainty)
     frame = frame[(frame["by"] == "ordinal") & frame["variant"].isin(shown)]
     areas = frame[frame["quantity"] == "mae area"].set_index("variant")["value"]
     drawn = probability_figures.risk(frame[frame["quantity"] == "mae"], studio.looks)

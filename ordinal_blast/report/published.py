@@ -17,7 +17,7 @@ LIMIT = 2.0  # published standard deviations that a mean here may be off
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Published:
     """One published mean and s.d. over seeds, and mean, s.d. and number of the seeds here."""
 
     variant: str
@@ -41,14 +41,14 @@ class Comparison:
         return bool(gap >= -LIMIT * self.sd)
 
 
-def comparisons(group: Group) -> list[Comparison]:
+def comparisons(group: Group) -> list[Published]:
     """Every published value of the group's variants, variants and measures in the order of the page."""
     values = _stored(group).get("values", {})
     asked = {key for published in values.values() for key in published}
     measures = [measure for measure in present(group, (*PRIMARY, *SECONDARY)) if measure.key in asked]
     tables = {measure: over_seeds(group, measure) for measure in measures}
     return [
-        Comparison(
+        Published(
             variant,
             measure,
             *values[variant][measure.key],
@@ -84,13 +84,12 @@ def verdict(group: Group) -> list[str]:
 
 def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     """The table "Published and here", or nothing where nothing was published."""
-    del study  # what was published is compared with the group alone
     compared = {(one.variant, one.measure): one for one in comparisons(group)}
     if not compared:
         return []
     variants, measures = (dict.fromkeys(names) for names in zip(*compared, strict=True))
 
-    def entries(one: Comparison | None) -> list[Entry]:
+    def entries(one: Published | None) -> list[Entry]:
         if one is None:
             return [Entry(MISSING)] * 3
         return [

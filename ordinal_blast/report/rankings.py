@@ -9,6 +9,7 @@ import numpy as np
 
 from ordinal_blast.evaluation import roc
 from ordinal_blast.evaluation.validation import as_members
+from ordinal_blast.record import Split
 from ordinal_blast.report import pairing
 from ordinal_blast.report.results import Group
 
@@ -95,11 +96,15 @@ def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | N
     known: bool `[N]`; left out, the examples with a label.
     """
     split = group.cells[0].tested(group.stage)
-    if "group" not in split.columns:
+    return patients_in(split, split.tasks[group.task].labels >= 0 if known is None else known)
+
+
+def patients_in(split: Split, kept: np.ndarray) -> np.ndarray | None:
+    """The patient or treatment `[N]` of each example of a split that is kept; None where each has its own."""
+    if "group" not in split.columns or not kept.any():
         return None
-    known = split.tasks[group.task].labels >= 0 if known is None else known
-    patients = as_members(split.columns["group"][known], int(known.sum()), "group")
-    return patients if len(patients) and patients.max() + 1 < len(patients) else None
+    patients = as_members(split.columns["group"][kept], int(kept.sum()), "group")
+    return patients if patients.max() + 1 < len(patients) else None
 
 
 def units(patients: np.ndarray) -> str:

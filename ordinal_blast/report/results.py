@@ -67,6 +67,10 @@ class Group:
         """The test examples `[N]`, in order."""
         return cell.tested(self.stage).ids
 
+    def within(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a frame of the study that are of this stage and task."""
+        return frame[(frame["stage"] == self.stage) & (frame["task"] == self.task)]
+
     @property
     def variants(self) -> tuple[str, ...]:
         """The variants compared here, in the order of the plan."""

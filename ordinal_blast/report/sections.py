@@ -9,14 +9,14 @@ from typing import Any
 from ordinal_blast import parts
 from ordinal_blast.report import (
     answer,
-    by_stratum,
     comparison,
     figures,
-    holdouts,
     pairing,
+    pick_blocks,
     probability_blocks,
     published,
-    twice,
+    rank_blocks,
+    stratum_blocks,
 )
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.caveats import caveats
@@ -30,12 +30,12 @@ BLOCKS: tuple[Callable[[Study, Group, Studio], list[Block]], ...] = (
     comparison.scores,
     published.blocks,
     comparison.differences,
-    holdouts.blocks,
+    rank_blocks.blocks,
     comparison.confusions,
     comparison.ranking,
     probability_blocks.blocks,
-    twice.blocks,
-    by_stratum.blocks,
+    pick_blocks.blocks,
+    stratum_blocks.blocks,
 )  # what is shown of one stage on one task, in this order: a block more is an entry more
 _PLUGINS = "ordinal_blast.report"  # the entry points of packages that add sections
 

@@ -51,6 +51,16 @@ def frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def within(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+    """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers."""
+    if name == "group" or column.dtype.kind not in "Uiub" or (column.dtype.kind == "i" and (column < 0).any()):
+        return {}
+    values = np.unique(column[known])
+    if not 2 <= len(values) <= MOST:
+        return {}
+    return {"not known" if (text := str(value)).strip() in NO_ID else text: column == value for value in values}
+
+
 def _primary(results: Results, group: Group) -> list[str]:
     """The primary measures of a task that have an interval."""
     declared = [measure for measure, task in results.primary if task in ("", group.task)]
@@ -62,23 +72,13 @@ def _rows(results: Results, group: Group, key: str) -> Iterator[Row]:
         return
     split = group.cells[0].tested(group.stage)
     known = group.of(group.cells[0]).labels >= 0
-    columns = {name: values for name, column in split.columns.items() if (values := _strata(name, column, known))}
+    columns = {name: values for name, column in split.columns.items() if (values := within(name, column, known))}
     if not columns:
         return
     yield from _stratum(results, group, key, "", "all", known)
     for name, strata in columns.items():
         for stratum, chosen in strata.items():
             yield from _stratum(results, group, key, name, stratum, chosen & known)
-
-
-def _strata(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
-    """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers."""
-    if name == "group" or column.dtype.kind not in "Uiub" or (column.dtype.kind == "i" and (column < 0).any()):
-        return {}
-    values = np.unique(column[known])
-    if not 2 <= len(values) <= MOST:
-        return {}
-    return {"not known" if (text := str(value)).strip() in NO_ID else text: column == value for value in values}
 
 
 def _stratum(results: Results, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:

@@ -38,6 +38,7 @@ def drawn(figure: Figure, data: pd.DataFrame | None = None) -> Drawing:
     """The figure without dates, to be called inside `theme.rc()`: the same figure gives the same bytes."""
     svg, pdf = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    figure.set_layout_engine("none")  # everything has its place by now: to look for it again takes as long as the rest
     figure.savefig(pdf, format="pdf", metadata=_NO_DATE)
     return Drawing(small(svg.getvalue()), pdf.getvalue(), data)
 

@@ -81,7 +81,7 @@ class Difference:
 
 def of_measure(frame: pd.DataFrame, group: Group, measure: Measure) -> list[Difference]:
     """The rows of `differences` for one measure of a group, with the difference of every seed."""
-    places = (frame["stage"] == group.stage) & (frame["task"] == group.task) & (frame["measure"] == measure.key)
+    rows = group.within(frame[frame["measure"] == measure.key])
     values = group.rows.pivot(index="seed", columns="variant", values=measure.key)
     return [
         Difference(
@@ -94,7 +94,7 @@ def of_measure(frame: pd.DataFrame, group: Group, measure: Measure) -> list[Diff
             row.verdict,
             row.why,
         )
-        for row in frame[places].itertuples()
+        for row in rows.itertuples()
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from ordinal_blast import report
-from ordinal_blast.report import Together, diagrams, grouping, holdouts, load, overall
+from ordinal_blast.report import Together, dataset_blocks, diagrams, family_tables, load, rank_blocks
 from ordinal_blast.report.blocks import Entry
 from ordinal_blast.report.pictures import Studio
 
@@ -102,7 +102,7 @@ def test_chances_over_holdouts_are_the_correlated_t_of_baycomp(resplit):
 
 def test_no_test_takes_holdouts_for_independent(page):
     text = page.read_text(encoding="utf-8")
-    assert holdouts.MEASURED in text
+    assert rank_blocks.MEASURED in text
     assert "in 4 % of tables (linear) to 10 % (nearest neighbour)" in text
     assert "critical difference" not in text
     assert "χ²" not in text
@@ -153,7 +153,7 @@ def test_across_data_sets_p_values_are_exact(draw):
     smaller, larger = sorted(p)
     np.testing.assert_allclose(sorted(rows["p_adjusted"]), [2 * smaller, max(2 * smaller, larger)], rtol=1e-12)
     assert rows["verdict"].tolist() == ["better", "cannot tell"]
-    assert overall.lead(together).startswith(
+    assert dataset_blocks.lead(together).startswith(
         "Across 7 data sets, one row each: by MAE, b is better than a; for the others no difference is established "
         "(Wilcoxon’s exact test, Holm over 2 differences)."
     )
@@ -163,7 +163,7 @@ def test_six_data_sets_say_which_p_is_out_of_reach(draw):
     studies, _ = draw(6)
     together = Together(tuple(studies))
     assert set(together.differences["verdict"]) == {"cannot tell"}
-    assert "no p below 0.062 is possible with so few" in overall.lead(together)
+    assert "no p below 0.062 is possible with so few" in dataset_blocks.lead(together)
 
 
 def test_all_primary_measures_are_one_family(draw):
@@ -196,7 +196,7 @@ def test_families_stand_together_under_their_mean(draw):
     studies, _ = draw(2)
     study = _asking(studies[0], families={"proper": ["a", "c"], "absent": ["z"]})
     entries = {variant: [Entry(str(place))] for place, variant in enumerate(VARIANTS)}
-    table = grouping.table(
+    table = family_tables.table(
         Studio("k", study), "c", ["x"], entries, study.families, lambda members: [Entry("+".join(members))]
     )
     lines = [(line.head, line.entries[0].text, line.aside) for line in table.lines]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.evaluation import agreement, cohorts, simultaneous
-from ordinal_blast.report import load, picks, twice
+from ordinal_blast.report import load, pick_blocks, picks
 from ordinal_blast.report.blocks import Table, Text
 from ordinal_blast.report.pictures import Studio
 
@@ -95,7 +95,7 @@ def test_all_tasks_are_one_by_the_sum_of_their_scores(study):
 
 def test_the_page_says_the_share_its_interval_and_chance(study):
     studio, (group, _) = Studio("x", study), study.groups()
-    (part,) = twice.blocks(study, group, studio)
+    (part,) = pick_blocks.blocks(study, group, studio)
     row = row_of(study, "top1", "cross_entropy")
     sentence, table = part.blocks[0], part.blocks[1]
     assert isinstance(sentence, Text)
@@ -106,7 +106,7 @@ def test_the_page_says_the_share_its_interval_and_chance(study):
     )
     assert [line.head for line in table.lines] == [*study.variants, "at random"]
     assert table.header[:3] == ["Variant", "Same pick twice ↑", "As the reference"]
-    (part,) = twice.together(study, "rnn", studio, "treatment", "embryo")
+    (part,) = pick_blocks.together(study, "rnn", studio, "treatment", "embryo")
     assert part.title == "RNN: would it pick the same embryo twice?"
 
 
@@ -116,7 +116,7 @@ def test_a_variant_with_the_scores_of_another_is_named_and_not_shown(study, writ
             result.scores[:] = np.arange(len(result.scores)) % (3 + kept.seed)
 
     same = load(write_run(tmp_path, ("cross_entropy", "coral"), stages=("rnn",), n=30, change=copied))
-    (part,) = twice.blocks(same, same.groups()[0], Studio("x", same))
+    (part,) = pick_blocks.blocks(same, same.groups()[0], Studio("x", same))
     assert [line.head for line in part.blocks[1].lines] == ["cross_entropy", "at random"]
     assert part.blocks[2].text == "coral has the scores of cross_entropy, and so its picks."
 
@@ -126,14 +126,14 @@ def test_without_groups_or_on_other_examples_nothing_is_said(write_run, tmp_path
     study = load(write_run(tmp_path, ("cross_entropy", "coral"), (0, 1), stages=("rnn",), n=30, **drawn))
     assert study.agreement.empty
     assert list(study.agreement.columns) == list(picks.COLUMNS)
-    assert twice.blocks(study, study.groups()[0], Studio("x", study)) == []
+    assert pick_blocks.blocks(study, study.groups()[0], Studio("x", study)) == []
 
 
 def test_one_seed_has_an_order_but_no_agreement(write_run, tmp_path):
     study = load(write_run(tmp_path, ("cross_entropy", "coral"), (0,), stages=("rnn",), n=60))
     assert set(study.agreement["measure"]) == {"critical_errors", "c_index"}
     assert set(study.agreement["basis"]) == {"examples"}
-    (part,) = twice.blocks(study, study.groups()[0], Studio("x", study))
+    (part,) = pick_blocks.blocks(study, study.groups()[0], Studio("x", study))
     assert isinstance(part.blocks[0], Table)
     assert "1 seed;" in part.blocks[0].caption
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ordinal_blast.evaluation import metrics, multireader, simultaneous
-from ordinal_blast.report import by_stratum, load, strata
+from ordinal_blast.report import load, strata, stratum_blocks
 from ordinal_blast.report.blocks import Details, Gallery, Text
 from ordinal_blast.report.pictures import Studio
 
@@ -83,7 +83,7 @@ def test_few_patients_and_grades_that_are_missing_are_said(study):
 
 
 def test_the_page_has_a_picture_per_column_a_table_and_what_is_not_to_be_relied_on(study):
-    (part,) = by_stratum.blocks(study, study.groups()[1], Studio("x", study))
+    (part,) = stratum_blocks.blocks(study, study.groups()[1], Studio("x", study))
     gallery, details, warned, note = part.blocks
     assert isinstance(gallery, Gallery)
     assert isinstance(details, Details)
@@ -94,13 +94,13 @@ def test_the_page_has_a_picture_per_column_a_table_and_what_is_not_to_be_relied_
     ]
     assert [line.head for line in details.blocks[0].lines][:2] == ["all", "clinic: =west"]
     assert warned.text.startswith("Not to be relied on: clinic: =west (only 12 groups)")
-    assert note.text == by_stratum.NOTE
+    assert note.text == stratum_blocks.NOTE
 
 
 def test_a_subject_is_set_against_the_reference_in_every_stratum(study):
     asked = load(study.folders[0])
     asked.plan["subject"] = "coral"
-    table = by_stratum.blocks(asked, asked.groups()[1], Studio("x", asked))[0].blocks[1].blocks[0]
+    table = stratum_blocks.blocks(asked, asked.groups()[1], Studio("x", asked))[0].blocks[1].blocks[0]
     assert table.header[-1] == "coral minus cross_entropy"
     gap = study.strata.query("task == 'te' and variant == 'coral' and stratum == '1'")["difference"].item()
     assert table.lines[4].entries[-1].text == f"{gap:+.3f}".replace("-", "−")
@@ -118,4 +118,4 @@ def test_without_strata_or_on_other_examples_nothing_is_said(write_run, tmp_path
     study = load(write_run(tmp_path, ("cross_entropy", "coral"), (0, 1), stages=("rnn",), n=30, **drawn))
     assert study.strata.empty
     assert list(study.strata.columns) == list(strata.COLUMNS)
-    assert by_stratum.blocks(study, study.groups()[0], Studio("x", study)) == []
+    assert stratum_blocks.blocks(study, study.groups()[0], Studio("x", study)) == []

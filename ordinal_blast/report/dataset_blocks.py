@@ -1,4 +1,4 @@
-"""The chapter over several data sets: what may be said of data sets in general, and what describes these alone."""
+"""Several data sets, on the page: what may be said of data sets in general, and what describes these alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ordinal_blast.report import chances, diagrams, grouping
+from ordinal_blast.report import chance_blocks, diagrams, family_tables
 from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.datasets import LEVEL, Together
 from ordinal_blast.report.formats import MISSING, count, interval, listed, number, p_value, quoted
-from ordinal_blast.report.holdouts import ranks_table
 from ordinal_blast.report.measures import Measure
 from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rank_blocks import ranks_table
 from ordinal_blast.report.ranks import declared
 
 
@@ -29,7 +29,7 @@ def sections(together: Together, studio: Studio) -> list[Section]:
         "Answer": [Text(lead(together)), *(_scores(together, measure, studio) for measure in asked(together))],
         "By data set": [_alone(together, m, studio) for m in asked(together)],
         "Ranks": _ranks(together, studio),
-        "Chances": chances.blocks(together.posterior, measures, study, studio, "datasets"),
+        "Chances": chance_blocks.blocks(together.posterior, measures, study, studio, "datasets"),
     }
     return [Section(studio.anchor(title), title, blocks) for title, blocks in parts.items() if blocks]
 
@@ -81,7 +81,7 @@ def _scores(together: Together, measure: Measure, studio: Studio) -> Table:
 
     caption = f"{measure.heading}: mean over the seeds or hold-outs that all variants finished, and the mean rank."
     lines = {variant: mean([variant]) for variant in together.variants}
-    return grouping.table(studio, caption, [*columns, "Mean rank"], lines, together.studies[0].families, mean)
+    return family_tables.table(studio, caption, [*columns, "Mean rank"], lines, together.studies[0].families, mean)
 
 
 def _alone(together: Together, measure: Measure, studio: Studio) -> Table:
@@ -112,7 +112,7 @@ def _alone(together: Together, measure: Measure, studio: Studio) -> Table:
         "95 % interval and verdict, from the data set’s own chapter; bold where the interval excludes zero."
     )
     lines = {variant: [entry(variant, column) for column in columns] for variant in together.rivals}
-    return grouping.table(studio, caption, columns, lines, together.studies[0].families, mean)
+    return family_tables.table(studio, caption, columns, lines, together.studies[0].families, mean)
 
 
 def _ranks(together: Together, studio: Studio) -> list[Block]:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ordinal_blast.report import dots
+from ordinal_blast.report import diagrams
 from ordinal_blast.report.theme import looks
 
 NONE = (math.nan, math.nan)
@@ -12,12 +12,12 @@ NONE = (math.nan, math.nan)
 
 def test_every_line_and_variant_is_named_and_the_same_values_give_the_same_bytes():
     lines = {"all": {"a": (0.5, 0.4, 0.6), "b": (0.4, *NONE)}, "north": {"a": (0.3, 0.1, 0.5)}}
-    drawing = dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
+    drawing = diagrams.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
     assert all(f">{text}<" in drawing.svg for text in ("all", "north", "a", "b", "MAE by clinic"))
-    assert drawing == dots.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
+    assert drawing == diagrams.dots(lines, looks(["a", "b"], "a"), "MAE by clinic", apart=["all"])
 
 
 def test_one_interval_far_longer_than_the_others_does_not_set_the_axis():
     values = [(0.5, 0.4, 0.6), (0.4, 0.3, 0.5), (0.5, -9.0, 10.0)]
-    assert dots._limits(values) == pytest.approx((0.3 - 0.015, 0.6 + 0.015))
-    assert dots._limits([(0.5, *NONE)]) == (0.45, 0.55)
+    assert diagrams._limits(values) == pytest.approx((0.3 - 0.015, 0.6 + 0.015))
+    assert diagrams._limits([(0.5, *NONE)]) == (0.45, 0.55)

@@ -1,10 +1,10 @@
-"""The strata of one task as a picture and tables."""
+"""The primary measures by clinic, instrument or other stratum, on the page."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from ordinal_blast.report import dots
+from ordinal_blast.report import diagrams
 from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Line, Part, Picture, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, interval, number
@@ -22,8 +22,7 @@ NOTE = (
 
 def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     """The primary measures of one task by stratum; nothing where nothing tells its test examples apart."""
-    rows = study.strata
-    rows = rows[(rows["stage"] == group.stage) & (rows["task"] == group.task)]
+    rows = group.within(study.strata)
     if not len(rows):
         return []
     shown: list[Block] = []
@@ -46,7 +45,7 @@ def _gallery(study: Study, group: Group, measure: Measure, rows: pd.DataFrame, s
     for column in (name for name in rows["column"].unique() if name):
         of = pd.concat([everything, rows[rows["column"] == column]])
         of = of[of["variant"].isin(shown)]
-        lines: dict[str, dict[str, dots.Interval]] = {}
+        lines: dict[str, dict[str, diagrams.Interval]] = {}
         for row in of.itertuples():
             lines.setdefault(_stratum(row.stratum, row.n), {})[row.variant] = (row.estimate, row.low, row.high)
         words = "; ".join(
@@ -63,12 +62,12 @@ def _picture(
     group: Group,
     measure: Measure,
     column: str,
-    lines: dict[str, dict[str, dots.Interval]],
+    lines: dict[str, dict[str, diagrams.Interval]],
     words: str,
     studio: Studio,
 ) -> Picture:
     title = f"{measure.heading} by {_named(column)}"
-    drawn = dots.dots(lines, studio.looks, title, apart=list(lines)[:1])
+    drawn = diagrams.dots(lines, studio.looks, title, apart=list(lines)[:1])
     return studio.picture(
         f"strata-{group.stage}-{group.task}-{measure.key}-{column}", drawn, f"{group.title}, {title}. {words}"
     )

@@ -1,4 +1,4 @@
-"""Would it pick the same one twice? How groups are ranked inside, as a sentence and a table."""
+"""How groups are ranked inside, on the page: would it pick the same one twice?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely a variant is better than the reference by more than matters, as likely as not the same, or worse."""
+"""How likely a variant is better than the reference, practically equivalent, or worse, on the page."""
 
 from __future__ import annotations
 

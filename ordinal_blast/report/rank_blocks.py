@@ -1,4 +1,4 @@
-"""One data set beyond its differences: mean ranks, practical equivalence, and what the test over hold-outs is worth."""
+"""One data set beyond its differences, on the page: mean ranks, practical equivalence, what hold-outs are worth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ordinal_blast.evaluation.significance import CORRECTED_T_ERRS
-from ordinal_blast.report import chances, grouping
+from ordinal_blast.report import chance_blocks, family_tables
 from ordinal_blast.report.blocks import Block, Details, Entry, Part, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import count, number
@@ -29,12 +29,14 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     """What the hold-outs are worth, then ranks and chances behind a summary."""
     measures = primary(group)
     contents: list[Block] = []
-    ranks = _of(study.ranks, group)
+    ranks = group.within(study.ranks)
     if len(group.variants) > 2 and len(ranks):
         over = count(int(ranks["seeds"].iloc[0]), "hold-out" if ranks["over"].iloc[0] == "hold-outs" else "seed")
         caption = f"Mean rank over {over} that all variants finished, 1 the best: a description, not a test."
         contents.append(ranks_table(ranks, measures, study, studio, caption))
-    contents += chances.blocks(_of(study.posterior, group), measures, study, studio, f"{group.stage}-{group.task}")
+    contents += chance_blocks.blocks(
+        group.within(study.posterior), measures, study, studio, f"{group.stage}-{group.task}"
+    )
     details = [Details("Mean ranks, and chances of being practically better", contents)] if contents else []
     return [*([] if same_examples(group) else [Part("Over hold-outs", [Text(MEASURED)])]), *details]
 
@@ -48,9 +50,4 @@ def ranks_table(ranks: pd.DataFrame, measures: list[Measure], study: Study, stud
         return [Entry(number(float(np.mean([of[variant, m.key] for variant in variants])), 2)) for m in shown]
 
     lines = {str(variant): mean([variant]) for variant in dict.fromkeys(ranks["variant"])}
-    return grouping.table(studio, caption, [m.label for m in shown], lines, study.families, mean)
-
-
-def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
-    """The rows of one stage and task."""
-    return frame[(frame["stage"] == group.stage) & (frame["task"] == group.task)]
+    return family_tables.table(studio, caption, [m.label for m in shown], lines, study.families, mean)
