@@ -278,7 +278,8 @@ def _table(study: Study, places: Sequence[tuple[str, str, str]], rows: pd.DataFr
         line = []
         for own, gaps in columns:
             value, gap = own.get(variant), gaps.get(variant)
-            said = gap.verdict if gap else "reference" if variant == study.reference else ""
+            established = gap is not None and gap.verdict in (BETTER, WORSE, EQUIVALENT)
+            said = gap.verdict if established else "reference" if variant == study.reference else ""
             own_interval = interval(value.low, value.high, sign=False) if value else ""
             line.append(
                 Entry(number(value.mean), f"{own_interval} {said}".strip(), said == BETTER) if value else Entry(MISSING)

@@ -171,7 +171,7 @@ def differences(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
             "higher_is_better": one.measure.higher,
             "variant": variant,
             "reference": results.reference,
-            **_difference(one.tested, variant, one.adjusted, one.size),
+            **_difference(one.tested, variant, one.adjusted, one.size, _ends(one)),
             "family": one.family,
             "basis": contrast.basis,
             "seeds": len(one.tested.seeds[variant]),
@@ -328,7 +328,7 @@ def areas_of(ranking: Ranking, results: Results) -> list[dict[str, Any]]:
         row |= {"units": units, "variant": variant, "auc": own.estimate, "auc_low": low, "auc_high": high}
         row |= {"reference": results.reference, "seeds": len(ranking.scores[variant])}
         if variant in tested.differences:
-            row |= _difference(tested, variant, adjusted, size)
+            row |= _difference(tested, variant, adjusted, size, (0.0, 1.0))
             row |= {"basis": tested.differences[variant].basis, "seeds": len(tested.seeds[variant])}
             row |= _verdict(tested, variant, adjusted, higher=True)
         else:
@@ -348,14 +348,27 @@ def _interval(contrast: Contrast) -> dict[str, float]:
     return {**named, "low": low, "high": high, "p": contrast.p_value}
 
 
+def _ends(one: Judged) -> tuple[float, float] | None:
+    """What the measure lies between."""
+    return jackknife.bounds(one.measure.key, len(one.group.grades))
+
+
 def _own(contrast: Contrast, one: Judged) -> dict[str, float]:
-    ends = jackknife.bounds(one.measure.key, len(one.group.grades))
-    low, high = simultaneous.interval(contrast, confidence=LEVEL, bounds=ends)
+    low, high = simultaneous.interval(contrast, confidence=LEVEL, bounds=_ends(one))
     return {"low": low, "high": high}
 
 
-def _difference(tested: Tested, variant: str, adjusted: Adjusted, size: int) -> dict[str, float]:
-    limits = adjusted.get(variant, (math.nan,) * 3)
+def _within(limits: tuple[float, float, float], ends: tuple[float, float] | None) -> tuple[float, float, float]:
+    """Limits of a difference, and its p, no further apart than the measure's ends are."""
+    span = math.inf if ends is None else ends[1] - ends[0]
+    low, high, p = limits
+    return max(low, -span) if low == low else low, min(high, span) if high == high else high, p
+
+
+def _difference(
+    tested: Tested, variant: str, adjusted: Adjusted, size: int, ends: tuple[float, float] | None
+) -> dict[str, float]:
+    limits = _within(adjusted.get(variant, (math.nan,) * 3), ends)
     return {**_interval(tested.differences[variant]), **dict(zip(_ADJUSTED, (*limits, size), strict=True))}
 
 

@@ -163,3 +163,10 @@ def test_means_have_their_own_intervals(study):
     assert frame["variant"].tolist() == list(study.variants)
     scores = study.scores.query("task == 'icm' and split == 'test'").groupby("variant", observed=True)["mae"].mean()
     np.testing.assert_allclose(frame["mean"], scores, rtol=1e-9)
+
+
+def test_a_difference_lies_within_what_its_measure_allows():
+    limits = verdicts._within((-3.0, 2.5, 0.4), (0.0, 2.0))
+    assert limits == (-2.0, 2.0, 0.4)
+    assert verdicts._within((-3.0, 2.5, 0.4), None) == (-3.0, 2.5, 0.4)
+    assert np.isnan(verdicts._within((np.nan, np.nan, np.nan), (0.0, 2.0))).all()
