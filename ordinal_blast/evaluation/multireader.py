@@ -382,7 +382,7 @@ def _f_test(
 
 
 def _shift(between: float, cases: float, freedom: int, case_df: float, power: float, level: float) -> float:
-    """The mean at which an interval with t quantiles averaged by shares of the variance excludes 0 with this power.
+    """The mean at which the interval of a verdict, which reaches sqrt(Σ t_i² s_i²), excludes 0 with this power.
 
     By quadrature over what MS(TR), whose mean is `between`, may come out as.
     """
@@ -390,7 +390,7 @@ def _shift(between: float, cases: float, freedom: int, case_df: float, power: fl
         return math.nan
     spread = between * stats.chi2.ppf((np.arange(4096) + 0.5) / 4096, freedom) / freedom
     of_seeds, of_cases = special.stdtrit([freedom, case_df], 1 - level / 2)
-    reach, error = (spread * of_seeds + cases * of_cases) / np.sqrt(spread + cases), math.sqrt(between + cases)
+    reach, error = np.sqrt(spread * of_seeds**2 + cases * of_cases**2), math.sqrt(between + cases)
 
     def missing(shift: float) -> float:
         return float((special.ndtr((shift - reach) / error) + special.ndtr((-shift - reach) / error)).mean()) - power

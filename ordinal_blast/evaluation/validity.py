@@ -35,6 +35,7 @@ GRID = tuple(
 )
 BEYOND = (
     *(Scenario(n, seeds, "unequal", False, 3) for n in (100, 400) for seeds in (3, 5, 10)),
+    *(Scenario(400, 2, v, False, 3) for v in ("low", "middle", "high")),
     *(Scenario(n, 5, v, patients, 3) for n in (30, 50, 200) for v in ("low", "middle") for patients in (False, True)),
     *(Scenario(100, 5, v, False, 3, cases) for cases in (0.05, 0.1) for v in ("low", "middle")),
 )
@@ -73,8 +74,8 @@ def _published(contrast: Contrast) -> bool:
     return bool(contrast.p_value < LEVEL)
 
 
-def _cautious(contrast: Contrast) -> bool:
-    low, high = simultaneous.interval(contrast, confidence=1 - LEVEL)
+def _cautious(contrast: Contrast, level: float = LEVEL) -> bool:
+    low, high = simultaneous.interval(contrast, confidence=1 - level)
     return low > 0 or high < 0
 
 
@@ -85,9 +86,10 @@ def _outside(contrast: Contrast, truth: float, bounds: tuple[float, float]) -> b
 
 def _family(comparisons: Sequence[Comparison], contrasts: Sequence[Contrast]) -> bool:
     """Whether one of the equal variants is said to differ; adjusted where Bonferroni's bound leaves it open."""
-    least = min((simultaneous.p_value(contrast) for contrast in contrasts if not contrast.degenerate), default=1.0)
-    if least >= LEVEL or least < LEVEL / len(contrasts):
-        return least < LEVEL
+    if not any(_cautious(contrast) for contrast in contrasts):
+        return False
+    if any(_cautious(contrast, LEVEL / len(contrasts)) for contrast in contrasts):
+        return True
     equal = [
         dataclasses.replace(one, values=one.values[:BETTER_ONE], influence=np.asarray(one.influence)[:BETTER_ONE])
         for one in comparisons

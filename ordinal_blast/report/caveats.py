@@ -18,7 +18,7 @@ def caveats(study: Study) -> list[str]:
     if study.rivals:
         notes.append(
             "Better, worse and equivalent are said, and numbers are bold and marks filled, by intervals that hold for "
-            "all comparisons of their family at once, widened for few seeds and few examples (Cochran & Cox 1957), and "
+            "all comparisons of their family at once, widened for few seeds and few examples (Banerjee 1961), and "
             "by nothing else. None of them covers another training set, "
             "another split, or tuning."
         )

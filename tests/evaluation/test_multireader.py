@@ -288,8 +288,7 @@ def power(shift, between, cases, seeds, case_df, level=0.05):
 
     def seen(drawn):
         spread = between * drawn / (seeds - 1)
-        share = spread / (spread + cases)
-        reach = (share * of_seeds + (1 - share) * of_cases) * math.sqrt(2 * (spread + cases) / seeds)
+        reach = math.sqrt(2 / seeds * (spread * of_seeds**2 + cases * of_cases**2))
         excludes = stats.norm.sf((reach - shift) / error) + stats.norm.cdf((-reach - shift) / error)
         return excludes * stats.chi2.pdf(drawn, seeds - 1)
 
