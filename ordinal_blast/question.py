@@ -75,7 +75,7 @@ def ask(
     Left out: the first variant as reference, no subject, the mean absolute error of every task. Raises UsageError for
     a name that is none, a subject that is the reference, and a region that is no positive number.
     """
-    reference = _name(f"{where}: reference", reference, variants) if reference else variants[0]
+    reference = _name(f"{where}: reference", reference, variants) if reference is not None else variants[0]
     about = _name(f"{where}: subject", subject, variants) if subject else ""
     if about == reference:
         raise UsageError(f"{where}: subject and reference are both {about!r}: one is compared with the other")
@@ -100,7 +100,8 @@ def of_plan(plan: Mapping[str, Any]) -> Question:
         and all(isinstance(pair, list) and len(pair) == 2 and _texts(pair) for pair in primary)
         and (equivalence is None or (_is_number(equivalence) and equivalence > 0))
         and isinstance(families, dict)
-        and all(isinstance(members, list) and set(members) <= set(plan["variants"]) for members in families.values())
+        and all(isinstance(members, list) for members in families.values())
+        and all(member in plan["variants"] for members in families.values() for member in members)
         and subject in ("", *plan["variants"])
     )
     if not sound:
@@ -164,4 +165,7 @@ def _texts(values: Sequence[Any]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int beyond float64
+        return False

@@ -45,6 +45,8 @@ def test_a_plan_of_before_asks_what_nobody_declared():
         ({"equivalence": -0.1}, "a number above 0"),
         ({"equivalence": float("nan")}, "a number above 0"),
         ({"equivalence": True}, "a number above 0"),
+        ({"equivalence": 10**400}, "a number above 0"),
+        ({"reference": ""}, "a.py: reference is ''"),
         ({"families": {"a": ["cron"]}}, "a.py: family a is 'cron': there is corn"),
         ({"families": ["corn"]}, "give a mapping"),
         ({"families": {"a": "corn"}}, "give names of variants in a list"),
@@ -64,9 +66,11 @@ def test_what_cannot_be_asked_is_refused_by_name(declared, words):
         {"primary": "mae"},
         {"equivalence": 0},
         {"equivalence": "0.1"},
+        {"equivalence": 10**400},
         {"subject": "cron"},
         {"families": {"a": ["cron"]}},
         {"families": []},
+        {"families": {"a": [["corn"]]}},
     ],
 )
 def test_a_damaged_plan_is_no_question(damage):

@@ -48,8 +48,8 @@ def kendalls_w(scores: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95
     example i, T = Σ (t³ - t) over ties of t (Kendall & Babington Smith, 1939). Groups that every seed ties whole say
     nothing and are left out. ValueError: fewer than 2 seeds, NaN, no group of two.
     """
-    seeds = len(as_array(scores, "scores"))
     of = rank_correlation(scores, groups, confidence=confidence)
+    seeds = len(as_array(scores, "scores"))
 
     def w(correlation: float) -> float:
         return (1 + (seeds - 1) * correlation) / seeds

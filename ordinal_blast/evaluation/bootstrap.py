@@ -24,6 +24,7 @@ from ordinal_blast.evaluation.validation import (
     as_labelled_probs,
     as_num_classes,
     as_pair,
+    as_seed,
     as_weights,
     check_confidence,
 )
@@ -72,7 +73,7 @@ class _Units:
 
     def drawn(self, resamples: int, seed: int) -> np.ndarray:
         """Sums `[R, S]` of as many units drawn with replacement."""
-        rng, size = np.random.default_rng(seed), self.sums.shape[0]
+        rng, size = np.random.default_rng(as_seed(seed)), self.sums.shape[0]
 
         def draw(count: int) -> np.ndarray:
             cells = rng.integers(size, size=(count, size)) + size * np.arange(count)[:, None]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from ordinal_blast.evaluation.validation import as_floats, as_grades, as_num_classes
+from ordinal_blast.evaluation.validation import as_floats, as_grades, as_num_classes, check_choice
 
 SLOPES = (1e-3, 1e3)  # a sample that is separated perfectly has no finite optimum
 OFFSETS = (-50.0, 50.0)
@@ -59,6 +59,7 @@ def fit(
     lie in 0.001..1000, offsets in -50..50. ValueError: bad labels or log_probs, a label with probability 0, or "vector"
     with a class absent from the labels.
     """
+    check_choice(method, "method", ("temperature", "vector"))
     num_classes = as_num_classes(num_classes)
     labels, log_probs = as_grades(labels, num_classes), _as_log_probs(log_probs, num_classes)
     if len(labels) != len(log_probs):
@@ -81,7 +82,7 @@ def fit(
             return value, np.array([(gap * finite).sum()])
 
         start, bounds = np.ones(1), [SLOPES]
-    elif method == "vector":
+    else:
         absent = np.flatnonzero(~onehot.any(axis=0))
         if len(absent):
             raise ValueError(f"class {absent[0]} is absent from the labels: its slope and offset have no finite fit")
@@ -92,8 +93,6 @@ def fit(
 
         start = np.concatenate([np.ones(num_classes), np.zeros(num_classes)])
         bounds = [SLOPES] * num_classes + [OFFSETS] * num_classes
-    else:
-        raise ValueError(f"method must be 'temperature' or 'vector', found {method!r}")
 
     precise = {"ftol": 1e-14, "gtol": 1e-10}
     optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x

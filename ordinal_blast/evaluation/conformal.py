@@ -20,6 +20,7 @@ from ordinal_blast.evaluation.validation import (
     as_members,
     as_num_classes,
     as_probs,
+    check_choice,
     check_confidence,
 )
 
@@ -108,8 +109,7 @@ def scores(probs: ArrayLike, num_classes: int, method: str = "interval") -> np.n
     ranked probability score if it were the truth. "lac": 1 - p, whose sets have the least mean size (Sadinle et al.,
     2019).
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
+    check_choice(method, "method", METHODS)
     return METHODS[method](as_probs(probs, as_num_classes(num_classes)))
 
 

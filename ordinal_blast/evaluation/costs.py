@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_pair, as_probs
+from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_pair, as_probs, as_real
+
+MOST_POWER = 100  # of a distance: more is beyond float64 for many grades
 
 
 def decide(probs: ArrayLike, costs: ArrayLike, num_classes: int) -> np.ndarray:
@@ -27,6 +29,8 @@ def mean_cost(labels: ArrayLike, predictions: ArrayLike, costs: ArrayLike, num_c
 def power(num_classes: int, exponent: float) -> np.ndarray:
     """Costs |y - ŷ|^exponent, `[K, K]`; exponent 0 costs 1 wherever the grade is wrong."""
     grades = np.arange(as_num_classes(num_classes))
+    if not 0 <= as_real(exponent, "exponent") <= MOST_POWER:
+        raise ValueError(f"exponent must lie between 0 and {MOST_POWER}, found {exponent}")
     distance = np.abs(grades[:, None] - grades).astype(np.float64)
     return np.where(distance > 0, distance**exponent, 0)
 

@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ordinal_blast.evaluation.placements import Placements, placements
-from ordinal_blast.evaluation.validation import as_binary, as_clusters, as_real, as_scores, check_confidence
+from ordinal_blast.evaluation.validation import (
+    as_binary,
+    as_clusters,
+    as_real,
+    as_scores,
+    check_choice,
+    check_confidence,
+)
 
 Alternative = Literal["two-sided", "less", "greater"]
 
@@ -138,8 +145,7 @@ def delong_variance(labels: ArrayLike, scores: ArrayLike, *, clusters: ArrayLike
 
 def check_options(alternative: str, confidence: float) -> None:
     """ValueError for an unknown alternative or a confidence outside (0, 1)."""
-    if alternative not in ("two-sided", "less", "greater"):
-        raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', found {alternative!r}")
+    check_choice(alternative, "alternative", ("two-sided", "less", "greater"))
     check_confidence(confidence)
 
 

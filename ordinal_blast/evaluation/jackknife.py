@@ -51,7 +51,7 @@ def leave_one_out(
     `[N]`, such as patients; weights `[N]` count examples, and those of weight 0 are no units. NaN where the measure is
     undefined. ValueError: another name, fewer than 2 units, and as `metrics.summary`.
     """
-    if name not in MEASURES:
+    if not isinstance(name, str) or name not in MEASURES:
         raise ValueError(f"no jackknife of {name!r}: there is one of {', '.join(MEASURES)}")
     num_classes = as_num_classes(num_classes)
     labels = as_grades(labels, num_classes)

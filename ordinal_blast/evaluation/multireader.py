@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Literal
 
@@ -33,7 +34,8 @@ from ordinal_blast.evaluation.validation import (
     as_clusters,
     as_count,
     as_floats,
-    as_real,
+    as_num_classes,
+    check_choice,
     check_confidence,
 )
 
@@ -110,6 +112,7 @@ class Comparison:
         pooled: D of all variants instead, as is usual for readers; it supposes that all vary alike over seeds, which
         losses do not. over: "seeds" (test examples fixed: paired t) or "examples" (seeds fixed) alone.
         """
+        check_choice(over, "over", BASIS)
         values, covariance = self._of([a, b])
         num_seeds = values.shape[1]
         over = "examples" if over == "both" and num_seeds == 1 else over
@@ -134,6 +137,7 @@ class Comparison:
 
     def mean(self, a: int, over: Over = "both") -> Contrast:
         """A variant's own value: variance (MS(R) + S max(Cov2, 0)) / S with MS(R) and Cov2 of its seeds alone."""
+        check_choice(over, "over", BASIS)
         values, covariance = self._of([a])
         num_seeds = values.shape[1]
         over = "examples" if over == "both" and num_seeds == 1 else over
@@ -158,8 +162,10 @@ class Comparison:
         """
         num_seeds = as_count(self.values.shape[1] if seeds is None else seeds, "seeds", 2)
         share = self.units / as_count(self.units if units is None else units, "units", 2)
-        check_confidence(as_real(power, "power"))
-        check_confidence(as_real(level, "level"))
+        check_confidence(power, "power")
+        check_confidence(level, "level")
+        if not power > level:
+            raise ValueError(f"power must be above the level {level}, at which nothing is there, found {power}")
         of = self.components
         if self.degenerate or math.isnan(of.variant_reader):
             return math.nan
@@ -171,7 +177,8 @@ class Comparison:
     def _of(self, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Values `[v, S]` and covariance `[v, S, v, S]` of some variants."""
         covariance = self.covariance.reshape(*self.values.shape, *self.values.shape)
-        return self.values[list(chosen)], covariance[list(chosen)][:, :, list(chosen)]
+        rows = [as_count(one, "a variant's number", 0, len(self.values) - 1) for one in chosen]
+        return self.values[rows], covariance[rows][:, :, rows]
 
     def _alike(self, a: int, b: int) -> bool:
         """Whether two variants have equal values with every seed, and no example tells them apart."""
@@ -218,6 +225,8 @@ def analyse(
         raise ValueError(f"values must have shape [V, S], found {values.shape}")
     if covariance.shape != (values.size, values.size):
         raise ValueError(f"covariance must have shape [{values.size}, {values.size}], found {covariance.shape}")
+    if not (isinstance(case_df, numbers.Real) and case_df > 0):
+        raise ValueError(f"case_df must be a number above 0, found {case_df!r:.100}")
     units = as_count(units, "units", 2)
     num_variants, num_seeds = values.shape
     covariances, reader, variant_reader = (math.nan,) * 4, math.nan, math.nan
@@ -302,7 +311,7 @@ def measure(
     shape = grades.shape[:2]
     if probs is not None:
         probs = as_array(probs, "probs")
-        if probs.shape != (*grades.shape, num_classes):
+        if probs.shape != (*grades.shape, as_num_classes(num_classes)):
             raise ValueError(f"probs must have shape {[*grades.shape, num_classes]}, found {list(probs.shape)}")
         probs = probs.reshape(-1, *probs.shape[2:])
     values, without = jackknife.leave_one_out(
@@ -389,7 +398,7 @@ def _shift(between: float, cases: float, freedom: int, case_df: float, power: fl
     if not between + cases > RELATIVE**2:
         return math.nan
     spread = between * stats.chi2.ppf((np.arange(4096) + 0.5) / 4096, freedom) / freedom
-    of_seeds, of_cases = special.stdtrit([freedom, case_df], 1 - level / 2)
+    of_seeds, of_cases = -special.stdtrit([freedom, case_df], level / 2)
     reach, error = np.sqrt(spread * of_seeds**2 + cases * of_cases**2), math.sqrt(between + cases)
 
     def missing(shift: float) -> float:

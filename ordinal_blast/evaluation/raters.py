@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ordinal_blast.evaluation.validation import MOST_CLASSES, as_numbers
+from ordinal_blast.evaluation.validation import MOST_CLASSES, as_numbers, check_choice
 
 Ties = Literal["low", "high", "median", "drop"]
 
@@ -58,8 +58,7 @@ def _counts(annotations: ArrayLike) -> np.ndarray:
 
 
 def _check_ties(ties: str, rules: tuple[str, ...]) -> None:
-    if ties not in rules:
-        raise ValueError(f"ties must be one of {', '.join(rules)}, found {ties!r}")
+    check_choice(ties, "ties", rules)
 
 
 def _most_voted(counts: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from ordinal_blast.evaluation.validation import as_clusters, as_count, as_labelled_probs, check_confidence
+from ordinal_blast.evaluation.validation import as_clusters, as_count, as_labelled_probs, as_seed, check_confidence
 
 BINS = 10
 DRAWS = 1000
@@ -107,7 +107,7 @@ def assess(
     seen = _binned(_events(labels[:, None], chosen, num_classes), sort, bins)[:, :, 0]
     predicted = _binned(values.T[:, :, None], sort, bins)[:, :, 0]
     n = np.stack([np.bincount(place, minlength=bins) for place in places])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed(seed))
     if clusters is None:
         gaps = [
             _binned(_events(_drawn(above, size, rng), chosen, num_classes), sort, bins) - predicted[:, :, None]

@@ -22,7 +22,7 @@ from ordinal_blast.evaluation.delong import (
 )
 from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold
 from ordinal_blast.evaluation.placements import placements
-from ordinal_blast.evaluation.validation import as_binary, as_scores
+from ordinal_blast.evaluation.validation import as_binary, as_scores, check_choice
 
 __all__ = [
     "FEW",
@@ -66,8 +66,7 @@ def auc_ci(
     15 cases as among the controls: .87. Clusters, such as patients, count as one example there, which is too wide.
     """
     check_options("two-sided", confidence)
-    if method not in ("logit", "newcombe", "wald"):
-        raise ValueError(f"method must be 'logit', 'newcombe' or 'wald', found {method!r}")
+    check_choice(method, "method", ("logit", "newcombe", "wald"))
     area, variance = auc(labels, scores), delong_variance(labels, scores, clusters=clusters)
     z, error, (cases, controls) = stats.norm.ppf((1 + confidence) / 2), np.sqrt(variance), sides(labels, clusters)
     few_there = method == "logit" and min(cases, controls) < FEW

@@ -21,7 +21,7 @@ from ordinal_blast.errors import needs
 from ordinal_blast.evaluation import permutation
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.rounding import level, round_off, settled
-from ordinal_blast.evaluation.validation import as_floats, as_real, check_confidence
+from ordinal_blast.evaluation.validation import as_count, as_floats, as_real, as_seed, check_confidence
 
 NO_TEST = "constant difference: no test"
 NO_INTERVAL = "no difference: no interval"
@@ -286,9 +286,12 @@ def student_posterior(
     NaN without a standard error above 0: no spread is no certainty. ValueError: a negative rope.
     """
     _check_rope(rope)
-    gain = mean if higher_is_better else -mean
-    if standard_error > 0:
-        p_a, p_b = (float(stats.t.sf((rope - side) / standard_error, df)) for side in (gain, -gain))
+    gain = as_real(mean, "mean") if higher_is_better else -as_real(mean, "mean")
+    error, df = float(as_floats(standard_error, "standard_error")), float(as_floats(df, "df"))
+    if not df > 0:
+        raise ValueError(f"df must be above 0, found {df}")
+    if error > 0:
+        p_a, p_b = (float(stats.t.sf((rope - side) / error, df)) for side in (gain, -gain))
         p_rope = max(0.0, 1 - p_a - p_b)
     else:
         p_a = p_rope = p_b = math.nan
@@ -314,6 +317,7 @@ def bayesian_signed_rank(
         import baycomp
     a, b = _as_pair(a, b)
     _check_rope(rope)
+    seed, samples = as_seed(seed), as_count(samples, "samples")
     gains = settled(a, b) if higher_is_better else settled(b, a)
     if gains.any():
         edge = rope + round_off(a, b) if rope else 0.0

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from ordinal_blast.evaluation.multireader import Comparison, Contrast
-from ordinal_blast.evaluation.validation import as_floats, check_confidence
+from ordinal_blast.evaluation.validation import as_count, as_floats, as_real, check_confidence
 
 DRAWS = 100_000  # of the joint normal, with a fixed seed
 FURTHEST = 30.0  # normal quantile: p of 1e-197
@@ -79,7 +79,7 @@ def interval(
     reach = _reach(contrast, -float(special.ndtri((1 - confidence) / 2)))
     if bounds is None:
         return contrast.estimate - reach, contrast.estimate + reach
-    low, high = bounds
+    low, high = (as_real(end, f"bounds[{i}]") for i, end in enumerate(bounds))
     if not low < contrast.estimate < high:
         raise ValueError(f"the estimate must lie between its bounds {low} and {high}, found {contrast.estimate}")
     width, share = high - low, (contrast.estimate - low) / (high - low)
@@ -114,6 +114,7 @@ def against(comparisons: Sequence[Comparison], reference: int) -> np.ndarray:
     """
     over_cases, over_seeds = [], []
     for one in comparisons:
+        reference = as_count(reference, "reference", 0, len(one.values) - 1)
         others = [v for v in range(len(one.values)) if v != reference]
         influence = np.zeros((*one.values.shape, 1)) if one.influence is None else one.influence
         averaged = np.nan_to_num(influence.mean(axis=1))
@@ -135,8 +136,9 @@ def sharing(others: np.ndarray, reference: np.ndarray) -> np.ndarray:
     count = others.shape[1]
     if count < 2:
         return np.zeros((len(others), len(others)))
-    own = np.nan_to_num(others.var(axis=1, ddof=1))
-    return (np.nan_to_num(reference.var(ddof=1)) + np.diag(own)) / count
+    with np.errstate(invalid="ignore"):  # inf - inf: it has no test
+        own, shared = np.nan_to_num(others.var(axis=1, ddof=1)), np.nan_to_num(reference.var(ddof=1))
+    return (shared + np.diag(own)) / count
 
 
 def as_correlation(covariance: np.ndarray) -> np.ndarray:

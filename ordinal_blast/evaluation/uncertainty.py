@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_probs, as_scores
+from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_probs, as_scores, check_choice
 
 
 def ordinal(probs: ArrayLike, num_classes: int) -> np.ndarray:
@@ -69,8 +69,7 @@ def split(probs: ArrayLike, num_classes: int, measure: str = "ordinal") -> Split
 
     All three are concave, so that epistemic is 0 or more (Depeweg et al., 2018). ValueError for another measure.
     """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {', '.join(MEASURES)}, found {measure!r}")
+    check_choice(measure, "measure", MEASURES)
     models = as_floats(probs, "probs")
     if models.ndim != 3 or not len(models):
         raise ValueError(f"probs must have shape [S, N, {num_classes}], found {models.shape}")

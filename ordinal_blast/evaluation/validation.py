@@ -14,6 +14,7 @@ from ordinal_blast.types import NO_ID
 
 MOST_CLASSES = 1000  # a table of counts is K x K, and thousands of them are held at once
 MOST_DRAWS = 10_000_000  # of resamples or bins: more would only fill the memory
+MOST_WEIGHT = 1e100  # products of weights neither overflow nor vanish
 STEPS = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23}  # the spacing of a type's numbers at 1
 
 
@@ -58,17 +59,35 @@ def as_floats(values: ArrayLike, name: str) -> np.ndarray:
 
 def as_real(value: float, name: str) -> float:
     """A finite number as a float; ValueError for anything else."""
-    if isinstance(value, numbers.Real) and math.isfinite(value):
+    if _is_finite(value):
         return float(value)
-    raise ValueError(f"{name} must be a finite number, found {value!r}")
+    raise ValueError(f"{name} must be a finite number, found {value!r:.100}")
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, numbers.Real) and math.isfinite(value)
+    except OverflowError:  # an int beyond float64
+        return False
+
+
+def as_seed(seed: int) -> int:
+    """A seed of random draws as an int; ValueError outside 0..2^32 - 1, or for another type."""
+    return as_count(seed, "seed", 0, 2**32 - 1)
+
+
+def check_choice(value: str, name: str, choices: Iterable[str]) -> None:
+    """ValueError for a value that is none of the choices, whatever its type."""
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, found {value!r:.100}")
 
 
 def as_count(value: int, name: str, least: int = 1, most: int = MOST_DRAWS) -> int:
     """A whole number as an int; ValueError outside `least`..`most` or for another type."""
     try:
-        count = operator.index(value)
+        count = int(operator.index(value))
     except TypeError:
-        raise ValueError(f"{name} must be a whole number, found {value!r}") from None
+        raise ValueError(f"{name} must be a whole number, found {value!r:.100}") from None
     if count < least:
         raise ValueError(f"{name} must be {least} or more, found {count}")
     if count > most:
@@ -124,7 +143,8 @@ def as_probs(probs: ArrayLike, num_classes: int, tolerance: float = 1e-4) -> np.
         row = probs[bad[0]]
         hint = ": give probabilities, not logits or log-probabilities" if (row < 0).any() else ""
         raise ValueError(f"probs[{bad[0]}] = {row.tolist()} has a negative or missing entry{hint}")
-    totals = probs.sum(axis=1)
+    with np.errstate(over="ignore"):
+        totals = probs.sum(axis=1)
     bad = np.flatnonzero(~(np.abs(totals - 1) <= tolerance))
     if len(bad):
         row, total = probs[bad[0]], totals[bad[0]]
@@ -191,6 +211,9 @@ def as_weights(weights: ArrayLike | None, length: int, name: str = "weights") ->
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] = {weights[bad[0]]} is no weight: it must be finite and 0 or more")
+    bad = np.flatnonzero((weights > 0) & ((weights < 1 / MOST_WEIGHT) | (weights > MOST_WEIGHT)))
+    if len(bad):
+        raise ValueError(f"{name}[{bad[0]}] = {weights[bad[0]]} cannot be computed with: give 0, or 1e-100 to 1e100")
     if not weights.any():
         raise ValueError(f"{name} are all 0: nothing is left to measure")
     return weights
@@ -237,10 +260,10 @@ def _kind(item: object) -> str:
     if isinstance(item, str | bytes):
         text = item.decode(errors="replace") if isinstance(item, bytes) else item
         return "" if text.strip() in NO_ID else type(item).__name__
-    return "a number" if isinstance(item, numbers.Real) and math.isfinite(item) else ""
+    return "a number" if isinstance(item, numbers.Integral) or _is_finite(item) else ""
 
 
-def check_confidence(confidence: float) -> None:
-    """ValueError for a confidence outside (0, 1)."""
-    if not 0 < as_real(confidence, "confidence") < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, found {confidence}")
+def check_confidence(confidence: float, name: str = "confidence") -> None:
+    """ValueError for a confidence outside (0, 1), or too near to 1 to tell them apart."""
+    if not (as_real(confidence, name) > 0 and (1 + confidence) / 2 < 1):
+        raise ValueError(f"{name} must lie between 0 and 1, found {confidence}")

@@ -42,8 +42,8 @@ def _said(study: Study) -> tuple[str, str]:
         return f"Only the reference {reference} has finished, so there is nothing to compare it with.", ""
     rows = _primary(study)
     if not len(rows):
-        why = f"No seed has a result of both {reference} and another variant on a primary measure: nothing is compared."
-        return why, ""
+        asked = listed([f"{measure} of {task}" if task else measure for measure, task in study.primary])
+        return f"No seed has {asked} of both {reference} and another variant: nothing is compared.", ""
     about = _about(study, rows)
     subject = study.subject in set(about["variant"])
     sentences = [_of_subject(study, about)] if subject else _of_all(study, rows)

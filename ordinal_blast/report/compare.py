@@ -220,8 +220,7 @@ class Study(Results):
         primary: "measure" or "measure:task", one or several. Raises UsageError for a name that the study does not have.
         """
         changes = {"reference": reference, "subject": subject, "primary": primary, "equivalence": equivalence}
-        variants = self.variants or self.plan["variants"]
-        asked = question.of_plan(self.plan).another("report", variants, MEASURES, **changes)
+        asked = question.of_plan(self.plan).another("report", self.plan["variants"], MEASURES, **changes)
         question.check_tasks(asked, [task for stage in self.stages for task in self.tasks(stage)])
         return dataclasses.replace(
             self, plan={**self.plan, **asked.tree(), "declared": self.plan.get("declared", self.plan)}

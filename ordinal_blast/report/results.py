@@ -227,6 +227,6 @@ class Results:
         columns: those that come first, and are there where there is no row.
         """
         frame = frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))
-        order = {"variant": self.variants, "reference": self.variants, "stage": self.stages}
+        order = {"variant": self.variants, "reference": self.plan["variants"], "stage": self.stages}
         types = {name: pd.CategoricalDtype(order.get(name, frame[name].unique())) for name in _NAMED if name in frame}
         return frame.astype(types | {name: np.int64 for name in _WHOLE if name in frame})

@@ -306,7 +306,7 @@ def test_more_seeds_and_units_buy_what_the_formula_says():
         assert power(seen, between, cases, seeds, case_df, level) == pytest.approx(asked, abs=2e-4)
     with pytest.raises(ValueError, match="seeds must be 2 or more"):
         study.detectable(seeds=1)
-    with pytest.raises(ValueError, match="confidence"):
+    with pytest.raises(ValueError, match="power must lie between 0 and 1"):
         study.detectable(power=1.0)
 
 
@@ -506,3 +506,26 @@ def test_bad_input_is_one_line():
         analyse(AREAS[0], np.eye(5), units=114)
     with pytest.raises(ValueError, match="units must be 2 or more"):
         analyse(AREAS, np.eye(10), units=1)
+
+
+@pytest.mark.parametrize("number", [-1, 2, 0.0, None, "0", [0]])
+def test_a_variant_that_is_not_there_is_refused_and_not_counted_from_the_end(number):
+    compared = multireader.measure("mae", [0, 1, 2, 1], [[[0, 1, 2, 2]], [[0, 1, 1, 1]]], num_classes=3)
+    for call in (
+        lambda: compared.mean(number),
+        lambda: compared.difference(0, number),
+        lambda: simultaneous.against([compared], number),
+    ):
+        with pytest.raises(ValueError, match=r" must be .*found"):
+            call()
+
+
+def test_a_power_that_chance_alone_has_and_degrees_of_freedom_that_are_none_are_refused():
+    compared = multireader.analyse([[0.1, 0.2], [0.3, 0.5]], np.eye(4), units=9, case_df=8)
+    with pytest.raises(ValueError, match=r"power must be above the level 0\.05"):
+        compared.detectable(power=0.04)
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, found 2"):
+        compared.detectable(level=2)
+    for df in (0, math.nan, None, "8"):
+        with pytest.raises(ValueError, match="case_df must be a number above 0"):
+            multireader.analyse([[0.1, 0.2], [0.3, 0.5]], np.eye(4), units=9, case_df=df)

@@ -275,5 +275,11 @@ def test_an_interval_stays_within_its_bounds():
     assert interval(twice, bounds=(-1, 1)) == pytest.approx((2 * low - 1, 2 * high - 1), rel=1e-10)
     narrow = in_parts(0.5, (1e-8, 4))
     assert interval(narrow, bounds=(0, 1)) == pytest.approx(interval(narrow), rel=1e-6)
-    with pytest.raises(ValueError, match="between its bounds 0 and 1"):
+    with pytest.raises(ValueError, match=r"between its bounds 0\.0 and 1\.0, found 1\.2"):
         interval(in_parts(1.2, (1.0, 3)), bounds=(0, 1))
+
+
+def test_a_seed_with_an_infinite_value_shares_nothing_and_does_not_warn():
+    infinite = np.array([[np.inf, 1.0, 2.0], [1.0, 2.0, 4.0]])
+    shared = simultaneous.sharing(infinite, np.array([0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(shared, [[1 / 3, 1 / 3], [1 / 3, 10 / 9]])

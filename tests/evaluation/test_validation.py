@@ -12,7 +12,19 @@ import pytest
 from scipy import special
 
 from ordinal_blast.embryo import outcome
-from ordinal_blast.evaluation import bootstrap, calibration, metrics, raters, roc, significance
+from ordinal_blast.evaluation import (
+    bootstrap,
+    calibration,
+    conformal,
+    costs,
+    metrics,
+    multireader,
+    raters,
+    reliability,
+    roc,
+    significance,
+    uncertainty,
+)
 from ordinal_blast.evaluation.multiplicity import holm
 from ordinal_blast.evaluation.validation import as_clusters, as_probs
 
@@ -217,7 +229,7 @@ def test_no_bad_number_of_classes_passes(k):
             call()
 
 
-@pytest.mark.parametrize("value", [None, -1, 2.5, "2", math.nan, math.inf, 10**9, [2]])
+@pytest.mark.parametrize("value", [None, -1, 2.5, "2", math.nan, math.inf, 10**9, 10**400, [2]])
 def test_no_bad_option_passes(value):
     for call in (
         lambda: metrics.ece(LABELS, PROBS, 2, bins=value),
@@ -230,6 +242,61 @@ def test_no_bad_option_passes(value):
     ):
         with pytest.raises(ValueError, match=r" must (be|lie) .*found"):
             call()
+
+
+@pytest.mark.parametrize("value", [None, 3, "other", ["logit"], np.array(["logit", "wald"]), {}])
+def test_no_bad_name_of_a_method_passes(value):
+    compared = multireader.measure("mae", LABELS, [[LABELS]], num_classes=2)
+    for call in (
+        lambda: calibration.fit(np.log(PROBS), LABELS, 2, value),
+        lambda: conformal.scores(PROBS, 2, value),
+        lambda: roc.auc_ci(LABELS, SCORES, method=value),
+        lambda: roc.delong_test(LABELS, SCORES, OTHER, alternative=value),
+        lambda: uncertainty.split([PROBS], 2, value),
+        lambda: raters.vote([LABELS], value),
+        lambda: compared.mean(0, value),
+        lambda: compared.difference(0, 0, value),
+    ):
+        with pytest.raises(ValueError, match=r" must be one of .*, found"):
+            call()
+    with pytest.raises(ValueError, match="no jackknife of"):
+        multireader.measure(value, LABELS, [[LABELS]], num_classes=2)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.0, math.nan, "3", 2**32, np.array([1, 2])])
+def test_no_bad_seed_passes(seed):
+    for call in (
+        lambda: bootstrap.summary_intervals(LABELS, LABELS, 2, seed=seed, resamples=2),
+        lambda: reliability.assess(LABELS, PROBS, 2, seed=seed),
+        lambda: significance.bayesian_signed_rank(SCORES, OTHER, 0.1, higher_is_better=True, seed=seed),
+    ):
+        with pytest.raises(ValueError, match=r"^seed must be .*found"):
+            call()
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e308])
+def test_weights_whose_products_overflow_or_vanish_are_refused(weight):
+    with pytest.raises(ValueError, match=r"^weights\[1\] = .* cannot be computed with"):
+        metrics.summary(LABELS, LABELS, 2, weights=[1, weight, 1, 1])
+
+
+def test_numbers_at_the_edge_of_float64_are_refused_without_a_warning():
+    with pytest.raises(ValueError, match="confidence must lie between 0 and 1"):
+        roc.auc_ci(LABELS, SCORES, confidence=1 - 2**-53)
+    with pytest.raises(ValueError, match=r"probs\[0\] sums to inf, not 1"):
+        metrics.rps(LABELS, np.full((4, 2), 1e308), 2)
+    for exponent in (-1, math.nan, math.inf, "2", 101):
+        with pytest.raises(ValueError, match="exponent must"):
+            costs.power(3, exponent)
+    assert as_clusters([10**400, 0, 10**400], 3).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("df", [0, -1, math.nan, None, "3"])
+def test_a_posterior_without_a_mean_or_degrees_of_freedom_is_refused(df):
+    with pytest.raises(ValueError, match=r"^df must be"):
+        significance.student_posterior(0.1, 0.1, df, 0.01, higher_is_better=True)
+    with pytest.raises(ValueError, match="mean must be a finite number, found nan"):
+        significance.student_posterior(math.nan, 0.1, 3, 0.01, higher_is_better=False)
 
 
 @pytest.mark.parametrize("seed", range(40))

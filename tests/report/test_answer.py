@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from ordinal_blast import report
+from ordinal_blast import record, report
 from ordinal_blast.report import answer, load
 from ordinal_blast.report.pictures import Studio
 
@@ -181,3 +181,11 @@ def test_the_band_of_a_figure_is_what_does_not_matter(told):
         for one in (study, study.asking(equivalence=0.3))
     ]
     assert bands == ["", "±0.3, within which no difference matters."]
+
+
+def test_a_primary_measure_that_no_cell_has_is_named(write_run, tmp_path):
+    run = write_run(tmp_path, ("a", "b"), (0, 1), stages=("rnn",), n=30)
+    record.write_plan(run, {**record.read_plan(run), "primary": [["nosuch", ""], ["mae", "eye"]]})
+    assert answer.lead(load(run)) == (
+        "No seed has nosuch and mae of eye of both a and another variant: nothing is compared."
+    )

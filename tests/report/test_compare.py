@@ -174,3 +174,18 @@ def test_sections_that_fail_are_named(small, monkeypatch, tmp_path):
     with pytest.raises(UsageError, match=r"sections of my_wing:sections .* cannot be made: ZeroDivisionError"):
         load(small).report(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_reference_without_a_finished_cell_is_named_where_others_are(write_run, tmp_path):
+    study = load(write_run(tmp_path, ("a", "b", "c"), (0, 1), missing=["0-s0", "0-s1"], stages=("rnn",), n=30))
+    assert set(study.auc["reference"]) == {"a"}
+    assert set(study.auc["variant"]) == {"b", "c"}
+    assert study.differences.empty
+
+
+def test_another_question_is_asked_while_the_subject_of_the_first_has_no_finished_cell(write_run, tmp_path):
+    run = write_run(tmp_path, ("a", "b", "c"), (0, 1), failed=["2-s0", "2-s1"], stages=("rnn",), n=30)
+    plan = record.read_plan(run)
+    record.write_plan(run, {**plan, "subject": "c", "families": {"late": ["c"]}})
+    study = load(run).asking(primary="qwk")
+    assert (study.subject, study.primary, study.families) == ("c", (("qwk", ""),), {"late": ("c",)})
