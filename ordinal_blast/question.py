@@ -76,16 +76,17 @@ def ask(
     a name that is none, a subject that is the reference, and a region that is no positive number.
     """
     reference = _name(f"{where}: reference", reference, variants) if reference is not None else variants[0]
-    about = _name(f"{where}: subject", subject, variants) if subject else ""
+    nothing = subject is None or (isinstance(subject, str) and not subject)
+    about = "" if nothing else _name(f"{where}: subject", subject, variants)
     if about == reference:
         raise UsageError(f"{where}: subject and reference are both {about!r}: one is compared with the other")
     return Question(
         text,
         reference,
         about,
-        _primary(where, primary, measures) if primary else PRIMARY,
+        PRIMARY if primary is None else _primary(where, primary, measures),
         _region(where, equivalence),
-        _families(where, families or {}, variants),
+        _families(where, {} if families is None else families, variants),
     )
 
 

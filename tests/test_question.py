@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from ordinal_blast import question
@@ -38,6 +39,10 @@ def test_a_plan_of_before_asks_what_nobody_declared():
     [
         ({"reference": "cron"}, "a.py: reference is 'cron': there is corn"),
         ({"subject": 3}, "a.py: subject is 3"),
+        ({"subject": 0}, "a.py: subject is 0"),
+        ({"subject": np.array(["corn", "coral"])}, "a.py: subject is array"),
+        ({"primary": []}, 'give "measure" or "measure:task"'),
+        ({"families": []}, "give a mapping"),
         ({"subject": "cross_entropy"}, "subject and reference are both 'cross_entropy'"),
         ({"primary": "mea"}, "a.py: primary is 'mea': there is mae"),
         ({"primary": ["mae", 3]}, 'give "measure" or "measure:task"'),
