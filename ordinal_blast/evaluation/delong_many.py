@@ -20,7 +20,6 @@ from ordinal_blast.evaluation.delong import (
     smaller_side,
 )
 from ordinal_blast.evaluation.multiplicity import holm
-from ordinal_blast.evaluation.placements import placements
 from ordinal_blast.evaluation.validation import as_floats, as_grades, as_num_classes, as_numbers, as_scores
 
 CONTRAST_ASSUMES = (
@@ -102,22 +101,6 @@ def _by_threshold(scores: ArrayLike, num_classes: int, length: int, name: str) -
     return np.stack([as_scores(column, length, f"{name}[:, {k}]") for k, column in enumerate(scores.T)])
 
 
-def auc_per_threshold(labels: ArrayLike, scores: ArrayLike, num_classes: int) -> np.ndarray:
-    """Area for "the grade is above k", k = 0..K-2, `[K-1]`; nan where no label lies on one side.
-
-    labels `[N]` in 0..K-1; scores `[N]`, such as the expected grade, or `[N, K-1]`, such as P(y > k).
-    """
-    num_classes = as_num_classes(num_classes)
-    labels = as_grades(labels, num_classes)
-    columns = _by_threshold(scores, num_classes, len(labels), "scores")
-    return np.array(
-        [
-            placements(above, column).auc if (above := labels > k).any() and not above.all() else np.nan
-            for k, column in enumerate(columns)
-        ]
-    )
-
-
 def delong_per_threshold(
     labels: ArrayLike,
     scores_a: ArrayLike,
@@ -131,7 +114,7 @@ def delong_per_threshold(
     """Paired DeLong test for "the grade is above k" at each k with 5 labels (or clusters) on both sides, and Holm.
 
     With fewer the test errs in .10 of samples and more where it says .05: such a threshold is left out.
-    labels `[N]` in 0..K-1; scores `[N]` or `[N, K-1]` as for `auc_per_threshold`.
+    labels `[N]` in 0..K-1; scores `[N]`, such as the expected grade, or `[N, K-1]`, such as P(y > k).
     """
     num_classes = as_num_classes(num_classes)
     labels = as_grades(labels, num_classes)

@@ -20,7 +20,7 @@ from ordinal_blast.evaluation.delong import (
     sides,
     smaller_side,
 )
-from ordinal_blast.evaluation.delong_many import auc_per_threshold, delong_contrast, delong_per_threshold
+from ordinal_blast.evaluation.delong_many import delong_contrast, delong_per_threshold
 from ordinal_blast.evaluation.placements import placements
 from ordinal_blast.evaluation.validation import as_binary, as_scores, check_choice
 
@@ -29,7 +29,6 @@ __all__ = [
     "AUCComparison",
     "auc",
     "auc_ci",
-    "auc_per_threshold",
     "curve",
     "delong_contrast",
     "delong_noninferiority",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,28 @@ FRAMES = (  # of a study, in the order of a page, beside which they are written
 )
 
 
+class Frame:
+    """A property that is computed once and handed out as a copy, so that nobody's changes are another's numbers."""
+
+    def __init__(self, compute: Callable[[Study], pd.DataFrame]) -> None:
+        self._compute, self._key, self.__doc__ = compute, f"{compute.__name__} frame", compute.__doc__
+
+    @overload
+    def __get__(self, study: None, owner: type[Study]) -> Self: ...
+
+    @overload
+    def __get__(self, study: Study, owner: type[Study]) -> pd.DataFrame: ...
+
+    def __get__(self, study: Study | None, owner: type[Study]) -> Self | pd.DataFrame:
+        """The frame of a study; of none, this."""
+        if study is None:
+            return self
+        kept: dict[str, pd.DataFrame] = study.__dict__
+        if self._key not in kept:
+            kept[self._key] = self._compute(study)
+        return kept[self._key].copy()
+
+
 class Study(Results):
     """Results as frames: scores, what differs and how sure that is, and everything the page shows."""
 
@@ -36,7 +58,7 @@ class Study(Results):
         cells = f"{len(self.cells)} of {len(self.plan['cells'])} cells finished"
         return f"<Study {self.plan['experiment']}: {variants}; {cells}; {', '.join(map(str, self.folders))}>"
 
-    @property
+    @Frame
     def differences(self) -> pd.DataFrame:
         """Every other variant minus the reference, one row per stage, task and measure, over seeds that both finished.
 
@@ -44,14 +66,14 @@ class Study(Results):
         `comparisons` of its `family` at once, "primary" or the "column" of its measure, over what `basis` says. From
         these alone comes `verdict`: better, worse, equivalent, cannot tell, or not tested, and `why`.
         """
-        return self._differences.copy()
+        return verdicts.differences(self, self._judged)
 
-    @property
+    @Frame
     def means(self) -> pd.DataFrame:
         """Every variant's value, one row per stage, task and measure, with its own 95 % interval, not adjusted."""
-        return self._means.copy()
+        return verdicts.means(self, self._judged)
 
-    @property
+    @Frame
     def components(self) -> pd.DataFrame:
         """What the values of a measure vary with, one row per stage, task and measure, as variances.
 
@@ -60,120 +82,76 @@ class Study(Results):
         """
         return verdicts.components(self, self._judged)
 
-    @property
+    @Frame
     def design(self) -> pd.DataFrame:
         """The smallest difference of a primary measure that so many seeds and units show (`detectable`, 80 % power).
 
         A unit is a test example or a patient; `level` is adjusted; `present` marks the seeds and units of this study.
         """
-        return self._design.copy()
+        return verdicts.design(self, self._judged)
 
-    @property
+    @Frame
     def auc(self) -> pd.DataFrame:
         """The area under the ROC curve of every question "grade > k", and its difference to the reference.
 
         One row per stage, task, question and variant; means over seeds, intervals as those of `differences`.
         """
-        return self._auc.copy()
+        return verdicts.areas(self)
 
-    @property
+    @Frame
     def diagnostics(self) -> pd.DataFrame:
         """Differences by another `view`, "seeds" or test "examples" alone, not adjusted: no verdict rests on them."""
-        return self._diagnostics.copy()
+        return verdicts.diagnostics(self, self._judged)
 
     @functools.cached_property
     def _judged(self) -> list[Judged]:
         return verdicts.judge(self)
 
-    @functools.cached_property
-    def _differences(self) -> pd.DataFrame:
-        return verdicts.differences(self, self._judged)
-
-    @functools.cached_property
-    def _means(self) -> pd.DataFrame:
-        return verdicts.means(self, self._judged)
-
-    @functools.cached_property
-    def _design(self) -> pd.DataFrame:
-        return verdicts.design(self, self._judged)
-
-    @functools.cached_property
-    def _diagnostics(self) -> pd.DataFrame:
-        return verdicts.diagnostics(self, self._judged)
-
-    @functools.cached_property
-    def _auc(self) -> pd.DataFrame:
-        return verdicts.areas(self)
-
-    @property
+    @Frame
     def ranks(self) -> pd.DataFrame:
         """Per stage, task, measure and variant: the rank of its mean, and its mean rank over seeds or hold-outs."""
-        return self._ranks.copy()
+        return ranks.ranks(self)
 
-    @property
+    @Frame
     def posterior(self) -> pd.DataFrame:
         """The chance that a variant is better than the reference, practically equivalent (within `rope`), or worse.
 
         From the differences and their standard errors; over hold-outs it is the Bayesian correlated t.
         """
-        return self._posterior.copy()
-
-    @functools.cached_property
-    def _ranks(self) -> pd.DataFrame:
-        return ranks.ranks(self)
-
-    @functools.cached_property
-    def _posterior(self) -> pd.DataFrame:
         return ranks.posterior(self, self.differences)
 
-    @property
+    @Frame
     def calibration(self) -> pd.DataFrame:
         """What probabilities are worth, a row per model and per ensemble: see `probabilities.assess`."""
-        return self._assessed[0].copy()
+        return self._assessed[0]
 
-    @property
+    @Frame
     def reliability(self) -> pd.DataFrame:
         """Reliability curves with the bands of a calibrated model: see `probabilities.assess`."""
-        return self._assessed[1].copy()
+        return self._assessed[1]
 
-    @property
+    @Frame
     def sets(self) -> pd.DataFrame:
         """Conformal grade sets: see `probabilities.sets`."""
-        return self._sets.copy()
+        return probabilities.sets(self)
 
-    @property
+    @Frame
     def uncertainty(self) -> pd.DataFrame:
         """Risk by coverage, and what an ensemble explains of its uncertainty: see `probabilities.uncertain`."""
-        return self._uncertainty.copy()
+        return probabilities.uncertain(self)
 
     @functools.cached_property
     def _assessed(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         return probabilities.assess(self)
 
-    @functools.cached_property
-    def _sets(self) -> pd.DataFrame:
-        return probabilities.sets(self)
-
-    @functools.cached_property
-    def _uncertainty(self) -> pd.DataFrame:
-        return probabilities.uncertain(self)
-
-    @property
+    @Frame
     def agreement(self) -> pd.DataFrame:
         """Would the same one be picked twice, and the right one, of examples that share a group: see `picks.frame`."""
-        return self._agreement.copy()
-
-    @functools.cached_property
-    def _agreement(self) -> pd.DataFrame:
         return self.typed(picks.frame(self), picks.COLUMNS)
 
-    @property
+    @Frame
     def strata(self) -> pd.DataFrame:
         """The primary measures per clinic, instrument, or whatever tells test examples apart: see `strata.frame`."""
-        return self._strata.copy()
-
-    @functools.cached_property
-    def _strata(self) -> pd.DataFrame:
         return self.typed(strata.frame(self), strata.COLUMNS)
 
     def predictions(

@@ -146,8 +146,6 @@ def test_thresholds_are_binary_problems_adjusted_together():
     rng = np.random.default_rng(0)
     grades = rng.integers(0, 4, 150)
     a, b = grades + rng.normal(size=150), grades + 2 * rng.normal(size=150)
-    areas = roc.auc_per_threshold(grades, a, 4)
-    np.testing.assert_array_equal(areas, [roc.auc(grades > k, a) for k in range(3)])
     found = roc.delong_per_threshold(grades, a, b, 4)
     assert [each.threshold for each in found] == [0, 1, 2]
     assert [each.test for each in found] == [roc.delong_test(grades > k, a, b) for k in range(3)]
@@ -157,8 +155,6 @@ def test_thresholds_are_binary_problems_adjusted_together():
 def test_thresholds_with_a_score_each_and_with_one_side_empty():
     grades = np.array([1, 1, 2, 2, 2, 1] * 2)
     columns = np.random.default_rng(0).normal(size=(12, 3))
-    areas = roc.auc_per_threshold(grades, columns, 4)
-    np.testing.assert_array_equal(areas, [math.nan, roc.auc(grades > 1, columns[:, 1]), math.nan])
     assert [each.threshold for each in roc.delong_per_threshold(grades, columns, columns[:, 0], 4)] == [1]
 
 
@@ -182,7 +178,7 @@ LABELS, SCORES, _ = draw()
         (lambda: roc.delong_test(LABELS, *SCORES[:2], clusters=[1]), r"clusters must have shape \(90,\)"),
         (lambda: roc.delong_test(LABELS, *SCORES[:2], clusters=LABELS), "and so must controls, found 1 and 1"),
         (lambda: roc.delong_test(LABELS, *SCORES[:2], False, clusters=LABELS), "no common clusters"),
-        (lambda: roc.auc_per_threshold([0, 1], [[0.1], [0.2]], 3), r"shape \[2\] or \[2, 2\]"),
+        (lambda: roc.delong_per_threshold([0, 1], [[0.1], [0.2]], [0.1, 0.2], 3), r"shape \[2\] or \[2, 2\]"),
         (lambda: holm([0.1, 1.2]), r"p_values\[1\] = 1\.2"),
         (lambda: holm([0.1, None]), r"p_values\[1\] must be a number, found None"),
         (lambda: roc.delong_contrast(LABELS, SCORES, [[0, 0, 0]]), "not be all 0"),

@@ -183,7 +183,7 @@ OF_GRADES: dict[str, Callable] = {
     "bootstrap": lambda bad: bootstrap.summary_intervals(LABELS, bad, 2, seed=0, resamples=2),
     "intervals": lambda bad: bootstrap.summary_intervals(bad, LABELS, 2, seed=0, resamples=2),
     "quality": lambda bad: outcome.quality_group(bad, LABELS),
-    "thresholds": lambda bad: roc.auc_per_threshold(bad, SCORES, 2),
+    "thresholds": lambda bad: roc.delong_per_threshold(bad, SCORES, OTHER, 2),
 }
 OF_NUMBERS: dict[str, Callable] = {
     "scores": lambda bad: roc.delong_test(LABELS, bad, OTHER),

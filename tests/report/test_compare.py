@@ -10,7 +10,7 @@ from ordinal_blast import record, report
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report import load
 from ordinal_blast.report.blocks import Section, Text
-from ordinal_blast.report.compare import FRAMES, Study
+from ordinal_blast.report.compare import FRAMES, Frame, Study
 from ordinal_blast.report.measures import PRIMARY, SECONDARY
 
 
@@ -48,7 +48,7 @@ def test_names_are_categories_in_the_order_of_the_plan_and_stages_in_that_of_the
 
 
 def test_every_frame_is_named_once_and_a_frame(study):
-    properties = {name for name, kind in vars(Study).items() if isinstance(kind, property)} | {"scores"}
+    properties = {name for name, kind in vars(Study).items() if isinstance(kind, Frame)} | {"scores"}
     assert len(set(FRAMES)) == len(FRAMES)
     assert set(FRAMES) == properties
     assert all(isinstance(getattr(study, name), pd.DataFrame) for name in FRAMES)
