@@ -45,7 +45,7 @@ def kendalls_w(scores: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95
     """Kendall's W of S seeds that rank the examples of a group, corrected for ties: 1 for one ranking, 1 / S by chance.
 
     scores `[S, N]`, groups `[N]`. W = 12 Σ_i (R_i - R.)² / (S² (n³ - n) - S Σ_s T_s), R_i the sum of the ranks of
-    example i, T = Σ (t³ - t) over ties of t (Kendall & Babington Smith, 1939). Groups that every seed ties whole say
+    example i, T = Σ (t³ - t) over ties of t (Kendall & Babington-Smith, 1939). Groups that every seed ties whole say
     nothing and are left out. ValueError: fewer than 2 seeds, NaN, no group of two.
     """
     of = rank_correlation(scores, groups, confidence=confidence)

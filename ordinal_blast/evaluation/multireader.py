@@ -2,9 +2,9 @@
 
 Radiology compares treatments by images that several readers read under each of them. Here treatments are variants,
 readers are training seeds, and cases are test examples, or patients: the multi-reader multi-case analysis of Obuchowski
-& Rockette (1995), as corrected by Hillis (2007, 2014; Hillis, Berbaum & Metz 2008). With the values θ `[V, S]` of one
-measure and their covariance Σ over cases, its mean variance σ², and mean covariances Cov1 (same seed), Cov2 (same
-variant), Cov3 (neither),
+& Rockette (1995), as corrected by Hillis (2007; Hillis, 2014; Hillis, Berbaum & Metz 2008). With the values θ `[V, S]`
+of one measure and their covariance Σ over cases, its mean variance σ², and mean covariances Cov1 (same seed), Cov2
+(same variant), Cov3 (neither),
 
     MS(T) = S / (V - 1) Σ_v (θ_v. - θ..)²        MS(TR) = Σ_vs (θ_vs - θ_v. - θ_.s + θ..)² / ((V - 1)(S - 1))
     F = MS(T) / D,  D = MS(TR) + S max(Cov2 - Cov3, 0),  on V - 1 and D² (V - 1)(S - 1) / MS(TR)² degrees of freedom.
