@@ -159,8 +159,13 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look) -> Drawing:
             axes.plot(epochs[0], validation.mean(axis=0), color=look.colour, linewidth=1.3)
             band = validation.min(axis=0), validation.max(axis=0)
             axes.fill_between(epochs[0], *band, color=look.colour, alpha=0.2, linewidth=0)
+            means = {"epoch": epochs[0], "train_loss": train.mean(axis=0), "val_loss": validation.mean(axis=0)}
+            shown = [pd.DataFrame({**means, "val_low": band[0], "val_high": band[1]})]
         else:
-            for run, (epochs, train, validation) in zip(runs, curves, strict=True):
+            shown = []
+            for number, (run, (epochs, train, validation)) in enumerate(zip(runs, curves, strict=True)):
+                losses = {"epoch": epochs, "train_loss": train, "val_loss": validation}
+                shown.append(pd.DataFrame({"run": number, **losses}))
                 axes.plot(epochs, train, **dashed)
                 axes.plot(epochs, validation, color=look.colour, linewidth=1.3)
                 best = np.flatnonzero(epochs == run["best_epoch"])
@@ -169,8 +174,7 @@ def training(runs: Sequence[Mapping[str, Any]], look: Look) -> Drawing:
         axes.set_ylim(bottom=0 if axes.get_ylim()[0] > 0 else None)
         axes.set_ylabel("loss")
         axes.set_title(look.label)
-        lines = [{**line, "run": run} for run, kept in enumerate(runs) for line in kept["history"]]
-        return drawn(figure, pd.DataFrame(lines)[["run", "epoch", "train_loss", "val_loss"]])
+        return drawn(figure, pd.concat(shown, ignore_index=True))
 
 
 def validation_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[str, Look], title: str) -> Drawing:

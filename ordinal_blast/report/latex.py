@@ -11,7 +11,7 @@ import pandas as pd
 from ordinal_blast.report.formats import slug
 from ordinal_blast.report.names import one_line
 
-MOST = 400  # rows beyond which a frame is data and no table
+MOST = 300  # rows beyond which a frame is data and no table
 PREAMBLE = "% Needs \\usepackage{booktabs,longtable}.\n"
 _SPECIAL = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
@@ -33,14 +33,14 @@ _PLACE = ("experiment", "stage", "task")  # a table each
 
 
 def tables(frame: pd.DataFrame, name: str) -> str:
-    """The frame as LaTeX; empty where it has more than `MOST` rows.
+    """The frame as LaTeX; empty where a table would have more than `MOST` rows.
 
     A column that is the same in the whole of a table stands in its caption. Numbers have three significant decimals.
     """
-    if not 0 < len(frame) <= MOST:
-        return ""
     place = [column for column in _PLACE if column in frame]
-    parts = frame.groupby(place, sort=False, observed=True) if place else [((), frame)]
+    parts = list(frame.groupby(place, sort=False, observed=True)) if place else [((), frame)]
+    if max(len(part) for _, part in parts) > MOST:
+        return ""
     return PREAMBLE + "\n".join(_table(part, name, [str(value) for value in key]) for key, part in parts)
 
 

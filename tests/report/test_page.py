@@ -8,14 +8,17 @@ import json
 import re
 import subprocess
 import sys
+import webbrowser
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ordinal_blast import record, report
+from ordinal_blast import cli, record, report
 from ordinal_blast.record import Examples
 from ordinal_blast.report import load, rankings
+from ordinal_blast.report.compare import FRAMES
 
 COMMAND = "ordinal-blast report runs/losses --out reports/losses"
 
@@ -278,3 +281,28 @@ def test_examples_carry_verdicts(write_run, tmp_path):
 def test_a_report_needs_no_jax():
     code = "import sys, ordinal_blast.report; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_frame_stands_beside_the_page_as_csv_and_latex(small, page):
+    study = load(small)
+    for name in FRAMES[1:]:
+        frame, path = getattr(study, name), page.parent / "frames" / f"{name}.csv"
+        assert path.exists() == bool(len(frame)), name
+        if len(frame):
+            kept = pd.read_csv(path)
+            assert kept.shape == (len(frame), frame.shape[1] + 1), name  # and the experiment
+            numbers = frame.select_dtypes("number")
+            np.testing.assert_allclose(kept[numbers.columns].to_numpy(float), numbers.to_numpy(float), rtol=1e-12)
+    text = (page.parent / "frames" / "differences.tex").read_text(encoding="utf-8")
+    assert text.count("\\toprule") == 2  # a table a task
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_report_is_opened_where_there_is_a_browser(small, tmp_path, monkeypatch, capsys, there):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or there)
+    assert cli.main(["report", str(small), "--out", str(tmp_path / "a b"), "--open"]) == 0
+    assert opened == [(tmp_path / "a b" / "report.html").as_uri()]
+    printed = capsys.readouterr()
+    assert f"Report: {tmp_path / 'a b' / 'report.html'}" in printed.out
+    assert ("no browser" in printed.err) != there
