@@ -11,6 +11,7 @@ from ordinal_blast.report.names import visible
 
 # What Markdown would take for code, emphasis, mathematics, the edge of a table cell, a link or an escape.
 _SPECIAL = re.compile(r"[`*~$|\\]|(?<=\])[(\[:]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_INTERVAL = re.compile(r"\[[^\[\]]*\]")
 _SPACE = re.compile(r"[ \t\n\u2028\u2029]+")  # not the one that keeps a number and its unit together
 
 
@@ -35,6 +36,11 @@ def verbatim(text: str) -> markupsafe.Markup:
 def quoted(address: str) -> markupsafe.Markup:
     """An address between single quotes; that of an SVG is full of double ones and of what only text must escape."""
     return markupsafe.Markup(visible(address).replace("&", "&amp;").replace("'", "&#39;"))
+
+
+def unbroken(text: str) -> markupsafe.Markup:
+    """Text whose intervals stay on one line."""
+    return markupsafe.Markup(_INTERVAL.sub(r"<span>\g<0></span>", str(markupsafe.escape(visible(text)))))
 
 
 def breakable(name: str) -> markupsafe.Markup:

@@ -102,7 +102,12 @@ def _environment(finalize: Any) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals |= {"theme": theme, "verdicts": VERDICTS, "tones": TONES}
-    environment.filters |= {"breakable": markup.breakable, "quoted": markup.quoted, "verbatim": markup.verbatim}
+    environment.filters |= {
+        "breakable": markup.breakable,
+        "quoted": markup.quoted,
+        "unbroken": markup.unbroken,
+        "verbatim": markup.verbatim,
+    }
     return environment
 
 

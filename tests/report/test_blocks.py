@@ -27,7 +27,7 @@ def test_the_first_screen_is_a_sentence_a_figure_and_a_table(studio):
     picture = studio.picture(
         "forest", Drawing("<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF"), "differences of all variants"
     )
-    table = studio.table("Scores.", ["QWK ↑"], {"cross_entropy": [Entry("0.512")]}, place=place)
+    table = studio.table("Scores.", ["QWK ↑"], {"cross_entropy": [Entry("0.512", "[<0.5, 0.6]")]}, place=place)
     headline = Headline("A is better.", "better", "Over new seeds.", rows=[studio.row(*place, "cross_entropy")])
     blocks = [headline, Beside([Gallery("Forest.", [picture]), table])]
     pages = rendered(Section("answer", "Answer", blocks))
@@ -35,6 +35,7 @@ def test_the_first_screen_is_a_sentence_a_figure_and_a_table(studio):
     assert re.search(rf'<strong class="tone better">{re.escape(TONES["better"])}</strong> A is better\.', html)
     assert 'href="#losses-answer-rnn-icm-cross-entropy"' in html
     assert '<tr id="losses-answer-rnn-icm-cross-entropy">' in html
+    assert "0.512 <small><span>[&lt;0.5, 0.6]</span></small>" in html
     beside = html[html.index('<div class="beside">') :]
     assert beside.index("<img") < beside.index("<table>") < beside.index("</section>")
     assert "**A is better.**\n\nOver new seeds.\n" in markdown
