@@ -292,7 +292,7 @@ def test_every_frame_stands_beside_the_page_as_csv_and_latex(small, page):
             kept = pd.read_csv(path)
             assert kept.shape == (len(frame), frame.shape[1] + 1), name  # and the experiment
             numbers = frame.select_dtypes("number")
-            np.testing.assert_allclose(kept[numbers.columns].to_numpy(float), numbers.to_numpy(float), rtol=1e-12)
+            np.testing.assert_allclose(kept[numbers.columns].to_numpy(float), numbers.to_numpy(float), rtol=1e-8)
     text = (page.parent / "frames" / "differences.tex").read_text(encoding="utf-8")
     assert text.count("\\toprule") == 2  # a table a task
 
