@@ -48,6 +48,8 @@ def _blocks(study: Study, groups: list[Group], studio: Studio, group: str, examp
         return []
     shown: list[Block] = [Text(_sentence(study, rows, group, example))] if (rows["measure"] == "top1").any() else []
     shown.append(_table(study, rows, studio, task, group, example))
+    if notes := _notes(rows, example):
+        shown.append(Text(notes, note=True))
     shown += [
         Text(f"{quoted(variant)} has the scores of {quoted(other)}, and so its picks.", note=True)
         for variant, other in same.items()
@@ -122,7 +124,7 @@ def _caption(rows: pd.DataFrame, task: str, group: str, example: str) -> str:
             parts.append(f"{count(row.groups, group)} with different {_named(row.target, task)}s")
         else:
             parts.append(f"{count(row.groups, group)} of two {example}s or more, {row.examples:,} {example}s")
-    return f"{'; '.join(parts)}. {_covers(rows, group)}{_notes(rows, example)}"
+    return f"{'; '.join(parts)}. {_covers(rows, group)}"
 
 
 def _covers(rows: pd.DataFrame, group: str) -> str:
@@ -138,14 +140,14 @@ def _covers(rows: pd.DataFrame, group: str) -> str:
 def _notes(rows: pd.DataFrame, example: str) -> str:
     """What a reader might take wrongly."""
     measures, seeds = set(rows["measure"]), rows["seeds"].min()
-    notes = f" W is {1 / seeds:.2g} by chance with {seeds} seeds." if "kendall_w" in measures else ""
+    notes = f"W is {1 / seeds:.2g} by chance with {seeds} seeds." if "kendall_w" in measures else ""
     if "top1_reference" in measures:
         notes += " As the reference: one seed picks the same as another seed of the reference."
     if "critical_errors" in measures:
         notes += f" Lowest: the {example} picked has the lowest value, although a higher is there."
     if "c_index" in measures:
         notes += " Pairs: share of those with different values that scores put in order."
-    return notes
+    return notes.strip()
 
 
 def _named(target: str, task: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ordinal_blast.evaluation.conformal import GradeSets
 from ordinal_blast.report import probability_figures
-from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Part, Table
+from ordinal_blast.report.blocks import Block, Details, Entry, Gallery, Part, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, extent, number
 from ordinal_blast.report.pictures import Studio
@@ -35,7 +35,7 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     more += _ensembles(study, group, studio, models, means)
     more.append(_risk(study, group, studio, shown))
     folded = Details(f"Reliability curves, grade sets of {100 * LEVEL:g} %, seed ensembles, holding back", more)
-    return [Part("What the probabilities are worth", [_calibration(group, studio, singles, means), folded])]
+    return [Part("What the probabilities are worth", [*_calibration(group, studio, singles, means), folded])]
 
 
 def _foremost(study: Study, means: pd.DataFrame) -> list[str]:
@@ -43,7 +43,7 @@ def _foremost(study: Study, means: pd.DataFrame) -> list[str]:
     return [v for v in dict.fromkeys((study.reference, study.subject, means["rps"].idxmin())) if v in means.index]
 
 
-def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.DataFrame) -> Table:
+def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.DataFrame) -> list[Block]:
     def line(variant: str) -> list[Entry]:
         mean, tests = means.loc[variant], singles.loc[singles["variant"] == variant, "p"].dropna()
         return [
@@ -58,16 +58,17 @@ def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.
 
     patients = patients_of(group)
     alone = "examples" if patients is None else units(patients)
-    caption = (
-        f"{group.title}, {extent(singles['n'])} test examples; {_over(singles)}. ECE of the most probable grade (15 "
-        "bins, above 0 by chance alone); debiased: root mean square gap without what chance adds (10 bins). Rejected: "
-        f"models whose P(grade > k) fail a test of calibration, all k at once (p < {_REJECTED}, not adjusted, {alone} "
-        "taken as independent); one that passes need not be calibrated. Brier = miscalibration − discrimination + "
-        f"{number(means['uncertainty'].mean())}, the uncertainty of the grades. Sharpness: mean Σ p², 1 when sure. "
-        "RPS, and the RPS that the model expects of itself: too small where it is too sure."
+    notes = (
+        "ECE of the most probable grade (15 bins) is above 0 by chance alone; debiased, the root mean square gap "
+        "without what chance adds (10 bins). Rejected: models whose P(grade > k) fail a test of calibration, all k at "
+        f"once (p < {_REJECTED}, not adjusted, {alone} taken as independent); one that passes need not be calibrated. "
+        f"Brier = miscalibration − discrimination + {number(means['uncertainty'].mean())}, the uncertainty of the "
+        "grades. Sharpness: mean Σ p², 1 when sure. An RPS that a model expects is too small where it is too sure."
     )
+    caption = f"{group.title}, {extent(singles['n'])} test examples; {_over(singles)}."
     header = ["ECE ↓", "Rejected", "Brier ↓", "Miscalibration ↓", "Discrimination ↑", "Sharpness", "RPS ↓"]
-    return studio.table(caption, header, {str(variant): line(str(variant)) for variant in means.index})
+    lines = {str(variant): line(str(variant)) for variant in means.index}
+    return [studio.table(caption, header, lines), Details("How to read these columns", [Text(notes)])]
 
 
 def _over(singles: pd.DataFrame) -> str:
@@ -121,15 +122,18 @@ def _sets(study: Study, group: Group, studio: Studio) -> list[Block]:
     (words,) = GradeSets(highest - 1, highest, LEVEL).texts(group.grades)
     drawn_like = extent(frame["calibration"].round().astype(int))
     caption = (
-        f"Conformal grade sets, such as “{words}”: neighbouring grades, set to hold the true one in {100 * LEVEL:g} % "
-        "of new examples or more, however wrong the probabilities. That is promised for examples drawn like the "
-        f"{drawn_like} that set them, {CALIBRATED_ON}: this choice, other kinds of test examples, and patients with "
-        "several weaken it. It is promised over all examples, not within a grade: "
-        "the last column has the grade that the shortest intervals cover least. Share of test examples whose set holds "
-        "the grade, mean size, share of single grades; mean over models."
+        f"Conformal grade sets, such as “{words}”: how often they hold the true grade, mean size, share of single "
+        "grades; mean over models."
+    )
+    notes = (
+        f"Neighbouring grades that hold the true one in {100 * LEVEL:g} % of new examples or more, however wrong the "
+        f"probabilities. That is promised of examples drawn like the {drawn_like} that set them, {CALIBRATED_ON}: this "
+        "choice, other kinds of examples, and patients with several weaken it. Nothing is promised within a grade: the "
+        "last column has the one that the shortest intervals cover least."
     )
     header = [*_METHODS.values(), "Least covered grade"]
-    return [studio.table(caption, header, {variant: line(variant) for variant in variants})]
+    table = studio.table(caption, header, {variant: line(variant) for variant in variants})
+    return [table, Text(notes, note=True)]
 
 
 def _ensembles(study: Study, group: Group, studio: Studio, models: pd.DataFrame, means: pd.DataFrame) -> list[Block]:

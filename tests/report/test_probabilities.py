@@ -148,13 +148,13 @@ def test_hold_outs_have_no_ensemble_and_their_means_rest_on_every_one(write_run,
     assert "total" not in set(study.uncertainty["quantity"])
     assert study.sets.empty
     (part,) = probability_blocks.blocks(study, study.groups()[0], Studio("k", study))
-    assert [type(block) for block in part.blocks[1].blocks] == [Gallery, Gallery]
+    assert [type(block) for block in part.blocks[-1].blocks] == [Gallery, Gallery]
 
 
 def test_the_page_shows_calibration_first_and_folds_the_rest(study):
     (part,) = probability_blocks.blocks(study, study.groups()[0], Studio("k", study))
     assert isinstance(part, Part)
-    table, folded = part.blocks
+    table, columns, folded = part.blocks
     assert isinstance(folded, Details)
     means = study.calibration[study.calibration["model"] != probabilities.ENSEMBLE]
     means = means.groupby("variant", observed=True).mean(numeric_only=True)
@@ -165,14 +165,14 @@ def test_the_page_shows_calibration_first_and_folds_the_rest(study):
         ]
         assert [line.entries[i].text for i in (0, 2, 3, 4, 5, 6)] == shown
         assert line.entries[1].text.endswith("of 2")
-    assert "40 patients or treatments taken as independent" in table.caption
-    curves, sets, ensembles, risk = folded.blocks
+    assert "40 patients or treatments taken as independent" in columns.blocks[0].text
+    curves, sets, promise, ensembles, risk = folded.blocks
     assert isinstance(sets, Table)
     assert isinstance(ensembles, Table)
     whole = study.sets[study.sets["by"] == ""].set_index(["variant", "method"])
     assert sets.lines[1].entries[0].text == f"{whole.loc[('coral', 'interval'), 'coverage']:.0%}"
     assert "“B or A, 90 %”" in sets.caption
-    assert "which also chose the epoch" in sets.caption
+    assert "which also chose the epoch" in promise.text
     for gallery in (curves, risk):
         assert all(len(picture.content) < 15_000 for picture in gallery.pictures)
     assert "AURC" in risk.caption
