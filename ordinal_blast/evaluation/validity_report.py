@@ -166,7 +166,8 @@ def _short(rows: Sequence[Row], error: float) -> str:
         if row.rates.get("difference", LEVEL) < ERRORS[0] - ROUNDING:
             cautious.setdefault(NAMES[row.measure], []).append(row)
     where = _listed(
-        f"{name} in {len(of)} kinds of {max(row.scenario.examples for row in of)} examples at most"
+        f"{name} in {len(of)} {'kinds' if len(of) > 1 else 'kind'} of "
+        f"{max(row.scenario.examples for row in of)} examples at most"
         for name, of in cautious.items()
     )
     return f"{text}\nOn the safe side, with an error below .02: {where or 'none'}.\n"

@@ -17,9 +17,10 @@ from ordinal_blast.report.formats import interval, number
 from ordinal_blast.report.names import cut, labels
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.theme import Look
-from ordinal_blast.report.vectors import Drawing, drawn
+from ordinal_blast.report.vectors import Drawing, drawn, thinned
 from ordinal_blast.report.verdicts import Difference
 
+SIDE = 266.4  # of a square figure, in points
 LONGEST_TITLE = 48
 MOST_LINES = 6  # seeds that are drawn one by one
 MOST_WORDS = 8  # grades of a confusion matrix with a number in every cell
@@ -121,14 +122,16 @@ def _boxes(places: Sequence[tuple[int, int]], **style: Any) -> PathPatch:
 def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Look]) -> Drawing:
     """ROC curves of all variants on one binary question, each the mean of its seeds' curves, with its area."""
     with theme.rc():
-        figure = theme.new(3.7, 3.7)
+        figure = theme.new(SIDE / 72, SIDE / 72)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=theme.GRID, linewidth=1)
         points = []
         for variant, area in areas.items():
             look, (fpr, tpr) = looks[variant], ranking.curve(variant)
             axes.plot(fpr, tpr, color=look.colour, linestyle=look.dash, label=f"{area:.3f}  {look.label}")
-            points.append(pd.DataFrame({"variant": variant, "false_positive_rate": fpr, "true_positive_rate": tpr}))
+            kept = thinned(SIDE * np.column_stack([fpr, tpr]))  # what is drawn: a step an example is megabytes
+            rates = {"false_positive_rate": fpr[kept], "true_positive_rate": tpr[kept]}
+            points.append(pd.DataFrame({"variant": variant, **rates}))
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")

@@ -105,5 +105,5 @@ def test_what_falls_short_is_listed():
     assert "| QWK | 100 examples, K = 3, 3 seeds, high variance | error of a family | .090 | yes |" in text
     assert "| coverage of a true difference | .925 | no |" in text
     assert text.count("| QWK |") == 2
-    assert "AUC in 1 kinds of 100 examples at most" in text
+    assert "AUC in 1 kind of 100 examples at most" in text
     assert "Nowhere does a verdict err" in validity_report._short([row], error=0.007)
