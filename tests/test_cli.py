@@ -387,9 +387,9 @@ def test_every_package_that_is_imported_is_declared():
                     imported |= {each.name.split(".")[0] for each in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     imported.add(node.module.split(".")[0])
-    installed = importlib.metadata.packages_distributions()
+    installed = importlib.metadata.packages_distributions()  # of an extra that is not, the name of the module
     beside = {file.stem for file in (ROOT / "configs").glob("*.py")}
-    needed = {installed[name][0] for name in imported - sys.stdlib_module_names - beside - {"_typeshed"}}
+    needed = {installed.get(name, [name])[0] for name in imported - sys.stdlib_module_names - beside - {"_typeshed"}}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [package for extra in project["optional-dependencies"].values() for package in extra]
     wanted = [*project["dependencies"], *extras, project["name"]]
