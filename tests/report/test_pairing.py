@@ -58,7 +58,7 @@ def test_seeds_that_nobody_shares_compare_nothing(write_run, tmp_path):
         missing=["0-s1", "1-s0"],
     )
     study = load(run)
-    assert answer.lead(study).startswith("No seed has a result of both a and another variant")
+    assert answer.lead(study).startswith("No seed has mae of both a and another variant")
     assert answer.findings(study, Studio("k", study)) == []
     assert study.differences.empty
     assert study.auc["why"].unique().tolist() == ["the reference", "no seed that the reference finished too"]

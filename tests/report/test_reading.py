@@ -160,5 +160,5 @@ def test_measures_that_are_not_defined_are_told_and_end_nothing(write_run, tmp_p
 
 def test_no_measure_at_all_is_said(write_run, measured, tmp_path):
     study = load(write_run(tmp_path / "r", change=measured(lambda *_: {"qwk": math.nan}), **SMALL))
-    assert "on a primary measure: nothing is compared" in report.write([study], tmp_path / "out", "c").read_text()
+    assert "and another variant: nothing is compared" in report.write([study], tmp_path / "out", "c").read_text()
     assert "RNN · ICM" in report.table([study])
