@@ -67,7 +67,7 @@ def rank_correlation(scores: ArrayLike, groups: ArrayLike, *, confidence: float 
     rows, members = _checked(scores, groups)
     least = -1 / (len(rows) - 1)
     products = np.zeros((len(rows), len(rows), members.max() + 1))
-    for group, chosen in enumerate(_groups(members)):
+    for group, chosen in enumerate(by_group(members)):
         ranks = stats.rankdata(rows[:, chosen], axis=1)
         ranks -= ranks.mean(axis=1, keepdims=True)
         products[..., group] = ranks @ ranks.T
@@ -131,8 +131,8 @@ def _checked(scores: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return rows[:, kept], np.unique(members[kept], return_inverse=True)[1]
 
 
-def _groups(members: np.ndarray) -> list[np.ndarray]:
-    """The examples of each group."""
+def by_group(members: np.ndarray) -> list[np.ndarray]:
+    """The places of the examples of each group, of members int `[N]` in 0..G-1."""
     return np.split(np.argsort(members, kind="stable"), np.cumsum(np.bincount(members))[:-1])
 
 

@@ -6,13 +6,11 @@ the embryos of none. Values of V variants with S seeds are compared over new see
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation import multireader
-from ordinal_blast.evaluation.agreement import picks
+from ordinal_blast.evaluation.agreement import by_group, picks
 from ordinal_blast.evaluation.multireader import Comparison
 from ordinal_blast.evaluation.validation import as_array, as_members, as_scores
 
@@ -26,7 +24,7 @@ def c_index(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confiden
     truth, rows, members = _checked(labels, scores, groups)
     size = int(members.max()) + 1
     in_order, pairs = np.zeros((*rows.shape[:2], size)), np.zeros(size)
-    for group, chosen in enumerate(np.split(np.argsort(members, kind="stable"), np.cumsum(np.bincount(members))[:-1])):
+    for group, chosen in enumerate(by_group(members)):
         low, high = np.nonzero(truth[chosen][:, None] < truth[chosen])
         below, above = rows[..., chosen[low]], rows[..., chosen[high]]
         in_order[..., group] = (below < above).sum(axis=-1) + (below == above).sum(axis=-1) / 2
@@ -76,11 +74,6 @@ def _checked(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[n
 
 def _ratio(parts: np.ndarray, counts: np.ndarray, confidence: float) -> Comparison:
     """Sums of parts `[V, S, G]` by those of counts `[G]`, and their covariance by leaving groups out in turn."""
-    size = len(counts)
     sums, total = parts.sum(axis=-1), counts.sum()
     without = (sums[..., None] - parts) / (total - counts)
-    influence = math.sqrt((size - 1) / size) * (without.mean(axis=-1, keepdims=True) - without)
-    flat = influence.reshape(-1, size)
-    return multireader.analyse(
-        sums / total, flat @ flat.T, units=size, influence=influence, case_df=size - 1, confidence=confidence
-    )
+    return multireader.jackknifed(sums / total, without.reshape(-1, len(counts)), confidence=confidence)

@@ -317,17 +317,27 @@ def measure(
     values, without = jackknife.leave_one_out(
         name, labels, grades.reshape(-1, grades.shape[2]), num_classes, probs, cases=cases, weights=weights
     )
+    return jackknifed(
+        values.reshape(shape),
+        without,
+        confidence=confidence,
+        degenerate=ONE_EXAMPLE if jackknife.hangs_on_one_unit(name, labels, cases, weights) else "",
+    )
+
+
+def jackknifed(values: np.ndarray, without: np.ndarray, *, confidence: float, degenerate: str = "") -> Comparison:
+    """The analysis of values `[V, S]` that are `[VS, U]` without each unit: covariance (U - 1) / U Σ_u d_u d_uᵀ."""
     size = without.shape[1]
     with np.errstate(invalid="ignore"):
         influence = math.sqrt((size - 1) / size) * (without.mean(axis=1, keepdims=True) - without)
     return analyse(
-        values.reshape(shape),
+        values,
         influence @ influence.T,
         units=size,
-        influence=influence.reshape(*shape, size),
+        influence=influence.reshape(*values.shape, size),
         case_df=size - 1,
         confidence=confidence,
-        degenerate=ONE_EXAMPLE if jackknife.hangs_on_one_unit(name, labels, cases, weights) else "",
+        degenerate=degenerate,
     )
 
 

@@ -37,11 +37,13 @@ class PairedDifference:
     """Mean of a - b with its t interval and test.
 
     degenerate: empty, or what to print where all differences are equal but for rounding, that of float32 included. They
-    have no spread to judge by, so the interval is nan, and so is p unless the difference is 0, where it is 1.
+    have no spread to judge by, so interval and standard error are nan, and so is p unless the difference is 0, where it
+    is 1.
     """
 
     mean: float
     sd: float
+    standard_error: float
     n: int
     ci: tuple[float, float]
     statistic: float
@@ -139,14 +141,14 @@ def _t_test(a: ArrayLike, b: ArrayLike, overlap: float, confidence: float, assum
     differences = settled(a, b)
     n, mean, sd = len(differences), float(differences.mean()), float(differences.std(ddof=1))
     if np.ptp(differences) <= SINGLE * max(np.abs(a).max(), np.abs(b).max()):
-        sd, ci = 0.0, (math.nan, math.nan)
+        sd, error, ci = 0.0, math.nan, (math.nan, math.nan)
         statistic, p_value, degenerate = (math.nan, math.nan, NO_TEST) if mean else (0.0, 1.0, NO_INTERVAL)
     else:
         error = sd * math.sqrt(1 / n + overlap)
         reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
         statistic, ci, degenerate = mean / error, (mean - reach, mean + reach), ""
         p_value = float(2 * stats.t.sf(abs(statistic), n - 1))
-    return PairedDifference(mean, sd, n, ci, statistic, p_value, assumes, degenerate)
+    return PairedDifference(mean, sd, error, n, ci, statistic, p_value, assumes, degenerate)
 
 
 def paired_t(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> PairedDifference:

@@ -15,6 +15,7 @@ from ordinal_blast.report.measures import Measure
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rank_blocks import ranks_table
 from ordinal_blast.report.ranks import declared
+from ordinal_blast.report.verdicts import BETTER, CANNOT_TELL, WORSE
 
 
 def facts(together: Together) -> list[tuple[str, str]]:
@@ -57,13 +58,13 @@ def _claim(together: Together, measure: Measure) -> str:
     frame = frame[frame["measure"] == measure.key]
     reference = quoted(together.reference)
     claims = []
-    for verdict in ("better", "worse"):
+    for verdict in (BETTER, WORSE):
         named = [quoted(variant) for variant in frame.loc[frame["verdict"] == verdict, "variant"]]
         if named:
             claims.append(f"{listed(named)} {'is' if len(named) == 1 else 'are'} {verdict} than {reference}")
     comparisons = int(frame["comparisons"].iloc[0])
     rest = "for the others no difference is established" if claims else "no difference is established"
-    said = "; ".join([*claims, *([rest] if (frame["verdict"] == "cannot tell").any() else [])])
+    said = "; ".join([*claims, *([rest] if (frame["verdict"] == CANNOT_TELL).any() else [])])
     least = min(1.0, comparisons * 2 / 2 ** len(together.groups))
     limit = f", and no p below {p_value(least)} is possible with so few" if least >= LEVEL else ""
     return f"by {measure.label}, {said} (Wilcoxon’s exact test, Holm over {count(comparisons, 'difference')}{limit})."
@@ -101,7 +102,7 @@ def _alone(together: Together, measure: Measure, studio: Studio) -> Table:
         if row is None:
             return Entry(MISSING)
         limits = row.why or f"{interval(row.low_adjusted, row.high_adjusted)} {row.verdict}"
-        return Entry(number(row.mean, sign=True), limits, row.verdict in ("better", "worse"))
+        return Entry(number(row.mean, sign=True), limits, row.verdict in (BETTER, WORSE))
 
     def mean(variants: Sequence[str]) -> list[Entry]:
         rows = [[cells[v, column].mean for v in variants if (v, column) in cells] for column in columns]

@@ -18,6 +18,7 @@ from ordinal_blast.report.formats import listed, quoted
 from ordinal_blast.report.measures import PRIMARY, Measure, primary
 from ordinal_blast.report.ranks import declared, family_of, region, table
 from ordinal_blast.report.results import Group
+from ordinal_blast.report.verdicts import BETTER, CANNOT_TELL, NOT_TESTED, WORSE
 
 LEVEL = 0.05
 SEED, DRAWS = 0, 10_000  # of the posterior: half a percent of error, and a page in seconds
@@ -222,7 +223,7 @@ def _cells(rows: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[tuple[
 def _verdict(difference: float, p: float, higher: bool) -> str:
     """What the adjusted p supports of variant minus reference."""
     if math.isnan(p):
-        return "not tested"
+        return NOT_TESTED
     if p >= LEVEL:
-        return "cannot tell"
-    return "better" if (difference > 0) == higher else "worse"
+        return CANNOT_TELL
+    return BETTER if (difference > 0) == higher else WORSE

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from ordinal_blast.evaluation import multireader, significance
 from ordinal_blast.evaluation.multireader import Comparison, Contrast, Over
@@ -78,22 +77,31 @@ def measured(group: Group, measure: Measure, reference: str) -> Tested:
     patients = patients_of(group)
     if len(np.unique(np.flatnonzero(known) if patients is None else patients)) < 2:
         return dataclasses.replace(_over_seeds_alone(group, measure, reference), reason=ONE_UNIT)
-    cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
-    reads_probs = measure.key in ("rps", "log_loss")
-
-    def analyse(variants: tuple[str, ...], seeds: tuple[int, ...]) -> Comparison:
-        results = [[cells[variant, seed] for seed in seeds] for variant in variants]
-        return multireader.measure(
-            measure.key,
-            labels[known],
-            np.array([[result.grades[known] for result in row] for row in results]),
-            num_classes=len(group.grades),
-            probs=np.array([[result.probs[known] for result in row] for row in results]) if reads_probs else None,
-            cases=patients,
-            confidence=LEVEL,
-        )
-
+    analyse = functools.partial(compared, group, measure.key, known, patients)
     return _multireader(group.seeds, reference, analyse, _cases(group, known, patients))
+
+
+def compared(
+    group: Group,
+    key: str,
+    chosen: np.ndarray,
+    patients: np.ndarray | None,
+    variants: tuple[str, ...],
+    seeds: tuple[int, ...],
+) -> Comparison:
+    """A measure of `multireader.MEASURES` on the chosen test examples bool `[N]`, of variants that have these seeds."""
+    cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
+    results = [[cells[variant, seed] for seed in seeds] for variant in variants]
+    reads_probs = key in ("rps", "log_loss")
+    return multireader.measure(
+        key,
+        results[0][0].labels[chosen],
+        np.array([[result.grades[chosen] for result in row] for row in results]),
+        num_classes=len(group.grades),
+        probs=np.array([[result.probs[chosen] for result in row] for row in results]) if reads_probs else None,
+        cases=patients,
+        confidence=LEVEL,
+    )
 
 
 def ranked(ranking: Ranking, reference: str) -> Tested:
@@ -164,10 +172,8 @@ def _over_rows(
             why = alone if len(a) < 2 else multireader.UNDEFINED
             return Contrast(float(np.mean(a - b)), math.nan, math.nan, (math.nan, math.nan), math.nan, basis, why)
         test = compare(a, b, confidence=LEVEL)
-        df = test.n - 1
-        error = (test.ci[1] - test.mean) / float(stats.t.ppf((1 + LEVEL) / 2, df))
         p_value = math.nan if test.degenerate else test.p_value
-        return Contrast(test.mean, error, df, test.ci, p_value, basis, test.degenerate)
+        return Contrast(test.mean, test.standard_error, test.n - 1, test.ci, p_value, basis, test.degenerate)
 
     differences = {}
     for variant in group.variants:

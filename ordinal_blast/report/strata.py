@@ -13,6 +13,7 @@ import pandas as pd
 
 from ordinal_blast.evaluation import jackknife, multireader, simultaneous
 from ordinal_blast.evaluation.multireader import Contrast
+from ordinal_blast.report import inference
 from ordinal_blast.report.formats import count, listed
 from ordinal_blast.report.rankings import patients_of, same_examples
 from ordinal_blast.report.results import Group, Results
@@ -82,9 +83,7 @@ def _rows(results: Results, group: Group, key: str) -> Iterator[Row]:
 
 
 def _stratum(results: Results, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:
-    cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
-    table = [[cells[variant, seed] for seed in group.common] for variant in group.variants]
-    labels = table[0][0].labels[chosen]
+    labels = group.of(group.cells[0]).labels[chosen]
     patients = patients_of(group, chosen)
     units = len(labels) if patients is None else int(patients.max()) + 1
     counts = np.bincount(labels, minlength=len(group.grades))
@@ -101,14 +100,7 @@ def _stratum(results: Results, group: Group, key: str, column: str, stratum: str
     }
     if units < 2:
         return
-    compared = multireader.measure(
-        key,
-        labels,
-        np.array([[result.grades[chosen] for result in row] for row in table]),
-        num_classes=len(group.grades),
-        probs=np.array([[result.probs[chosen] for result in row] for row in table], np.float64),
-        cases=patients,
-    )
+    compared = inference.compared(group, key, chosen, patients, group.variants, group.common)
     ends = jackknife.bounds(key, len(group.grades))
     for position, variant in enumerate(group.variants):
         mean, gap = compared.mean(position), Contrast(*[math.nan] * 3, (math.nan, math.nan), math.nan, "")
