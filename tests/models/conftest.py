@@ -1,10 +1,15 @@
 """Slow plain numpy layers to compare the networks with, and random variables that no initialiser would hide behind."""
 
+import pathlib
+import sys
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+
+# The golden outputs lie beside this file; under importlib mode nothing else puts it on the path.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 def _windows(x, size, stride, padding, fill):
