@@ -25,7 +25,8 @@ from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
 from ordinal_blast.study.recipe import Graded, Stage, Values, Work
-from ordinal_blast.training import initial, loop, optimizer, parallel, step
+from ordinal_blast.training import course, initial, loop, optimizer, parallel, step
+from ordinal_blast.training.course import Fitted
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
 from ordinal_blast.types import AXIS
@@ -55,7 +56,7 @@ class _Trained(NamedTuple):
 
     examples: Mapping[str, Examples]
     facts: Mapping[str, Any]
-    fitted: loop.Fitted
+    fitted: Fitted
 
 
 class _Features(nn.Module):
@@ -121,7 +122,7 @@ class Grader(Stage[GraderSettings]):
         columns = work.material.dataset.columns
         first = np.asarray(columns[name][np.arange(1)]) if name in columns else None
         try:
-            loop.updates(problem, _examples(fixed(first), work)["train"], training)
+            course.updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
         start = self.settings.network.init_from

@@ -1,1 +1,1 @@
-"""How it learns: optimiser and schedule, problem, step, parallel, loop, selection, journal, checkpoints."""
+"""How it learns: optimiser and schedule, problem, step, parallel, loop, course, selection, journal, checkpoints."""

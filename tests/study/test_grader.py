@@ -27,7 +27,7 @@ from ordinal_blast.settings import (
 from ordinal_blast.study import cell, decisions
 from ordinal_blast.study.grader import Grader
 from ordinal_blast.study.recipe import Goal, Work
-from ordinal_blast.training import initial, loop, optimizer, parallel
+from ordinal_blast.training import course, initial, loop, optimizer, parallel
 from ordinal_blast.training.problem import OnInputs
 from ordinal_blast.types import Task
 
@@ -62,7 +62,7 @@ def trained(monkeypatch, tmp_path):
 
         def fit(problem, train, val, training, **rest):
             calls.update(rest, problem=problem, train=train, val=val, training=training)
-            return loop.Fitted({}, 3, [{"seconds": 1.5}, {"seconds": 2.0}])
+            return course.Fitted({}, 3, [{"seconds": 1.5}, {"seconds": 2.0}])
 
         monkeypatch.setattr(loop, "fit", fit)
         tasks, objective = (Task("one", ("low", "middle", "high")),), ObjectiveSettings()

@@ -22,7 +22,7 @@ from ordinal_blast.data import batches
 from ordinal_blast.data.batches import Examples, fixed, inverse_frequency
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
-from ordinal_blast.training import checkpoints, loop, optimizer, step
+from ordinal_blast.training import checkpoints, course, loop, optimizer, step
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, Monitor
 
@@ -423,7 +423,7 @@ def test_the_training_loss_of_an_epoch_is_the_mean_over_its_steps(tmp_path):
 
 def test_seconds_are_those_of_each_epoch_and_training_takes_their_sum(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    monkeypatch.setattr(course, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     fitted = fit(None, trained(epochs=3))
     assert [line["seconds"] for line in fitted.history] == [1.0] * 3
     assert fitted.seconds == 3.0
