@@ -19,6 +19,21 @@ def hard_sigmoid(x: jax.Array) -> jax.Array:
     return jnp.clip(0.2 * x + 0.5, 0, 1)
 
 
+def project(x: jax.Array, kernel: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """x W of every gate: `[B, T, D]` and `[D, 4, U]` to `[4, B, T, U]`; mask `[B, 4, D]` multiplies x before."""
+    if mask is None:
+        return jnp.einsum("btd,dgu->gbtu", x, kernel)
+
+    def gate(mask_and_kernel: tuple[jax.Array, jax.Array]) -> jax.Array:
+        mask, kernel = mask_and_kernel
+        return (x * mask[:, None]) @ kernel
+
+    # x · mask of one gate is gone before the next, and made again for the gradient: four of them fit no cache, and
+    # one product of all four would first copy them to have the gate outermost.
+    gate = jax.checkpoint(gate, prevent_cse=False)
+    return lax.map(gate, (mask.swapaxes(0, 1), kernel.swapaxes(0, 1)))
+
+
 _RANGES = {"units": WIDTH, "dropout": RATE, "recurrent_dropout": RATE}
 
 
@@ -73,11 +88,8 @@ class LSTM(nn.Module):
         drop_state = drop(self.units, "state", self.recurrent_dropout)
 
         # The projection of every frame at once is a large matrix product; only h U has to wait for the frame before.
-        if drop_input is None:
-            projected = jnp.einsum("btd,dgu->tbgu", x, kernel)
-        else:
-            projected = jnp.einsum("btgd,dgu->tbgu", x[:, :, None] * drop_input[:, None], kernel)
-        projected = projected + bias.astype(self.dtype).reshape(1, 1, 4, -1)
+        projected = project(x, kernel, drop_input) + bias.astype(self.dtype).reshape(4, 1, 1, -1)
+        projected = projected.transpose(2, 1, 0, 3)
 
         def project_state(h: jax.Array) -> jax.Array:
             if drop_state is None:

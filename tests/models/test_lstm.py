@@ -65,6 +65,31 @@ def test_values_are_those_of_a_plain_loop(variables, masking, train):
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_gradients_are_the_differences_of_a_plain_loop(variables):
+    model = LSTM(UNITS, dropout=0.4, recurrent_dropout=0.3, masking=True)
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(BATCH, UNITS))
+    masks = [np.float64(dropout_mask(KEYS, "input", 0.4, (4, FEATURES)))]
+    masks.append(np.float64(dropout_mask(KEYS, "state", 0.3, (4, UNITS))))
+
+    def loss(variables, x):
+        return (model.apply(variables, x, train=True, keys=KEYS) * np.float32(weights)).sum()
+
+    def moved(params, x, name, way):
+        values = {key: np.float64(value) for key, value in params.items()} | {"x": np.float64(x)}
+        values[name] = values[name] + way
+        return (reference(values, values.pop("x"), (6, 4, 1, 0), *masks) * weights).sum()
+
+    gradients, dx = jax.grad(loss, argnums=(0, 1))(variables, PADDED)
+    params = variables["params"]
+    for name, gradient in (*gradients["params"].items(), ("x", dx)):
+        way = rng.normal(size=gradient.shape)
+        if name == "x":
+            way = way * (PADDED != 0)  # padding stays padding
+        slope = (moved(params, PADDED, name, 1e-6 * way) - moved(params, PADDED, name, -1e-6 * way)) / 2e-6
+        np.testing.assert_allclose((np.asarray(gradient) * way).sum(), slope, rtol=1e-4, err_msg=name)
+
+
 def test_training_without_keys_drops_nothing(variables):
     model = LSTM(UNITS)
     np.testing.assert_array_equal(
