@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import atomic, remove_leftovers
-from ordinal_blast.training import checkpoints
+from ordinal_blast.training import checkpoints, packing
 from ordinal_blast.training.selection import Line
 
 
@@ -36,8 +39,8 @@ class Journal:
 
     def restore(self, state: Any, best: Any) -> tuple[Any, Any]:
         """State and best variables of the checkpoint, with the shapes and types of these."""
-        restored = self._checkpoints.restore({"state": state, "best": best})
-        return restored["state"], restored["best"]
+        restored = self._checkpoints.restore({"state": packing.packed_like(state), "best": best})
+        return packing.unpack(restored["state"], state), restored["best"]
 
     def begin(self) -> None:
         """Make the metrics those of the checkpoint, whatever stood there: other lines are of epochs to be repeated."""
@@ -60,7 +63,9 @@ class Journal:
             advice = f"{reason(error)}; free space and run the same command again"
             raise UserError(f"cannot write {self._log}: {advice}") from error
         if seal:
-            self._checkpoints.save(len(history), {"state": state, "best": best}, history)
+            # The best variables are for anyone to read, by name; plain arrays are a third of Orbax's work.
+            trees = {"state": packing.pack(state), "best": jax.tree.map(np.asarray, best)}
+            self._checkpoints.save(len(history), trees, history)
 
     def close(self) -> None:
         """Release Orbax's threads."""
