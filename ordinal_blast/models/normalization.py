@@ -39,10 +39,13 @@ class BatchNorm(nn.Module):
                 running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
         else:
             mean, var = running_mean.value, running_var.value
-        row = (1,) * (x.ndim - 1) + shape
-        factor = scale * lax.rsqrt(var + self.epsilon)
-        # Centred first: x γ/σ − μ γ/σ would lose the digits that a mean far from zero takes.
-        return ((x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)).astype(self.dtype)
+        return normalise(x, mean, scale * lax.rsqrt(var + self.epsilon), bias).astype(self.dtype)
+
+
+def normalise(x: jax.Array, mean: jax.Array, factor: jax.Array, bias: jax.Array) -> jax.Array:
+    """(x − μ) f + β of `[B, ..., C]` by `[C]` each; centred first: x f − μ f loses the digits that a far mean takes."""
+    row = (1,) * (x.ndim - 1) + x.shape[-1:]
+    return (x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)
 
 
 def moments(x: jax.Array, mask: jax.Array | None, axis_name: str | None) -> tuple[jax.Array, jax.Array]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool, resolve
+from ordinal_blast.models.evaluated import Evaluated, Layers
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.ranges import check_fields, list_of, whole
@@ -106,45 +108,82 @@ class Xception(nn.Module):
         self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
     ) -> jax.Array:
         """Return features `[B, D]`; keys are unused (no dropout), mask `[B]` leaves padding out of the statistics."""
-        plain = partial(Conv, form=self.depthwise, dtype=self.dtype)
+        if train or self.is_initializing():
+            return self._features(x, _Live(self, train, mask))
+        return self._features(x, Evaluated(self.variables, self.epsilon, self.depthwise, self.dtype))
 
-        def norm(x: jax.Array, name: str) -> jax.Array:
-            layer = BatchNorm(self.momentum, self.epsilon, self.axis_name, self.dtype, name=f"{name}_bn")
-            return layer(x, train=train, mask=mask)
+    def _features(self, x: jax.Array, layers: Layers) -> jax.Array:
+        """The architecture: images `[B, H, W, C]` to features `[B, D]`."""
 
-        def separable(x: jax.Array, features: int, name: str) -> jax.Array:
-            return norm(SeparableConv(features, self.depthwise, self.dtype, name=name)(x), name)
+        def entry(x: jax.Array) -> jax.Array:
+            x = scale_pixels(x, self.dtype)
+            for index, (features, stride) in enumerate(zip(self.stem, (self.stem_stride, 1), strict=True), start=1):
+                x = layers.plain(x, features, stride, f"block1_conv{index}")
+            for block, features in enumerate(self.entry, start=2):
+                # The stem has just applied ReLU: applying it again in the first block changes nothing.
+                x = halved(x, (features, features), block)
+            return x
 
-        def shortcut(x: jax.Array, features: int, block: str) -> jax.Array:
-            name = f"{block}_shortcut"
-            return norm(plain(features, 1, stride=2, name=name)(x), name)
+        def halved(x: jax.Array, widths: tuple[int, int], block: int) -> jax.Array:
+            residual = layers.shortcut(x, widths[1], f"block{block}_shortcut")
+            x = layers.separable(x, widths[0], f"block{block}_sepconv1", before=True, after=True)
+            x = layers.separable(x, widths[1], f"block{block}_sepconv2")
+            return layers.pool(x, residual)
 
-        x = scale_pixels(x, self.dtype)
-        for index, (features, stride) in enumerate(zip(self.stem, (self.stem_stride, 1), strict=True), start=1):
-            name = f"block1_conv{index}"
-            x = nn.relu(norm(plain(features, 3, stride=stride, padding="VALID", name=name)(x), name))
-
-        block = 2
-        for features in self.entry:
-            residual = shortcut(x, features, f"block{block}")
-            # The stem has just applied ReLU: applying it again in the first block changes nothing.
-            for index in (1, 2):
-                x = separable(nn.relu(x), features, f"block{block}_sepconv{index}")
-            x = max_pool(x, form=self.depthwise) + residual
-            block += 1
-
+        x = layers.by_image(entry, x)
+        block = len(self.entry) + 2
         for _ in range(self.middle):
-            residual = x
-            for index in (1, 2, 3):
-                x = separable(nn.relu(x), self.entry[-1], f"block{block}_sepconv{index}")
-            x = x + residual
+            residual, width = x, self.entry[-1]
+            x = layers.separable(x, width, f"block{block}_sepconv1", before=True, after=True)
+            x = layers.separable(x, width, f"block{block}_sepconv2", after=True)
+            x = layers.separable(x, width, f"block{block}_sepconv3", residual=residual)
             block += 1
-
-        residual = shortcut(x, self.exit[1], f"block{block}")
+        x = halved(x, self.exit[:2], block)
         for index in (1, 2):
-            x = separable(nn.relu(x), self.exit[index - 1], f"block{block}_sepconv{index}")
-        x = max_pool(x, form=self.depthwise) + residual
-        block += 1
-        for index in (1, 2):
-            x = nn.relu(separable(x, self.exit[index + 1], f"block{block}_sepconv{index}"))
+            x = layers.separable(x, self.exit[index + 1], f"block{block + 1}_sepconv{index}", after=True)
         return x.mean((1, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Live:
+    """Layers with parameters of their own, normalised by the batch (or, at initialisation, by running statistics)."""
+
+    network: Xception
+    train: bool
+    mask: jax.Array | None
+
+    def plain(self, x: jax.Array, features: int, stride: int, name: str) -> jax.Array:
+        return nn.relu(self._norm(self._conv(x, features, 3, stride, "VALID", name), name))
+
+    def shortcut(self, x: jax.Array, features: int, name: str) -> jax.Array:
+        return self._norm(self._conv(x, features, 1, 2, "SAME", name), name)
+
+    def separable(
+        self,
+        x: jax.Array,
+        features: int,
+        name: str,
+        *,
+        before: bool = False,
+        after: bool = False,
+        residual: jax.Array | None = None,
+    ) -> jax.Array:
+        network = self.network
+        layer = SeparableConv(features, network.depthwise, network.dtype, name=name)
+        x = self._norm(layer(nn.relu(x) if before else x), name)
+        x = x if residual is None else x + residual
+        return nn.relu(x) if after else x
+
+    def pool(self, x: jax.Array, residual: jax.Array) -> jax.Array:
+        return max_pool(x, form=self.network.depthwise) + residual
+
+    def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+        return function(x)  # the statistics are those of the whole batch
+
+    def _conv(self, x: jax.Array, features: int, size: int, stride: int, padding: str, name: str) -> jax.Array:
+        return Conv(features, size, stride, padding, self.network.depthwise, self.network.dtype, name=name)(x)
+
+    def _norm(self, x: jax.Array, name: str) -> jax.Array:
+        network = self.network
+        layer = BatchNorm(network.momentum, network.epsilon, network.axis_name, network.dtype, name=f"{name}_bn")
+        return layer(x, train=self.train, mask=self.mask)
