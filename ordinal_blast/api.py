@@ -81,7 +81,9 @@ def ablate(
     asked = {"reference": reference, "subject": subject, "primary": primary, "equivalence": equivalence}
     grid = plan.asking(grid, "ablate", **asked)
     command = shlex.join(["ordinal_blast.ablate", chosen.name, f"--seeds={seeds}"])
-    failed = runner.run(grid, root, command, session.begin(chosen.devices), allow_changed_code=allow_changed_code)
+    failed = runner.run(
+        grid, root, command, session.begin(chosen.devices, chosen.compiled), allow_changed_code=allow_changed_code
+    )
     if failed:
         raise UserError(
             f"{len(failed)} of {len(grid.cells)} cells failed ({', '.join(failed)}): see cells/<cell>/error.txt in "

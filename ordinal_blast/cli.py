@@ -169,7 +169,7 @@ def _run(args: argparse.Namespace, planned: Callable[[Settings], Plan]) -> int:
     plans.check_changes(changes, chosen)
     plan = planned(chosen)
     _check_folder("--workdir", args.workdir)
-    begun = session.begin(chosen.devices)
+    begun = session.begin(chosen.devices, chosen.compiled)
     failed = runner.run(plan, args.workdir, args.command, begun, allow_changed_code=args.allow_changed_code)
     if len(failed) < len(plan.cells):
         command = shlex.join(["ordinal-blast", "report", str(args.workdir), "--out", str(args.workdir / "report")])

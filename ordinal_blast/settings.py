@@ -102,7 +102,7 @@ class DataSettings:
     )
     root: str = setting("", "folder of the source's files", _PLACE, place=True)
     cache: str = setting(
-        lambda: os.environ.get("ORDINAL_BLAST_CACHE", "~/.cache/ordinal_blast"),
+        lambda: _cache(),
         "where built data sets lie",
         _SOMEWHERE,
         place=True,
@@ -213,6 +213,12 @@ class Settings:
     seed: int = setting(0, "of initial weights, shuffling, dropout and augmentation", SEED)
     seed_also_sets: tuple[str, ...] = setting((), "dotted settings that take the cell's seed too", _NAMES)
     devices: int = setting(0, "how many of this machine work; 0: all there are", whole(0))
+    compiled: str = setting(
+        lambda: os.path.join(_cache(), "compiled"),
+        "where compiled programs are kept for the next start, unless JAX is configured otherwise; empty: nowhere",
+        _PLACE,
+        place=True,
+    )
     track: tuple[str, ...] = setting((), "where metrics go as they come, beside metrics.jsonl", _TRACKERS, place=True)
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
     class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))
@@ -401,6 +407,12 @@ def _unknown(key: str, settings: Settings) -> str:
     alike = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
     near = [name for name in close if name in alike] or close[:1] or alike[:3] or settings.chain
     return f"there is no setting {key or repr(key)}: did you mean {' or '.join(near)}?"
+
+
+def _cache() -> str:
+    """The folder of what can be made again."""
+    user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return os.environ.get("ORDINAL_BLAST_CACHE") or os.path.join(user, "ordinal_blast")
 
 
 def _home() -> Path:

@@ -285,8 +285,17 @@ def test_differences_are_what_is_not_at_its_default_without_places_and_without_d
     assert settings.differences(settings.override(Settings(), {"grader.training.epochs": 30, "seed": 0})) == {}
 
 
-def test_what_is_not_stated_is_this(monkeypatch):
+def test_caches_lie_where_the_environment_says(monkeypatch):
     monkeypatch.delenv("ORDINAL_BLAST_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/user")
+    assert (Settings().data.cache, Settings().compiled) == ("/user/ordinal_blast", "/user/ordinal_blast/compiled")
+    monkeypatch.setenv("ORDINAL_BLAST_CACHE", "/ours")
+    assert (Settings().data.cache, Settings().compiled) == ("/ours", "/ours/compiled")
+
+
+def test_what_is_not_stated_is_this(monkeypatch):
+    for name in ("ORDINAL_BLAST_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     learning = {
         "augment": {"name": "none", "options": {}},
         "optimizer": {"name": "adam", "learning_rate": 1e-3, "options": {}, "clip_norm": 0.0, "accumulate": 1},
@@ -308,6 +317,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "seed": 0,
         "seed_also_sets": [],
         "devices": 0,
+        "compiled": "~/.cache/ordinal_blast/compiled",
         "track": [],
         "tasks": [],
         "class_weights": "none",
@@ -341,7 +351,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 
 MARKS = {
-    "place": {"data.root", "data.cache", "track"},  # change no result
+    "place": {"data.root", "data.cache", "compiled", "track"},  # change no result
     "decision": {
         "objective.rule",
         "objective.correct_weights",

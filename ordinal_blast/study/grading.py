@@ -16,6 +16,7 @@ from ordinal_blast.record import Record
 from ordinal_blast.settings import Settings, StageSettings
 from ordinal_blast.study import identity, recipe
 from ordinal_blast.study.recipe import Stage, Values
+from ordinal_blast.training import compilation
 
 _Item = TypeVar("_Item")
 
@@ -49,6 +50,7 @@ def grade(
             refuse(error)
             return []
 
+    compilation.keep(Settings().compiled)  # not where a run says, which may be a stranger's: programs are code
     with _opened(cell, trust) as run:
         return [line for path in inputs for file in attempt(run.within, path) for line in attempt(run.grade, file)]
 

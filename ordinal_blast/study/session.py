@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import check, whole
 from ordinal_blast.study.tracking import Tracker, Trackers
+from ordinal_blast.training import compilation
 from ordinal_blast.training.selection import Line
 
 
@@ -99,12 +100,16 @@ class Session:
     progress: Progress
 
 
-def begin(devices: int) -> Session:
-    """A session on the first `devices` local devices, 0 for all; raises UsageError where there are not as many."""
+def begin(devices: int, compiled: str = "") -> Session:
+    """A session on the first `devices` local devices, 0 for all; raises UsageError where there are not as many.
+
+    compiled: the folder that keeps compiled programs for the next session, see `compilation.keep`.
+    """
     check("devices", devices, whole(0))
     local = jax.local_devices()
     if devices > len(local):
         raise UsageError(f"devices is {devices}, but this machine has {len(local)} ({local[0].device_kind})")
+    compilation.keep(compiled)
     return Session(tuple(local[: devices or None]), Progress())
 
 
