@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ordinal_blast.models.bounds import RATE
+from ordinal_blast.models.threefry import fold_in_bits
 from ordinal_blast.ranges import check
 
 
@@ -17,9 +20,10 @@ def dropout_mask(keys: jax.Array, name: str, rate: float, shape: tuple[int, ...]
 
     keys: typed PRNG keys `[B]`; name: where in the model the mask is used, so that no two places share their draws.
     """
-    salt = zlib.crc32(name.encode())
-    draw = jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, shape))
-    return draw(keys) / jnp.float32(1 - rate)
+    bits = fold_in_bits(keys, zlib.crc32(name.encode()), math.prod(shape))
+    # A float in [1, 2) of the highest 23 bits, as `jax.random.bernoulli` draws.
+    uniform = lax.bitcast_convert_type(bits >> jnp.uint32(9) | jnp.uint32(0x3F800000), jnp.float32) - 1
+    return (uniform < 1 - rate).reshape(-1, *shape) / jnp.float32(1 - rate)
 
 
 class Dropout(nn.Module):

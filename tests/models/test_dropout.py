@@ -1,3 +1,5 @@
+import zlib
+
 import jax
 import numpy as np
 import pytest
@@ -12,6 +14,13 @@ def test_masks_keep_the_stated_share_and_the_mean():
     np.testing.assert_array_equal(np.unique(mask), np.float32([0, 1 / 0.75]))
     # The standard error of the kept share over 80,000 draws is .0015.
     assert abs((mask > 0).mean() - 0.75) < 0.005
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.7])
+def test_masks_are_the_draws_of_jax(rate):
+    salt = zlib.crc32(b"here")
+    kept = [jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, (5, 33)) for key in KEYS]
+    np.testing.assert_array_equal(dropout_mask(KEYS, "here", rate, (5, 33)), np.array(kept) / np.float32(1 - rate))
 
 
 def test_masks_belong_to_the_example_not_to_its_place_in_the_batch():
