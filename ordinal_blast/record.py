@@ -140,6 +140,8 @@ class Record:
 
 
 def _by_id(split: Split) -> Split:
+    if bool((split.ids[:-1] <= split.ids[1:]).all()):
+        return split
     order = np.argsort(split.ids, kind="stable")
     tasks = {
         name: dataclasses.replace(result, **{field: getattr(result, field)[order] for field in _ARRAYS})

@@ -84,27 +84,63 @@ class Components:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Comparison:
+class Variation:
+    """What the values of variants with `seeds` seeds each vary with, over `units` examples or patients.
+
+    case_df: degrees of freedom of a variance over cases alone. F tests that all variants are alike, over seeds and
+    examples; with one seed over examples.
+    """
+
+    seeds: int
+    units: int
+    case_df: float
+    f_statistic: float
+    df: tuple[float, float]
+    p_value: float
+    components: Components
+    degenerate: str
+
+    def detectable(
+        self, *, seeds: int | None = None, units: int | None = None, power: float = 0.8, level: float = 0.05
+    ) -> float:
+        """The smallest difference of two variants that a verdict (`simultaneous`) sees with this power at this level.
+
+        Its variance is (2 / S') (σ²_TR + U / U' (σ² - Cov1 + (S' - 1)(Cov2 - Cov3))) (Hillis et al., 2011); left out,
+        seeds S' and units U' are those of this comparison. NaN without two variants and two seeds that vary.
+        """
+        num_seeds = as_count(self.seeds if seeds is None else seeds, "seeds", 2)
+        share = self.units / as_count(self.units if units is None else units, "units", 2)
+        check_confidence(power, "power")
+        check_confidence(level, "level")
+        if not power > level:
+            raise ValueError(f"power must be above the level {level}, at which nothing is there, found {power}")
+        of = self.components
+        if self.degenerate or math.isnan(of.variant_reader):
+            return math.nan
+        between = of.variant_reader + share * max(of.error - of.cov1 - of.cov2 + of.cov3, 0.0)
+        cases = num_seeds * share * max(of.cov2 - of.cov3, 0.0)
+        case_df = max((self.case_df + 1) / share - 1, 1.0)
+        return math.sqrt(2 / num_seeds) * _shift(between, cases, num_seeds - 1, case_df, power, level)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison(Variation):
     """V variants with S seeds each on one test set: values `[V, S]` and their covariance over cases `[VS, VS]`.
 
     influence `[V, S, U]`: what each of U units (examples or patients) adds, so that its products sum to the covariance
-    (to the clustered DeLong's but for its small factors); None where only the covariance is known. case_df: degrees of
-    freedom of a variance over cases alone. F tests that all variants are alike, over seeds and examples; with one seed
-    over examples.
+    (to the clustered DeLong's but for its small factors); None where only the covariance is known.
     """
 
     values: np.ndarray
     covariance: np.ndarray
     influence: np.ndarray | None
-    units: int
-    case_df: float
     confidence: float
     basis: str
-    f_statistic: float
-    df: tuple[float, float]
-    p_value: float
-    components: Components
-    degenerate: str = ""
+
+    @property
+    def variation(self) -> Variation:
+        """The same without what each seed and each case says, which grows with their numbers."""
+        return Variation(*(getattr(self, field.name) for field in dataclasses.fields(Variation)))
 
     def difference(self, a: int, b: int, over: Over = "both", *, pooled: bool = False) -> Contrast:
         """Variant a minus variant b: SE = sqrt(2 D / S) on D² (S - 1) / MS(TR)² degrees of freedom, from these two.
@@ -151,28 +187,6 @@ class Comparison:
         _, _, cov2, _ = _covariances(covariance)
         cases = num_seeds * max(cov2, 0.0) if over == "both" else 0.0
         return self._spread(estimate, 1, float(values.var(ddof=1)), cases, num_seeds - 1, over)
-
-    def detectable(
-        self, *, seeds: int | None = None, units: int | None = None, power: float = 0.8, level: float = 0.05
-    ) -> float:
-        """The smallest difference of two variants that a verdict (`simultaneous`) sees with this power at this level.
-
-        Its variance is (2 / S') (σ²_TR + U / U' (σ² - Cov1 + (S' - 1)(Cov2 - Cov3))) (Hillis et al., 2011); left out,
-        seeds S' and units U' are those of this comparison. NaN without two variants and two seeds that vary.
-        """
-        num_seeds = as_count(self.values.shape[1] if seeds is None else seeds, "seeds", 2)
-        share = self.units / as_count(self.units if units is None else units, "units", 2)
-        check_confidence(power, "power")
-        check_confidence(level, "level")
-        if not power > level:
-            raise ValueError(f"power must be above the level {level}, at which nothing is there, found {power}")
-        of = self.components
-        if self.degenerate or math.isnan(of.variant_reader):
-            return math.nan
-        between = of.variant_reader + share * max(of.error - of.cov1 - of.cov2 + of.cov3, 0.0)
-        cases = num_seeds * share * max(of.cov2 - of.cov3, 0.0)
-        case_df = max((self.case_df + 1) / share - 1, 1.0)
-        return math.sqrt(2 / num_seeds) * _shift(between, cases, num_seeds - 1, case_df, power, level)
 
     def _of(self, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Values `[v, S]` and covariance `[v, S, v, S]` of some variants."""
@@ -241,18 +255,19 @@ def analyse(
         if not degenerate:
             statistic, df, p_value = _f_test(values, covariance, between, cov2 - cov3, case_df)
     return Comparison(
-        values,
-        covariance,
-        influence,
+        num_seeds,
         units,
         case_df,
-        confidence,
-        BASIS["both" if num_seeds > 1 else "examples"],
         statistic,
         df,
         p_value,
         Components(reader, variant_reader, *covariances),
         degenerate,
+        values,
+        covariance,
+        influence,
+        confidence,
+        BASIS["both" if num_seeds > 1 else "examples"],
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +19,8 @@ from ordinal_blast.evaluation.validation import as_clusters, as_count, as_labell
 
 BINS = 10
 DRAWS = 1000
-_CHUNK = 20_000_000  # events that are drawn at once
+_CHUNK = 20_000_000  # events whose draws are counted at once
+_BLOCK = 25_000  # numbers that are drawn at once: they stay in cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,20 +102,19 @@ def assess(
     above[:, -1] = 0
     values = np.concatenate([above[:, :-1], probs.max(axis=1, keepdims=True)], axis=1)
     places = [equal_mass(column, bins) for column in values.T]
-    sort = [_Sort.of(place) for place in places]
     chosen = probs.argmax(axis=1)
-    seen = _binned(_events(labels[:, None], chosen, num_classes), sort, bins)[:, :, 0]
-    predicted = _binned(values.T[:, :, None], sort, bins)[:, :, 0]
+    events = np.stack([*(labels > k for k in range(num_classes - 1)), labels == chosen])
+    seen, predicted = (_sums(of, places, bins) for of in (events, values.T))
     n = np.stack([np.bincount(place, minlength=bins) for place in places])
     rng = np.random.default_rng(as_seed(seed))
     if clusters is None:
         gaps = [
-            _binned(_events(_drawn(above, size, rng), chosen, num_classes), sort, bins) - predicted[:, :, None]
+            _counts(above, chosen, places, bins, size, rng) - predicted[:, :, None]
             for size in _chunks(draws, values.size)
         ]
     else:
         members = as_clusters(clusters, len(labels))
-        residuals = _events(labels[:, None], chosen, num_classes)[:, :, 0] - values.T
+        residuals = events - values.T
         cells = [members * bins + place for place in places]
         width = int(members.max()) + 1
         sums = [np.bincount(cell, one, width * bins) for cell, one in zip(cells, residuals, strict=True)]
@@ -135,41 +134,38 @@ def assess(
     return Reliability(mean, observed, low, high, n, statistic, (1 + int(as_much.sum())) / (1 + draws))
 
 
-def _events(labels: np.ndarray, chosen: np.ndarray, num_classes: int) -> np.ndarray:
-    """Whether targets come true, bool `[K, N, R]`: labels `[N, R]` are above k, or are the grade chosen `[N]`."""
-    return np.stack([*(labels > k for k in range(num_classes - 1)), labels == chosen[:, None]])
-
-
-def _drawn(above: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels drawn from P(y > k) `[N, K]`, int16 `[N, R]`."""
-    fate = rng.random((len(above), size), np.float32)
-    labels = np.zeros(fate.shape, np.int16)
-    for column in above[:, :-1].T.astype(np.float32):
-        labels += fate < column[:, None]
-    return labels
-
-
-class _Sort(NamedTuple):
-    """The order `[N]` that brings the examples of a bin together, which bins have any, and where each starts."""
-
-    order: np.ndarray
-    filled: np.ndarray
-    starts: np.ndarray
-
-    @classmethod
-    def of(cls, places: np.ndarray) -> _Sort:
-        """Of the bin of each example, `[N]`."""
-        order = np.argsort(places, kind="stable")
-        return cls(order, *np.unique(places[order], return_index=True))
-
-
-def _binned(values: np.ndarray, sort: Sequence[_Sort], bins: int) -> np.ndarray:
-    """Sums over the examples of each bin, float64 `[K, bins, R]`, of values `[K, N, R]` and the bins of each target."""
-    sums = np.zeros((len(values), bins, values.shape[2]))
-    kind = np.int32 if values.dtype == bool else np.float64
-    for total, of_target, by in zip(sums, values, sort, strict=True):
-        total[by.filled] = np.add.reduceat(of_target[by.order].astype(kind), by.starts, axis=0)
+def _sums(values: np.ndarray, places: Sequence[np.ndarray], bins: int) -> np.ndarray:
+    """Sums of values `[K, N]` over the examples of each bin of each target, `[K, bins]`."""
+    sums = np.zeros((len(values), bins))
+    for total, of_target, place in zip(sums, values.astype(np.float64), places, strict=True):
+        order = np.argsort(place, kind="stable")
+        filled, starts = np.unique(place[order], return_index=True)
+        total[filled] = np.add.reduceat(of_target[order], starts)
     return sums
+
+
+def _counts(
+    above: np.ndarray, chosen: np.ndarray, places: Sequence[np.ndarray], bins: int, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """How many targets come true in each bin, `[K, bins, R]`, with labels drawn from P(y > k) `[N, K]` R times.
+
+    A label is above k where a uniform number is below P(y > k), block of examples by block; counts of a block are whole
+    numbers that float32 holds exactly.
+    """
+    total = np.zeros((above.shape[1], bins, size))
+    limits, numbers = above.astype(np.float32), np.arange(bins)[:, None]
+    rows = np.arange(len(above))
+    low, high = limits[rows, chosen], np.where(chosen > 0, limits[rows, chosen - 1], 2)  # of the grade chosen
+    for start in range(0, len(above), step := max(1, _BLOCK // size)):
+        block = slice(start, start + step)
+        fate = rng.random((len(above[block]), size), np.float32)
+        for k, (count, place) in enumerate(zip(total, places, strict=True)):
+            if k < len(total) - 1:
+                event = fate < limits[block, k, None]
+            else:
+                event = (fate < high[block, None]) & (fate >= low[block, None])
+            count += (numbers == place[block]).astype(np.float32) @ event.astype(np.float32)
+    return total
 
 
 def _chunks(draws: int, width: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ordinal_blast.evaluation import delong
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import listed, quoted, runs_of
-from ordinal_blast.report.rankings import patients_of, same_examples, thresholds, units
+from ordinal_blast.report.rankings import patients_of, thresholds, units
 from ordinal_blast.report.results import Group
 
 
@@ -14,7 +14,7 @@ def caveats(study: Study) -> list[str]:
     if not study.cells:
         return []
     groups = study.groups()
-    notes = [*_asked_later(study), _varies(study, all(map(same_examples, groups)))]
+    notes = [*_asked_later(study), _varies(study, all(group.same_examples for group in groups))]
     if study.rivals:
         notes.append(
             "Better, worse and equivalent are said, and numbers are bold and marks filled, by intervals that hold for "

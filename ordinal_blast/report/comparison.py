@@ -14,7 +14,7 @@ from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
 from ordinal_blast.report.measures import LEVEL, Measure, baseline, best_of, over_seeds, primary, secondary
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import Ranking, boundary, same_examples, thresholds, units
+from ordinal_blast.report.rankings import Ranking, boundary, thresholds, units
 from ordinal_blast.report.results import Group
 from ordinal_blast.report.verdicts import BETTER, Difference
 
@@ -82,7 +82,7 @@ def scores_table(study: Study, group: Group, shown: list[Measure], studio: Studi
 
 def _caption(study: Study, group: Group, undefined: bool) -> str:
     seeds = [len(finished) for finished in group.seeds.values()]
-    varies = "the same for every seed" if same_examples(group) else "others for each seed"
+    varies = "the same for every seed" if group.same_examples else "others for each seed"
     spread = f"mean ± s.d. over {extent(seeds)} seeds, test examples {varies}" if max(seeds) > 1 else "one seed"
     short = pairing.fewer(dict(zip(group.variants, seeds, strict=True)), group.planned, "finished")
     marked = f" {bold(study.reference)}" if len(group.variants) > 1 else ""

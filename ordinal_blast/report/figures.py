@@ -128,9 +128,10 @@ def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Loo
         points = []
         for variant, area in areas.items():
             look, (fpr, tpr) = looks[variant], ranking.curve(variant)
+            kept = thinned(SIDE * np.column_stack([fpr, tpr]))  # a step an example is megabytes
+            fpr, tpr = fpr[kept], tpr[kept]
             axes.plot(fpr, tpr, color=look.colour, linestyle=look.dash, label=f"{area:.3f}  {look.label}")
-            kept = thinned(SIDE * np.column_stack([fpr, tpr]))  # what is drawn: a step an example is megabytes
-            rates = {"false_positive_rate": fpr[kept], "true_positive_rate": tpr[kept]}
+            rates = {"false_positive_rate": fpr, "true_positive_rate": tpr}
             points.append(pd.DataFrame({"variant": variant, **rates}))
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)

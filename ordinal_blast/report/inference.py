@@ -17,12 +17,14 @@ from ordinal_blast.evaluation import multireader, significance
 from ordinal_blast.evaluation.multireader import Comparison, Contrast, Over
 from ordinal_blast.report import pairing
 from ordinal_blast.report.measures import LEVEL, Measure, tested_share
-from ordinal_blast.report.rankings import Ranking, patients_of, same_examples
+from ordinal_blast.report.rankings import Ranking, patients_of
 from ordinal_blast.report.results import Group
+from ordinal_blast.storage import digest
 
 SEEDS, HOLD_OUTS = "seeds", "hold-outs"  # what a contrast rests on, beside what `multireader` says
 SEEDS_ALONE = "seeds alone: not tested"  # no standard error over test examples is known
 ONE_UNIT = "one test example or patient: nothing is known of others"
+VIEWS: tuple[Over, ...] = ("seeds", "examples")  # of diagnostics
 ONE_HOLD_OUT = "one hold-out: no interval"
 
 Analyse = Callable[[tuple[str, ...], tuple[int, ...]], Comparison]
@@ -41,23 +43,19 @@ class Joint:
 class Tested:
     """One question put to all variants: `differences` of rivals to the reference, and every variant's `own` value.
 
-    seeds: per rival, those that it and the reference finished. joints: the largest first, none where test examples
-    differ from seed to seed. cases: the names of the units that are drawn. reason: empty, or why differences are
+    seeds: per rival, those that it and the reference finished. alone: the differences over "seeds" or test "examples"
+    alone, diagnostics; none where seeds are hold-outs. joints: the largest first, none where test examples differ from
+    seed to seed. cases: a digest of the names of the units that are drawn. reason: empty, or why differences are
     diagnostics alone.
     """
 
     differences: Mapping[str, Contrast]
     own: Mapping[str, Contrast]
     seeds: Mapping[str, tuple[int, ...]]
+    alone: Mapping[Over, Mapping[str, Contrast]]
     joints: tuple[Joint, ...] = ()
-    cases: tuple[str, ...] = ()
+    cases: str = ""
     reason: str = ""
-
-    def alone(self, view: Over) -> dict[str, Contrast]:
-        """The differences over "seeds" or "examples" alone, a diagnostic; none where seeds are hold-outs."""
-        if self.reason and view == SEEDS:
-            return dict(self.differences)
-        return _against(self.joints, view)
 
 
 def measured(group: Group, measure: Measure, reference: str) -> Tested:
@@ -66,17 +64,17 @@ def measured(group: Group, measure: Measure, reference: str) -> Tested:
     Where seeds are hold-outs, by the t that is corrected for training sets that overlap; extremes, binned gaps and
     measures of one's own over seeds alone, which is a diagnostic and says why.
     """
-    if not same_examples(group):
+    if not group.same_examples:
         train, test = tested_share(group)
         compare = functools.partial(significance.corrected_t, num_train=train, num_test=test)
         return _over_rows(group, measure, reference, compare, HOLD_OUTS)
     if measure.key not in multireader.MEASURES:
-        return dataclasses.replace(_over_seeds_alone(group, measure, reference), reason=SEEDS_ALONE)
+        return _over_seeds_alone(group, measure, reference, SEEDS_ALONE)
     labels = group.of(group.cells[0]).labels
     known = labels >= 0
     patients = patients_of(group)
     if len(np.unique(np.flatnonzero(known) if patients is None else patients)) < 2:
-        return dataclasses.replace(_over_seeds_alone(group, measure, reference), reason=ONE_UNIT)
+        return _over_seeds_alone(group, measure, reference, ONE_UNIT)
     analyse = functools.partial(compared, group, measure.key, known, patients)
     return _multireader(group.seeds, reference, analyse, _cases(group, known, patients))
 
@@ -90,8 +88,7 @@ def compared(
     seeds: tuple[int, ...],
 ) -> Comparison:
     """A measure of `multireader.MEASURES` on the chosen test examples bool `[N]`, of variants that have these seeds."""
-    cells = {(cell.variant, cell.seed): group.of(cell) for cell in group.cells}
-    results = [[cells[variant, seed] for seed in seeds] for variant in variants]
+    results = [[group.of(group.by_seed[variant, seed]) for seed in seeds] for variant in variants]
     reads_probs = key in ("rps", "log_loss")
     return multireader.measure(
         key,
@@ -112,12 +109,10 @@ def ranked(ranking: Ranking, reference: str) -> Tested:
         return multireader.auc(ranking.labels, scores, ranking.clusters, confidence=LEVEL)
 
     seeds = {variant: tuple(by_seed) for variant, by_seed in ranking.scores.items()}
-    return _multireader(seeds, reference, analyse, ())
+    return _multireader(seeds, reference, analyse, "")
 
 
-def _multireader(
-    seeds: Mapping[str, tuple[int, ...]], reference: str, analyse: Analyse, cases: tuple[str, ...]
-) -> Tested:
+def _multireader(seeds: Mapping[str, tuple[int, ...]], reference: str, analyse: Analyse, cases: str) -> Tested:
     analyse = functools.cache(analyse)
     shared = {v: pairing.common(seeds, v, reference) for v in seeds if v != reference} if reference in seeds else {}
     joints = [
@@ -130,7 +125,8 @@ def _multireader(
         for finished, variants in _alike(first)
         for place, variant in enumerate(variants)
     }
-    return Tested(differences, own, {v: shared[v] for v in differences}, tuple(joints), cases)
+    alone = {view: _against(joints, view) for view in VIEWS}
+    return Tested(differences, own, {v: shared[v] for v in differences}, alone, tuple(joints), cases)
 
 
 def _against(joints: Sequence[Joint], over: Over) -> dict[str, Contrast]:
@@ -151,9 +147,10 @@ def _alike(seeds: Mapping[str, tuple[int, ...]]) -> list[tuple[tuple[int, ...], 
     return sorted(alike.items(), key=lambda item: -len(item[1]))
 
 
-def _over_seeds_alone(group: Group, measure: Measure, reference: str) -> Tested:
+def _over_seeds_alone(group: Group, measure: Measure, reference: str, reason: str) -> Tested:
     """Student's t over seeds, the test examples fixed: a diagnostic, which does not say what other examples change."""
-    return _over_rows(group, measure, reference, significance.paired_t, SEEDS)
+    tested = _over_rows(group, measure, reference, significance.paired_t, SEEDS)
+    return dataclasses.replace(tested, alone={"seeds": tested.differences}, reason=reason)
 
 
 def _over_rows(
@@ -182,12 +179,12 @@ def _over_rows(
             differences[variant] = contrast(*values.loc[both, [variant, reference]].to_numpy(np.float64).T)
     own = {v: values.loc[list(seeds), v].to_numpy(np.float64) for v, seeds in group.seeds.items()}
     shared = {v: pairing.common(group.seeds, v, reference) for v in differences}
-    return Tested(differences, {v: contrast(a, np.zeros_like(a)) for v, a in own.items()}, shared)
+    return Tested(differences, {v: contrast(a, np.zeros_like(a)) for v, a in own.items()}, shared, {})
 
 
-def _cases(group: Group, known: np.ndarray, patients: np.ndarray | None) -> tuple[str, ...]:
-    """The names of the units that are drawn: test examples or, where they share them, patients."""
+def _cases(group: Group, known: np.ndarray, patients: np.ndarray | None) -> str:
+    """A digest of the names of the units that are drawn: test examples or, where they share them, patients."""
     split = group.cells[0].tested(group.stage)
     if patients is None:
-        return tuple(split.ids[known])
-    return tuple(map(str, split.columns["group"][known][np.unique(patients, return_index=True)[1]]))
+        return digest(split.ids[known].tolist())
+    return digest([str(name) for name in split.columns["group"][known][np.unique(patients, return_index=True)[1]]])

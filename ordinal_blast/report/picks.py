@@ -14,7 +14,6 @@ import pandas as pd
 from ordinal_blast.evaluation import agreement, cohorts, simultaneous
 from ordinal_blast.evaluation.agreement import Agreement
 from ordinal_blast.report import pairing
-from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group, Results
 
 COLUMNS = ("stage", "task", "variant", "measure", "target", "estimate", "low", "high", "chance", "groups", "examples")
@@ -60,7 +59,9 @@ def _rows(results: Results, groups: Sequence[Group]) -> Iterator[Row]:
     first = groups[0]
     split = first.cells[0].tested(first.stage)
     members = split.columns.get("group", split.ids)
-    alike = all(map(same_examples, groups)) and all(np.array_equal(split.ids, one.ids(one.cells[0])) for one in groups)
+    alike = all(group.same_examples for group in groups) and all(
+        np.array_equal(split.ids, one.ids(one.cells[0])) for one in groups
+    )
     if not alike or len(np.unique(members)) == len(members):
         return
     targets = {first.task: first.of(first.cells[0]).labels} if len(groups) == 1 else {}

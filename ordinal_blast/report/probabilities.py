@@ -15,7 +15,7 @@ import pandas as pd
 
 from ordinal_blast.evaluation import conformal, costs, metrics, reliability, uncertainty
 from ordinal_blast.report import strata
-from ordinal_blast.report.rankings import boundary, patients_in, same_examples
+from ordinal_blast.report.rankings import boundary, patients_in
 from ordinal_blast.report.results import Cell, Group, Results
 
 ENSEMBLE = "ensemble"  # in the column `model`, beside the seeds of single models
@@ -106,7 +106,7 @@ def uncertain(study: Results) -> pd.DataFrame:
             if not models:
                 continue
             values = pd.DataFrame([_risks(model, k) for model in models]).mean().to_dict()
-            if len(models) > 1 and same_examples(group):
+            if len(models) > 1 and group.same_examples:
                 values |= _explained(np.stack([model.probs for model in models]), k)
             rows += [
                 {
@@ -131,7 +131,7 @@ def _models(group: Group, variant: str) -> Iterator[_Model]:
     cells = [cell for cell in group.cells if cell.variant == variant]
     singles = [model for cell in cells if len((model := _single(group, cell)).labels)]
     yield from singles
-    if len(singles) > 1 and same_examples(group):
+    if len(singles) > 1 and group.same_examples:
         rule = next((rule for rule in _RULES if singles[0].rule.split()[0] == rule), "median")
         k = len(group.grades)
         probs = np.mean([model.probs for model in singles], axis=0)

@@ -12,7 +12,6 @@ from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import count, number
 from ordinal_blast.report.measures import Measure, primary
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group
 
 MEASURED = (
@@ -38,7 +37,7 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
         group.within(study.posterior), measures, study, studio, f"{group.stage}-{group.task}"
     )
     details = [Details("Mean ranks, and chances of being practically better", contents)] if contents else []
-    return [*([] if same_examples(group) else [Part("Over hold-outs", [Text(MEASURED)])]), *details]
+    return [*([] if group.same_examples else [Part("Over hold-outs", [Text(MEASURED)])]), *details]
 
 
 def ranks_table(ranks: pd.DataFrame, measures: list[Measure], study: Study, studio: Studio, caption: str) -> Table:

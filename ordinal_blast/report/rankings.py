@@ -38,28 +38,13 @@ class Ranking:
         return np.repeat(grid, 2), np.mean([_sides(grid, *curve) for curve in curves], axis=0).T.ravel()
 
 
-def same_examples(group: Group) -> bool:
-    """Whether every cell was tested on the same examples of the same data: only then may scores be compared.
-
-    Hold-outs name their rows alike, and stratified ones even label them alike: the identity of the data tells.
-    """
-    if len({cell.data for cell in group.cells}) > 1:
-        return False
-    first, *others = group.cells
-    return all(
-        np.array_equal(group.ids(first), group.ids(cell))
-        and np.array_equal(group.of(first).labels, group.of(cell).labels)
-        for cell in others
-    )
-
-
 def thresholds(group: Group) -> list[Ranking]:
     """One ranking per boundary between grades, "grade > k", scored by the log odds of the expected grade.
 
     Empty where cells were tested on different examples; a boundary with fewer than two examples, or patients, on a side
     is left out.
     """
-    if not same_examples(group):
+    if not group.same_examples:
         return []
     truth = group.of(group.cells[0]).labels
     rankings = (
@@ -82,7 +67,7 @@ def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
     first, *others = (group.cells[0].tested(group.stage) for group in groups)
     if (
         not all(column in cell.tested(group.stage).columns for group in groups for cell in group.cells)
-        or not all(map(same_examples, groups))
+        or not all(group.same_examples for group in groups)
         or not all(np.array_equal(first.ids, other.ids) for other in others)
     ):
         return None
@@ -132,8 +117,7 @@ def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequenc
 
 def _scores(group: Group, variant: str, seed: int) -> np.ndarray:
     """The variant's scores with one seed, float64 `[N]`."""
-    cell = next(cell for cell in group.cells if (cell.variant, cell.seed) == (variant, seed))
-    return group.of(cell).scores.astype(np.float64)
+    return group.of(group.by_seed[variant, seed]).scores.astype(np.float64)
 
 
 def _sides(grid: np.ndarray, fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:

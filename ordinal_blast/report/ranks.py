@@ -10,7 +10,6 @@ import pandas as pd
 from ordinal_blast.evaluation import significance
 from ordinal_blast.report import pairing
 from ordinal_blast.report.measures import PRIMARY, SECONDARY, Measure, primary, secondary
-from ordinal_blast.report.rankings import same_examples
 from ordinal_blast.report.results import Group, Results
 
 ROPE = 0.01  # a hundredth of a grade, or of an agreement: one test example in a hundred, graded one grade better
@@ -37,7 +36,7 @@ def ranks(study: Results) -> pd.DataFrame:
     """
     rows = []
     for group in study.groups():
-        over = "seeds" if same_examples(group) else "hold-outs"
+        over = "seeds" if group.same_examples else "hold-outs"
         for measure in (*primary(group), *secondary(group)):
             scores = table(group, measure, group.variants)
             if not len(scores) or not np.isfinite(scores).all():

@@ -44,6 +44,10 @@ class Cell:
         return model.splits.get("test", empty) if model else empty
 
 
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one is other or np.array_equal(one, other)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
     """One stage on one task: the level at which variants are compared. `grades` are named worst first.
@@ -67,11 +71,27 @@ class Group:
         """The test examples `[N]`, in order."""
         return cell.tested(self.stage).ids
 
+    @functools.cached_property
+    def by_seed(self) -> dict[tuple[str, int], Cell]:
+        """The cell of each variant and seed."""
+        return {(cell.variant, cell.seed): cell for cell in self.cells}
+
+    @functools.cached_property
+    def same_examples(self) -> bool:
+        """Whether every cell was tested on the same examples of the same data: only then may scores be compared.
+
+        Hold-outs name their rows alike, and stratified ones even label them alike: the identity of the data tells.
+        """
+        if len({cell.data for cell in self.cells}) > 1:
+            return False
+        ids, labels = self.ids(self.cells[0]), self.of(self.cells[0]).labels
+        return all(_equal(self.ids(cell), ids) and _equal(self.of(cell).labels, labels) for cell in self.cells[1:])
+
     def within(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame of the study that are of this stage and task."""
         return frame[(frame["stage"] == self.stage) & (frame["task"] == self.task)]
 
-    @property
+    @functools.cached_property
     def variants(self) -> tuple[str, ...]:
         """The variants compared here, in the order of the plan."""
         return tuple(dict.fromkeys(cell.variant for cell in self.cells))
@@ -84,7 +104,7 @@ class Group:
             seeds.setdefault(cell.variant, []).append(cell.seed)
         return {variant: tuple(sorted(finished)) for variant, finished in seeds.items()}
 
-    @property
+    @functools.cached_property
     def common(self) -> tuple[int, ...]:
         """The seeds that every variant finished."""
         return pairing.common(self.seeds)
@@ -147,7 +167,7 @@ class Results:
         """Variants that belong together, by the name of their family."""
         return {name: tuple(variants) for name, variants in self.plan["families"].items()}
 
-    @property
+    @functools.cached_property
     def variants(self) -> tuple[str, ...]:
         """Variants with a finished cell, in the order of the plan."""
         finished = {cell.variant for cell in self.cells}
@@ -158,12 +178,12 @@ class Results:
         """The finished variants other than the reference."""
         return tuple(variant for variant in self.variants if variant != self.reference)
 
-    @property
+    @functools.cached_property
     def seeds(self) -> tuple[int, ...]:
         """Seeds with a finished cell, ascending."""
         return tuple(sorted({cell.seed for cell in self.cells}))
 
-    @property
+    @functools.cached_property
     def stages(self) -> tuple[str, ...]:
         """Trained stages in order: the last one is the whole system."""
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.record.models))

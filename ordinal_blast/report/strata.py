@@ -15,7 +15,7 @@ from ordinal_blast.evaluation import jackknife, multireader, simultaneous
 from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import count, listed
-from ordinal_blast.report.rankings import patients_of, same_examples
+from ordinal_blast.report.rankings import patients_of
 from ordinal_blast.report.results import Group, Results
 from ordinal_blast.types import NO_ID
 
@@ -69,7 +69,7 @@ def _primary(results: Results, group: Group) -> list[str]:
 
 
 def _rows(results: Results, group: Group, key: str) -> Iterator[Row]:
-    if not group.common or not same_examples(group):
+    if not group.common or not group.same_examples:
         return
     split = group.cells[0].tested(group.stage)
     known = group.of(group.cells[0]).labels >= 0

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import linalg
 
 from ordinal_blast.evaluation import jackknife, simultaneous
-from ordinal_blast.evaluation.multireader import Contrast, Over
+from ordinal_blast.evaluation.multireader import Contrast, Variation
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import interval
 from ordinal_blast.report.inference import Tested
@@ -28,7 +28,6 @@ from ordinal_blast.report.results import Group, Results
 
 BETTER, WORSE, EQUIVALENT, CANNOT_TELL, NOT_TESTED = "better", "worse", "equivalent", "cannot tell", "not tested"
 REFERENCE, NO_SEEDS = "the reference", "no seed that the reference finished too"
-VIEWS: tuple[Over, ...] = ("seeds", "examples")  # of diagnostics
 POWER = 0.8
 MORE_SEEDS, MORE_UNITS = (3, 5, 10, 20, 50), (1, 2, 4, 10)  # what the design table tries; units in those there are
 _ADJUSTED = ("low_adjusted", "high_adjusted", "p_adjusted", "comparisons")
@@ -43,12 +42,16 @@ Adjusted = dict[str, tuple[float, float, float]]  # low, high and p of each riva
 class Judged:
     """A measure of a group, its differences adjusted; level: what one of the `size` of its family is tested at.
 
-    family: "primary", or "column" where the rivals of this measure alone are one.
+    tested: without its joints, which are as large as the predictions; shared and variation: the variants and seeds of
+    the first of them, and what their values vary with. family: "primary", or "column" where the rivals of this measure
+    alone are one.
     """
 
     group: Group
     measure: Measure
     tested: Tested
+    shared: tuple[tuple[str, ...], tuple[int, ...]]
+    variation: Variation | None
     adjusted: Adjusted
     family: str
     size: int
@@ -100,20 +103,27 @@ def of_measure(frame: pd.DataFrame, group: Group, measure: Measure) -> list[Diff
 
 def judge(results: Results) -> list[Judged]:
     """Every measure of every group, tested and adjusted, in the order of the page."""
-    asked = {
-        (group, measure): inference.measured(group, measure, results.reference)
-        for group in results.groups()
-        for measure in (*primary(group), *secondary(group))
-    }
+    asked = [(group, measure) for group in results.groups() for measure in (*primary(group), *secondary(group))]
     first = [place for place in asked if is_primary(results, *place)]
     families = [first, *([place] for place in asked if place not in first)]
     judged = {}
-    for family in filter(None, families):
-        adjusted, size, level = adjust([asked[place] for place in family])
+    for family in filter(None, families):  # one at a time: what is tested is as large as the predictions
+        tested = [inference.measured(*place, results.reference) for place in family]
+        adjusted, size, level = adjust(tested)
         kind = "primary" if family[0] in first else "column"
-        for place, limits in zip(family, adjusted, strict=True):
-            judged[place] = Judged(*place, asked[place], limits, kind, size, level)
+        for place, one, limits in zip(family, tested, adjusted, strict=True):
+            judged[place] = _judged(place, one, limits, kind, size, level)
     return [judged[place] for place in asked]
+
+
+def _judged(
+    place: tuple[Group, Measure], tested: Tested, limits: Adjusted, family: str, size: int, level: float
+) -> Judged:
+    shared, variation = ((), ()), None
+    for joint in tested.joints[:1]:
+        shared, variation = (joint.variants, joint.seeds), joint.comparison.variation
+    tested = dataclasses.replace(tested, joints=())
+    return Judged(*place, tested, shared, variation, limits, family, size, level)
 
 
 def is_primary(results: Results, group: Group, measure: Measure) -> bool:
@@ -127,7 +137,7 @@ def adjust(family: Sequence[Tested]) -> tuple[list[Adjusted], int, float]:
 
     Differences without a test do not count.
     """
-    by_cases: dict[tuple[str, ...], list[int]] = {}
+    by_cases: dict[str, list[int]] = {}
     for place, tested in enumerate(family):
         if not tested.reason:
             by_cases.setdefault(tested.cases, []).append(place)
@@ -213,8 +223,8 @@ def components(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
     """Variance components of each measure, of the variants that share most seeds, and the F test that all are alike."""
     rows = []
     for one in judged:
-        for joint in one.tested.joints[:1]:
-            of, comparison = joint.comparison.components, joint.comparison
+        if (variation := one.variation) is not None:
+            of, (variants, seeds) = variation.components, one.shared
             rows.append(
                 {
                     "stage": one.group.stage,
@@ -224,13 +234,13 @@ def components(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
                     "variant_seed_variance": of.variant_reader,
                     **{name: getattr(of, name) for name in ("error", "cov1", "cov2", "cov3")},
                     "n": int(one.group.rows["n"].max()),
-                    "units": comparison.units,
-                    "variants": len(joint.variants),
-                    "seeds": len(joint.seeds),
-                    "f": comparison.f_statistic,
-                    "df1": comparison.df[0],
-                    "df2": comparison.df[1],
-                    "p": comparison.p_value,
+                    "units": variation.units,
+                    "variants": len(variants),
+                    "seeds": len(seeds),
+                    "f": variation.f_statistic,
+                    "df1": variation.df[0],
+                    "df2": variation.df[1],
+                    "p": variation.p_value,
                 }
             )
     variances = ("seed_variance", "variant_seed_variance", "error", "cov1", "cov2", "cov3")
@@ -246,11 +256,11 @@ def design(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
     """
     rows = []
     for one in judged:
-        if one.family != "primary" or not one.tested.joints or len(one.tested.joints[0].seeds) < 2 or not one.size:
+        variation = one.variation
+        if one.family != "primary" or variation is None or variation.seeds < 2 or not one.size:
             continue
-        comparison, seeds = one.tested.joints[0].comparison, len(one.tested.joints[0].seeds)
-        for many in sorted({seeds, *MORE_SEEDS}):
-            for units in (comparison.units * times for times in MORE_UNITS):
+        for many in sorted({variation.seeds, *MORE_SEEDS}):
+            for units in (variation.units * times for times in MORE_UNITS):
                 rows.append(
                     {
                         "stage": one.group.stage,
@@ -260,8 +270,8 @@ def design(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
                         "units": units,
                         "level": one.level,
                         "power": POWER,
-                        "detectable": comparison.detectable(seeds=many, units=units, power=POWER, level=one.level),
-                        "present": (many, units) == (seeds, comparison.units),
+                        "detectable": variation.detectable(seeds=many, units=units, power=POWER, level=one.level),
+                        "present": (many, units) == (variation.seeds, variation.units),
                     }
                 )
     columns = ("stage", "task", "measure", "seeds", "units", "level", "power", "detectable", "present")
@@ -284,9 +294,9 @@ def diagnostics(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
             "view": view,
             **_interval(contrast),
         }
-        for view in VIEWS
+        for view in inference.VIEWS
         for one in judged
-        for variant, contrast in _in_order(one.tested.alone(view), results)
+        for variant, contrast in _in_order(one.tested.alone.get(view, {}), results)
     ]
     columns = (
         "stage",

@@ -11,6 +11,7 @@ from ordinal_blast.evaluation import multireader
 from ordinal_blast.report import inference, load
 from ordinal_blast.report.measures import PRIMARY, SECONDARY
 from ordinal_blast.report.rankings import thresholds
+from ordinal_blast.storage import digest
 
 ACCURACY, MSE, MAE, QWK = PRIMARY
 OF = {measure.key: measure for measure in (*PRIMARY, *SECONDARY)}
@@ -36,7 +37,8 @@ def test_a_difference_is_that_of_the_arrays_in_the_files(small, key):
     expected = multireader.measure(key, labels, grades, num_classes=3, cases=patients, **reads)
     tested = inference.measured(study.groups()[0], OF[key], study.reference)
     assert list(tested.differences) == list(study.rivals)
-    assert len(tested.cases) == expected.units == 30
+    assert expected.units == 30
+    assert tested.cases == digest(sorted(f"patient-{i}" for i in range(30)))
     for place, variant in enumerate(study.variants):
         contrasts = [(tested.own[variant], expected.mean(place))]
         contrasts += [(tested.differences[variant], expected.difference(place, 0))] if place else []

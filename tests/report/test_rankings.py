@@ -78,7 +78,7 @@ def test_a_binary_column_is_ranked_by_the_sum_of_the_scores(write_run, tmp_path)
 
 def test_other_examples_per_seed_are_not_compared(write_run, tmp_path):
     study = load(write_run(tmp_path / "run", seeds=(0, 1), stages=("rnn",), n=40, change=sick, resplit=True))
-    assert not any(map(rankings.same_examples, study.groups()))
+    assert not any(group.same_examples for group in study.groups())
     assert [rankings.thresholds(group) for group in study.groups()] == [[], []]
     assert rankings.binary(study.groups(), "sick", "sickness") is None
 
@@ -89,7 +89,7 @@ def test_other_data_with_rows_of_the_same_names_and_labels_are_other_examples(wr
         kept.identity["data"] = str(kept.seed)
 
     options = {"seeds": (0, 1), "stages": ("rnn",), "tasks": ("icm",), "n": 40}
-    assert rankings.same_examples(load(write_run(tmp_path / "one", ("a", "b"), **options)).groups()[0])
+    assert load(write_run(tmp_path / "one", ("a", "b"), **options)).groups()[0].same_examples
     group = load(write_run(tmp_path / "two", ("a", "b"), change=second_holdout, **options)).groups()[0]
-    assert not rankings.same_examples(group)
+    assert not group.same_examples
     assert rankings.thresholds(group) == []

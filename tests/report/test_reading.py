@@ -162,3 +162,13 @@ def test_no_measure_at_all_is_said(write_run, measured, tmp_path):
     study = load(write_run(tmp_path / "r", change=measured(lambda *_: {"qwk": math.nan}), **SMALL))
     assert "and another variant: nothing is compared" in report.write([study], tmp_path / "out", "c").read_text()
     assert "RNN · ICM" in report.table([study])
+
+
+def test_examples_that_cells_share_are_held_once_and_what_each_says_of_them_is_its_own(small):
+    first, *others = [cell.record.models["rnn"].splits["test"] for cell in load(small).cells]
+    assert len(others) == 8
+    for split in others:
+        assert split.ids is first.ids
+        assert split.columns["group"] is first.columns["group"]
+        assert split.tasks["icm"].labels is first.tasks["icm"].labels
+        assert not np.array_equal(split.tasks["icm"].scores, first.tasks["icm"].scores)
