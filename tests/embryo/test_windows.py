@@ -1,5 +1,6 @@
 """Centre of mass, area and crops against direct numpy."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,3 +34,30 @@ def test_crop_halves_by_averaging_with_a_triangle():
 def test_resize_to_the_same_size_changes_nothing():
     images = np.random.default_rng(1).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
     np.testing.assert_array_equal(resize(jnp.asarray(images), 6), images)
+
+
+@pytest.mark.parametrize("size", [16, 24, 50])
+def test_resize_is_that_of_jax(size):
+    images = jnp.asarray(np.random.default_rng(2).integers(0, 256, (2, 36, 28, 3), dtype=np.uint8))
+    expected = jax.image.resize(images.astype(jnp.float32), (2, size, size, 3), "linear")
+    np.testing.assert_allclose(resize(images, size), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("share", "size"), [(0.8, 11), (0.8, 40), (0.35, 30), (1.0, 20)])
+def test_crop_is_that_of_jax_wherever_rounding_is_not_a_matter_of_the_last_bit(share, size):
+    rng = np.random.default_rng(3)
+    images = jnp.asarray(rng.integers(0, 256, (5, 50, 46, 3), dtype=np.uint8))
+    centre = jnp.asarray(rng.uniform(0, 1, (5, 2)), jnp.float32)
+    corner = jnp.clip(centre, share / 2, 1 - share / 2) - share / 2
+    scale = jnp.asarray([size / (share * 50), size / (share * 46)])
+    expected = np.stack(
+        [
+            jax.image.scale_and_translate(
+                image.astype(jnp.float32), (size, size, 3), (0, 1), scale, -start * size / share, "linear"
+            )
+            for image, start in zip(images, corner, strict=True)
+        ]
+    )
+    clear = np.abs(expected % 1 - 0.5) > 1e-3
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(np.asarray(crop(images, centre, share, size))[clear], np.round(expected)[clear])
