@@ -35,8 +35,9 @@ def setting(
 ) -> Any:
     """A field of a section. default: a value, a section, or a function that makes one (a section's class is one).
 
-    allowed: what it may be, beyond its type. place: where files lie, which changes no result. decision: changes what is
-    said of trained models, and not the training. part: the kind of part that it names, such as "network".
+    allowed: what it may be, beyond its type. place: where files lie, or how many cells go side by side, which changes
+    no result. decision: changes what is said of trained models, and not the training. part: the kind of part that it
+    names, such as "network".
     """
     metadata = {"doc": doc, "allowed": allowed, "place": place, "decision": decision, "part": part}
     if isinstance(default, Mapping):

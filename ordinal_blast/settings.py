@@ -219,6 +219,13 @@ class Settings:
         _PLACE,
         place=True,
     )
+    stack: int = setting(
+        0,
+        "cells that are trained as one program, at most: seeds of a variant whose network reads numbers or sequences; "
+        "0: 16, 1: one by one",
+        whole(0),
+        place=True,
+    )
     track: tuple[str, ...] = setting((), "where metrics go as they come, beside metrics.jsonl", _TRACKERS, place=True)
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
     class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))

@@ -182,16 +182,16 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, tin
 
     import orbax.checkpoint as ocp
 
-    save = ocp.CheckpointManager.save
+    save = ocp.StandardCheckpointHandler.save
 
     def full(self, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
+    monkeypatch.setattr(ocp.StandardCheckpointHandler, "save", full)
     arguments = ["train", *tiny, "--config.seed=1", "--workdir", str(trained / "full")]
     assert cli.main(arguments) == 1
     assert "No space left on device" in capsys.readouterr().err
-    monkeypatch.setattr(ocp.CheckpointManager, "save", save)
+    monkeypatch.setattr(ocp.StandardCheckpointHandler, "save", save)
     assert cli.main(arguments) == 0
 
 

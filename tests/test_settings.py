@@ -317,6 +317,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "seed": 0,
         "seed_also_sets": [],
         "devices": 0,
+        "stack": 0,
         "compiled": "~/.cache/ordinal_blast/compiled",
         "track": [],
         "tasks": [],
@@ -351,7 +352,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 
 MARKS = {
-    "place": {"data.root", "data.cache", "compiled", "track"},  # change no result
+    "place": {"data.root", "data.cache", "compiled", "stack", "track"},  # change no result
     "decision": {
         "objective.rule",
         "objective.correct_weights",

@@ -115,6 +115,11 @@ def epochs(
 
 def _epochs(source: _Batches, first: int, last: int, threads: int) -> Iterator[tuple[int, Iterator[Batch]]]:
     steps = source.steps_per_epoch
+    if not threads:  # nothing is read ahead, and Grain would take longer than a small batch
+        yield from (
+            (epoch, map(source.__getitem__, range(epoch * steps, (epoch + 1) * steps))) for epoch in range(first, last)
+        )
+        return
     data = grain.MapDataset.source(source)[first * steps :]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * threads, 1))
     stream = iter(data.to_iter_dataset(reading))

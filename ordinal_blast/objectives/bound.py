@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -219,6 +220,7 @@ def bind(
     return objective
 
 
+@functools.lru_cache(maxsize=128)
 def _try(objective: Objective) -> None:
     """Trace the loss on a batch of a size that neither width nor K has: a wrong loss fails here, not in training."""
     count = objective.num_classes + objective.num_outputs

@@ -25,7 +25,7 @@ from ordinal_blast.study.plan import Cell
 from ordinal_blast.study.recipe import Work
 from ordinal_blast.training import parallel
 from ordinal_blast.training.checkpoints import has_begun
-from ordinal_blast.types import Task
+from ordinal_blast.types import Predictions, Task
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
 Measure = Callable[..., float]
@@ -100,11 +100,17 @@ class _Trained(NamedTuple):
     hardware: str
 
 
-def train(cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work, folder: Path, root: Path) -> None:
-    """Train the cell's chain and write its record."""
+def open(cell: Cell, work: Work, folder: Path, root: Path) -> recipe.Opened:
+    """The cell's chain, with all stages but the last, which other cells may share, built."""
+    return recipe.Opened(recipe.stages(cell.settings), work, cell.settings.data.split, folder, root)
+
+
+def train(
+    cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work, folder: Path, opened: recipe.Opened
+) -> None:
+    """Train the last stage of the cell's chain and write its record."""
     settings = cell.settings
-    chain = recipe.stages(settings)
-    finished = recipe.run(chain, work, settings.data.split, settings.report.examples, folder, root)
+    finished = opened.finish(settings.report.examples)
     if not finished.graded:
         raise UsageError(f"chain is {settings.chain}, and none of these graded: add a stage that does, such as grader")
     raw = {
@@ -170,16 +176,12 @@ def _conclude(
             for task, one in ready.items()
         }
         fitted = decisions.calibrated(ready, bound)
+        results = {
+            task.name: _results(f"{cell.name}: {name}", task, fitted[task.name], objective.rule, raw, measures)
+            for task in material.tasks
+        }
         splits = {
-            split: Split(
-                split,
-                part.ids,
-                part.columns,
-                {
-                    task.name: _result(f"{cell.name}: {name}", task, fitted[task.name], objective.rule, part, measures)
-                    for task in material.tasks
-                },
-            )
+            split: Split(split, part.ids, part.columns, {task: of_task[split] for task, of_task in results.items()})
             for split, part in raw.items()
         }
         models[name] = dataclasses.replace(trained.models[name], splits=splits, fitted=bound)
@@ -245,17 +247,35 @@ def _higher(measure: Measure) -> bool:
     return getattr(measure, "higher_is_better", True)
 
 
-def _result(
-    where: str, task: Task, objective: Objective, rule: str, raw: _Raw, measures: Mapping[str, Measure]
-) -> TaskResult:
-    """What a fitted objective says of a task, measured where there is a label."""
-    name = task.name
-    if not np.isfinite(raw.outputs[name]).all():
+def _results(
+    where: str,
+    task: Task,
+    objective: Objective,
+    rule: str,
+    raw: Mapping[str, _Raw],
+    measures: Mapping[str, Measure],
+) -> dict[str, TaskResult]:
+    """What a fitted objective says of a task in each split, measured where there is a label.
+
+    All examples are decided in one call, and the loss of a split is that of all with weight 0 in the others.
+    """
+    name, starts = task.name, np.cumsum([0, *(len(part.ids) for part in raw.values())])
+    outputs, labels, weights = (
+        np.concatenate([getattr(part, field)[name] for part in raw.values()])
+        for field in ("outputs", "labels", "weights")
+    )
+    if not np.isfinite(outputs).all():
         raise UserError(f"{where} gives outputs that are not finite; lower the learning rate")
-    said, labels = decisions.decide(objective, rule, raw.outputs[name]), raw.labels[name]
-    loss = float(objective.loss(said.outputs, labels, raw.weights[name]))
-    measured = _measured(task, labels, said.grades, said.probs, measures)
-    return TaskResult(task, labels, raw.weights[name], *said, measured, loss)
+    said = decisions.decide(objective, rule, outputs)
+    masks = np.repeat(np.eye(len(raw), dtype=weights.dtype), np.diff(starts), axis=1)
+    losses = decisions.losses(objective, outputs, labels, masks * weights)
+    results = {}
+    for split, loss, *span in zip(raw, losses.tolist(), starts, starts[1:], strict=False):
+        part = slice(*span)
+        here = Predictions(said.outputs[part], said.probs[part], said.grades[part], said.scores[part])
+        measured = _measured(task, labels[part], here.grades, here.probs, measures)
+        results[split] = TaskResult(task, labels[part], weights[part], *here, measured, loss)
+    return results
 
 
 def _measured(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,11 +16,13 @@ from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import calibration
 from ordinal_blast.objectives import Objective
+from ordinal_blast.objectives.families import Rescaled
 from ordinal_blast.objectives.loss import RULES
 from ordinal_blast.settings import ObjectiveSettings
 from ordinal_blast.types import Predictions, Task
 
 CALIBRATION = "calibration"  # the key of it among what a decision has fitted
+F = TypeVar("F", bound=Callable[..., object])
 Rule = Callable[[np.ndarray], np.ndarray]
 """rule(probs `[N, K]`) -> grades int `[N]`, for a decision of one's own."""
 
@@ -135,11 +139,37 @@ def decides_by(objective: Objective, rule: str) -> str:
 
 def decide(objective: Objective, rule: str, outputs: np.ndarray) -> Predictions:
     """What a fitted objective says of raw outputs `[N, num_outputs]`; raises UsageError as `by_rule` does."""
-    raw = jnp.asarray(outputs)
-    probs = np.exp(np.asarray(objective.log_probs(raw), np.float64))
+    log_probs, grades, scores = map(np.asarray, _said(objective, rule if rule in RULES else "native")(outputs))
+    probs = np.exp(log_probs.astype(np.float64))
     own = by_rule(rule, probs)
-    grades = np.asarray(objective.predict(raw, rule=rule)) if own is None else own
-    return Predictions(np.asarray(raw), probs, grades, np.asarray(objective.score(raw), np.float64))
+    return Predictions(np.asarray(outputs), probs, grades if own is None else own, scores.astype(np.float64))
+
+
+def losses(objective: Objective, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The loss `[W]` of outputs `[N, num_outputs]` and labels `[N]` under each of several weights `[W, N]`."""
+    return np.asarray(_losses(objective)(outputs, labels, weights))
+
+
+@functools.lru_cache(maxsize=64)
+def _said(objective: Objective, rule: str) -> Callable[[np.ndarray], tuple[jax.Array, jax.Array, jax.Array]]:
+    """Log-probabilities, decision and score of outputs, in one program."""
+
+    def said(outputs: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
+        raw = jnp.asarray(outputs)
+        return objective.log_probs(raw), objective.predict(raw, rule=rule), objective.score(raw)
+
+    return _compiled(objective, said)
+
+
+@functools.lru_cache(maxsize=64)
+def _losses(objective: Objective) -> Callable[..., jax.Array]:
+    return _compiled(objective, jax.vmap(objective.loss, in_axes=(None, None, 0)))
+
+
+def _compiled(objective: Objective, function: F) -> F:
+    """The function as one program, but for an objective that was fitted: it is of one cell, and not worth it."""
+    fitted = objective.family.fitted_fields or isinstance(objective.family, Rescaled)
+    return function if fitted else cast(F, jax.jit(function))
 
 
 def by_rule(rule: str, probs: np.ndarray) -> np.ndarray | None:

@@ -25,8 +25,8 @@ from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
 from ordinal_blast.study.recipe import Graded, Stage, Values, Work
-from ordinal_blast.training import course, initial, loop, optimizer, parallel, step
-from ordinal_blast.training.course import Fitted
+from ordinal_blast.training import initial, loop, optimizer, parallel, step
+from ordinal_blast.training.course import Course, Fitted, updates
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
 from ordinal_blast.types import AXIS
@@ -57,6 +57,15 @@ class _Trained(NamedTuple):
     examples: Mapping[str, Examples]
     facts: Mapping[str, Any]
     fitted: Fitted
+    together: int
+
+
+class _Begun(NamedTuple):
+    """The examples of each split as the network reads them, the facts of that, and the training on them."""
+
+    examples: Mapping[str, Examples]
+    facts: Mapping[str, Any]
+    course: Course
 
 
 class _Features(nn.Module):
@@ -122,7 +131,7 @@ class Grader(Stage[GraderSettings]):
         columns = work.material.dataset.columns
         first = np.asarray(columns[name][np.arange(1)]) if name in columns else None
         try:
-            course.updates(problem, _examples(fixed(first), work)["train"], training)
+            updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
         start = self.settings.network.init_from
@@ -136,6 +145,18 @@ class Grader(Stage[GraderSettings]):
             except UserError as error:
                 raise type(error)(f"{network}: {one_line(error)}") from error
 
+    def side_by_side(self, work: Work) -> bool:
+        """Whether the network reads numbers or sequences: convolutions of several networks at once are slower.
+
+        A module of one's own may draw by devices, of which a training beside others has one.
+        """
+        same = len(work.session.devices) == 1 or not parts.is_outside(self.settings.network.name)
+        return self.reads != ("images",) and same
+
+    def course(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Course:
+        """The training in `folder`."""
+        return self._begin(inputs, folder, work).course
+
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
         trained = self._trained(inputs, folder, work)
@@ -148,7 +169,7 @@ class Grader(Stage[GraderSettings]):
 
     def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded:
         """Raw outputs of the network for every split."""
-        examples, _, fitted = self._trained(inputs, folder, work)
+        examples, _, fitted, together = self._trained(inputs, folder, work)
         problem, size = self._problem(work.bound), self.settings.training.batch_size
         outputs = {
             split: parallel.predict(problem, fitted.variables, part.inputs, len(part), size, work.session.devices)
@@ -162,6 +183,7 @@ class Grader(Stage[GraderSettings]):
             "parameters": count_parameters(fitted.variables)[0],
             "seconds": round(fitted.seconds, 3),
             "history": list(fitted.history),
+            **({"side_by_side": together} if together > 1 else {}),
         }
         return Graded(examples, outputs, training, first.shape, first.dtype.name)
 
@@ -212,25 +234,33 @@ class Grader(Stage[GraderSettings]):
     def _trained(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> _Trained:
         """Train to the end in `folder`; once in the life of this stage, later calls have it at hand."""
         if self._at_hand is None:
+            begun = self._begin(inputs, folder, work)
+            fitted = loop.finish(begun.course, work.session.devices)
+            self._at_hand = _Trained(begun.examples, begun.facts, fitted, begun.course.together)
+        return self._at_hand
+
+    def _begin(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> _Begun:
+        """The training in `folder`, from its last checkpoint; once in the life of this stage."""
+        if self._begun is None:
             view, facts = self._view(inputs, work)
             examples, goal = _examples(view, work), work.goal
             start = self.settings.network.init_from
-            fitted = loop.fit(
+            training = Course(
                 self._problem(work.bound),
                 examples["train"],
                 examples["val"],
                 self.settings.training,
                 seed=goal.seed,
                 directory=folder,
-                devices=work.session.devices,
                 name=f"{goal.objective.name}, seed {goal.seed}, {self.name}",
                 monitor=Monitor(MEASURES, functools.partial(_measure, work.bound, examples["val"].labels)),
                 report=work.session.progress.epoch(self.name),
                 initial=functools.partial(initial.variables, start) if start else None,
             )
-            self._at_hand = _Trained(examples, facts, fitted)
-        return self._at_hand
+            self._begun = _Begun(examples, facts, training)
+        return self._begun
 
+    _begun: _Begun | None = None
     _at_hand: _Trained | None = None
 
 
@@ -274,13 +304,10 @@ def _measure(
 
 
 def _agreement(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    kept, classes = labels >= 0, objective.num_classes
-    pair = labels[kept], np.asarray(_decision(objective)(outputs[kept]))
-    return {
-        "val_qwk": metrics.qwk(*pair, classes),
-        "val_mae": metrics.mae(*pair, classes),
-        "val_rmse": metrics.rmse(*pair, classes),
-    }
+    kept = labels >= 0
+    counts = metrics.confusion(labels[kept], np.asarray(_decision(objective)(outputs))[kept], objective.num_classes)
+    measures = {"val_qwk": metrics.qwk, "val_mae": metrics.mae, "val_rmse": metrics.rmse}
+    return {key: float(measure.of_counts(counts)) for key, measure in measures.items()}
 
 
 @functools.lru_cache(maxsize=32)

@@ -18,7 +18,7 @@ from ordinal_blast.storage import digest
 
 _MOST = 10_000  # cells of a plan: more is a slip, and a generator may have no end
 DECLARED = ("reference", "subject", "primary", "equivalence", "families")  # what an ablation may say of its question
-_OF_THE_STUDY = ("name", "devices", "track")  # settings that a run has once, whatever its cells say
+_OF_THE_STUDY = ("name", "devices", "stack", "track")  # settings that a run has once, whatever its cells say
 
 
 @dataclasses.dataclass(frozen=True)

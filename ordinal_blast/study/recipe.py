@@ -27,6 +27,7 @@ from ordinal_blast.schema import leaves, listed
 from ordinal_blast.settings import STAGES, ObjectiveSettings, Settings, SplitSettings, StageSettings, differences
 from ordinal_blast.study import identity, shared
 from ordinal_blast.study.session import Session
+from ordinal_blast.training.course import Course
 from ordinal_blast.types import INPUTS
 
 Values = dict[str, Any]
@@ -103,6 +104,15 @@ class Stage(abc.ABC, Generic[Section]):
     def check(self, work: Work) -> None:
         """Raise UsageError for settings that this data does not allow, before any work."""
         del work
+
+    def side_by_side(self, work: Work) -> bool:
+        """Whether its `course` may be advanced beside those of other seeds, as one program."""
+        del work
+        return False
+
+    def course(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Course:
+        """The training that `build` goes through, to be advanced before; asked of stages that go `side_by_side`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
@@ -197,26 +207,25 @@ class Finished:
     shown: np.ndarray | None
 
 
-def run(
-    chain: Sequence[Stage[StageSettings]], work: Work, split: SplitSettings, shown: int, folder: Path, root: Path
-) -> Finished:
-    """Go through the chain: the last stage in `folder`, all others, which cells can share, under `root`/stages.
-
-    shown: how many test images are kept.
+class Opened:
+    """A chain whose last stage remains to be built, in `folder`; all others, which cells can share, are under
+    `root`/stages.
     """
-    material = work.material
-    values: dict[str, Any] = dict(material.dataset.columns)
-    values |= {name: fixed(values[name]) for name in INPUTS if name in values}
-    keys = dict.fromkeys(values, "")  # of the data, whose identity is in every key
-    graded: dict[str, Graded] = {}
-    facts: dict[str, Mapping[str, Any]] = {}
-    looks: list[Callable[[np.ndarray], np.ndarray]] = []
-    for stage in chain:
-        with blamed(stage.name, stage.settings):
-            inputs = {name: values[name] for name in stage.reads}
-            if stage is chain[-1]:
-                facts[stage.name], place = _built(stage, inputs, work, folder), folder
-            else:
+
+    def __init__(
+        self, chain: Sequence[Stage[StageSettings]], work: Work, split: SplitSettings, folder: Path, root: Path
+    ) -> None:
+        material = work.material
+        self._last, self._work, self._folder = chain[-1], work, folder
+        self._values: dict[str, Any] = dict(material.dataset.columns)
+        self._values |= {name: fixed(self._values[name]) for name in INPUTS if name in self._values}
+        keys = dict.fromkeys(self._values, "")  # of the data, whose identity is in every key
+        self._graded: dict[str, Graded] = {}
+        self._facts: dict[str, Mapping[str, Any]] = {}
+        self._looks: list[Callable[[np.ndarray], np.ndarray]] = []
+        for stage in chain[:-1]:
+            with blamed(stage.name, stage.settings):
+                inputs = self._inputs(stage)
                 key = {
                     "data": material.identity,
                     "split": differences(split),
@@ -228,19 +237,37 @@ def run(
                 counted = (leaf for leaf in leaves(stage.settings) if not leaf.is_a("place"))
                 settings = {leaf.key: listed(leaf.value) for leaf in counted}
                 place = shared.stage(root, stage.name, key, settings, functools.partial(_built, stage, inputs, work))
-                facts[stage.name] = {"folder": place.name, **shared.facts(place)}
-                values |= _opened(stage, inputs, place, work)
+                self._facts[stage.name] = {"folder": place.name, **shared.facts(place)}
+                self._values |= _opened(stage, inputs, place, work)
                 keys |= dict.fromkeys(stage.makes, place.name)
-                looks += [stage.show] * ("images" in stage.makes)
-            says = stage.grade(inputs, place, work)
-            if not isinstance(says, Graded | None):
-                raise TypeError(f"grade() gives a {type(says).__name__}: it has to give Graded, or None")
-            graded |= {stage.name: says} if says else {}
-    rows = material.splits["test"][:shown]
-    images = np.asarray(values["images"](rows, None)) if "images" in values and len(rows) else None
-    for look in looks:
-        images = None if images is None else look(images)
-    return Finished(graded, facts, images)
+                self._looks += [stage.show] * ("images" in stage.makes)
+                self._grade(stage, inputs, place)
+
+    def course(self) -> Course:
+        """The training of the last stage; see `Stage.course`."""
+        with blamed(self._last.name, self._last.settings):
+            return self._last.course(self._inputs(self._last), self._folder, self._work)
+
+    def finish(self, shown: int) -> Finished:
+        """Build the last stage; shown: how many test images are kept."""
+        stage, inputs, folder = self._last, self._inputs(self._last), self._folder
+        with blamed(stage.name, stage.settings):
+            self._facts[stage.name] = _built(stage, inputs, self._work, folder)
+            self._grade(stage, inputs, folder)
+        rows = self._work.material.splits["test"][:shown]
+        images = np.asarray(self._values["images"](rows, None)) if "images" in self._values and len(rows) else None
+        for look in self._looks:
+            images = None if images is None else look(images)
+        return Finished(self._graded, self._facts, images)
+
+    def _inputs(self, stage: Stage[StageSettings]) -> dict[str, Any]:
+        return {name: self._values[name] for name in stage.reads}
+
+    def _grade(self, stage: Stage[StageSettings], inputs: Mapping[str, Any], place: Path) -> None:
+        says = stage.grade(inputs, place, self._work)
+        if not isinstance(says, Graded | None):
+            raise TypeError(f"grade() gives a {type(says).__name__}: it has to give Graded, or None")
+        self._graded |= {stage.name: says} if says else {}
 
 
 def _built(stage: Stage[StageSettings], inputs: Mapping[str, Any], work: Work, folder: Path) -> Mapping[str, Any]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ordinal_blast import errors, kinds, parts, question, record
 from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
+from ordinal_blast.errors import UserError
 from ordinal_blast.settings import Settings, differences, leaves
 from ordinal_blast.storage import digest, remove_leftovers
 from ordinal_blast.study import cell, decisions, identity, recipe, standing, tracking
 from ordinal_blast.study.lock import alone
 from ordinal_blast.study.plan import Cell, Plan
-from ordinal_blast.study.recipe import Work
+from ordinal_blast.study.recipe import Opened, Work
 from ordinal_blast.study.session import Session
+from ordinal_blast.training import stacked
+from ordinal_blast.training.course import Course
+
+_STACK = 16  # cells of one program, where the settings leave it open
+_AT_ONCE = 2  # programs that one device is given at a time
 
 
 def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed_code: bool = False) -> list[str]:
@@ -32,12 +40,29 @@ def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed
         return _Run(plan, root, session).whole(command, allow_changed_code)
 
 
+class _Flying(NamedTuple):
+    """Cells whose courses another thread brings to their end."""
+
+    cells: Sequence[tuple[Cell, Opened]]
+    courses: Sequence[Course]
+    landing: Future[None]
+
+    def landed(self) -> Sequence[tuple[Cell, Opened]]:
+        """The cells, once that is done."""
+        self.landing.result()
+        return self.cells
+
+
 class _Run:
     """One sitting on a plan; each dataset is opened once, and what its splits lack is said once."""
 
     def __init__(self, plan: Plan, root: Path, session: Session) -> None:
         self.plan, self.root, self.session = plan, root, session
         self._materials: dict[str, Material] = {}
+        self._works: dict[str, Work] = {}
+        self._identified: Mapping[str, Mapping[str, Any]] = {}
+        self._failed: list[str] = []
+        self._ended = 0
 
     def whole(self, command: str, allow_changed_code: bool) -> list[str]:
         """The cells, after every check that can be made before any work."""
@@ -45,17 +70,18 @@ class _Run:
         for one in {one.variant: one for one in reversed(cells)}.values():
             validate(one.settings)
         for one in cells:
-            self._check(one.settings)
-            question.check_tasks(self.plan.question, [task.name for task in self._material(one.settings).tasks])
+            self._check(one)
+            question.check_tasks(self.plan.question, [task.name for task in self._work(one).material.tasks])
         with alone(self.root, progress.say):
             plan = standing.joined(self.plan, command, self.root)
             for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
                 remove_leftovers(folder, record.WRITTEN)
+            code = {one.variant: identity.of_code(one.settings) for one in cells[: len(self.plan.variants)]}
             identified = {
                 one.name: {
                     "variant": one.variant,
-                    "data": self._material(one.settings).identity,
-                    "code": identity.of_code(one.settings),
+                    "data": self._work(one).material.identity,
+                    "code": code[one.variant],
                 }
                 for one in cells
             }
@@ -76,39 +102,135 @@ class _Run:
                 progress.close()
 
     def _cells(self, identified: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        self._identified = identified
+        digests = {
+            one.name: cell.training_digest(one.settings, identified[one.name]["data"]) for one in self.plan.cells
+        }
         trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
-        failed: list[str] = []
-        for number, one in enumerate(self.plan.cells, start=1):
-            folder, outcome = record.folder_of(self.root, one.name), "finished before"
-            error = folder / record.ERROR
-            training = cell.training_digest(one.settings, identified[one.name]["data"])
-            if not record.finished(folder):
-                self.session.progress.cell(one.name)
-                error.unlink(missing_ok=True)
-                try:
-                    self.session.progress.tracker.begin(one.name, differences(one.settings))
-                    self._cell(one, identified[one.name], folder, trained.get(training))
-                    self.session.progress.tracker.finish(one.name, record.tests(folder))
-                    outcome = _headline(folder)
-                except (Exception, SystemExit) as problem:  # one bad cell must not cost the others
-                    failed.append(one.name)
-                    outcome = f"FAILED: {errors.one_line(problem)}"
-                    with contextlib.suppress(OSError):  # the disk may be what failed; it is printed all the same
-                        error.write_text(f"{errors.one_line(problem)}\n\n{traceback.format_exc()}", encoding="utf-8")
-            if record.finished(folder):
-                trained.setdefault(training, folder)
-            self.session.progress.finish(number, f"{one.name}: {outcome}")
-        return failed
+        first: list[Cell] = []
+        others: list[Cell] = []
+        for one in self.plan.cells:
+            if record.finished(self._folder(one)):
+                trained.setdefault(digests[one.name], self._folder(one))
+                self._tell(one, "finished before")
+        known = {*trained}
+        for one in (one for one in self.plan.cells if not record.finished(self._folder(one))):
+            (others if digests[one.name] in known else first).append(one)
+            known.add(digests[one.name])
+        with contextlib.closing(self._side_by_side(self._groups(first))) as cells:
+            for one, opened in cells:
+                if self._conclude(one, opened):
+                    trained[digests[one.name]] = self._folder(one)
+        for one in others:  # unless what they share failed
+            source = trained.get(digests[one.name])
+            if self._decide(one, source) if source else self._conclude(one, self._open(one)):
+                trained.setdefault(digests[one.name], self._folder(one))
+        return self._failed
 
-    def _cell(self, one: Cell, identified: Mapping[str, Any], folder: Path, trained: Path | None) -> None:
-        work = self._work(one.settings)
-        if trained is None:
-            cell.train(one, self.plan.experiment, identified, work, folder, self.root)
-        else:
-            cell.redecide(one, self.plan.experiment, identified, work, folder, trained)
+    def _groups(self, cells: Sequence[Cell]) -> list[list[Cell]]:
+        """The cells in order, those of a variant together where their last stage can be trained side by side.
 
-    def _check(self, settings: Settings) -> None:
-        work, chain = self._work(settings), recipe.stages(settings)
+        Not beside services that are told of one run at a time. Groups of a variant are of one size, which is compiled
+        once, and stand apart, so that the second finds what was compiled for the first.
+        """
+        settings = self.plan.cells[0].settings
+        most = 1 if {*settings.track} - {*tracking.INTERLEAVED} else settings.stack or _STACK
+        variants: dict[str, list[Cell]] = {}
+        for one in cells:
+            beside = recipe.stages(one.settings)[-1].side_by_side(self._work(one))
+            variants.setdefault(one.variant if beside else one.name, []).append(one)
+        groups = []
+        for alike in variants.values():
+            count = -(-len(alike) // most)
+            groups += [(n, alike[n::count]) for n in range(count)]
+        return [group for _, group in sorted(groups, key=lambda numbered: numbered[0])]
+
+    def _side_by_side(self, groups: Iterable[Sequence[Cell]]) -> Generator[tuple[Cell, Opened], None, None]:
+        """The cells of the groups, opened; before that, what can be trained side by side has been.
+
+        On one device two groups are on their way while a third is concluded: one leaves cores idle.
+        """
+        flying: collections.deque[_Flying] = collections.deque()
+        devices = self.session.devices
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for group in groups:
+                    beside = len(group) > 1
+                    opened = [(one, chain) for one in group if (chain := self._open(one, beside))]
+                    courses = [chain.course() for _, chain in opened] if beside else []
+                    flying.append(_Flying(opened, courses, pool.submit(stacked.advance, courses, devices)))
+                    while len(flying) > (_AT_ONCE if courses and len(devices) == 1 else 0):
+                        yield from flying.popleft().landed()
+                while flying:
+                    yield from flying.popleft().landed()
+            finally:
+                for course in (course for group in flying for course in group.courses):  # the sitting is ended
+                    course.failure = course.failure or UserError("the sitting was ended")
+
+    def _open(self, one: Cell, beside: bool = False) -> Opened | None:
+        """The cell with all but its last stage built, and that begun where it is to be trained beside others.
+
+        None where that failed, as is told then.
+        """
+        with self._surviving(one):
+            self._begin(one)
+            opened = cell.open(one, self._work(one), self._folder(one), self.root)
+            if beside:
+                opened.course()
+            return opened
+        return None
+
+    def _conclude(self, one: Cell, opened: Opened | None) -> bool:
+        """Train what is left to train, and write the record; whether that went well."""
+        with self._surviving(one):
+            if opened is not None:
+                identified = self._identified[one.name]
+                cell.train(one, self.plan.experiment, identified, self._work(one), self._folder(one), opened)
+                return self._finish(one)
+        return False
+
+    def _decide(self, one: Cell, trained: Path) -> bool:
+        """Decide for what another cell trained; whether that went well."""
+        with self._surviving(one):
+            self._begin(one)
+            identified = self._identified[one.name]
+            cell.redecide(one, self.plan.experiment, identified, self._work(one), self._folder(one), trained)
+            return self._finish(one)
+        return False
+
+    def _begin(self, one: Cell) -> None:
+        self.session.progress.cell(one.name)
+        (self._folder(one) / record.ERROR).unlink(missing_ok=True)
+        self.session.progress.tracker.begin(one.name, differences(one.settings))
+
+    def _finish(self, one: Cell) -> bool:
+        folder = self._folder(one)
+        self.session.progress.tracker.finish(one.name, record.tests(folder))
+        self._tell(one, _headline(folder))
+        return True
+
+    @contextlib.contextmanager
+    def _surviving(self, one: Cell) -> Iterator[None]:
+        """In this block, what a cell raises is written and told, and the others go on."""
+        try:
+            yield
+        except (Exception, SystemExit) as problem:
+            self._failed.append(one.name)
+            with contextlib.suppress(OSError):  # the disk may be what failed; it is printed all the same
+                text = f"{errors.one_line(problem)}\n\n{traceback.format_exc()}"
+                (self._folder(one) / record.ERROR).write_text(text, encoding="utf-8")
+            self._tell(one, f"FAILED: {errors.one_line(problem)}")
+
+    def _tell(self, one: Cell, outcome: str) -> None:
+        self._ended += 1
+        self.session.progress.finish(self._ended, f"{one.name}: {outcome}")
+
+    def _folder(self, one: Cell) -> Path:
+        return record.folder_of(self.root, one.name)
+
+    def _check(self, one: Cell) -> None:
+        settings, work = one.settings, self._work(one)
+        chain = recipe.stages(settings)
         recipe.check(chain, work.material.dataset.columns)
         for stage in chain:
             with recipe.blamed(stage.name, stage.settings):
@@ -117,10 +239,12 @@ class _Run:
         decisions.corrected(work.bound, undone)
         cell.check(settings, work.material)
 
-    def _work(self, settings: Settings) -> Work:
-        opened = self._material(settings)
-        bound = decisions.bind(settings.objective, opened.tasks)
-        return Work(opened, recipe.goal(settings), bound, self.session)
+    def _work(self, one: Cell) -> Work:
+        if one.name not in self._works:
+            opened = self._material(one.settings)
+            bound = decisions.bind(one.settings.objective, opened.tasks)
+            self._works[one.name] = Work(opened, recipe.goal(one.settings), bound, self.session)
+        return self._works[one.name]
 
     def _material(self, settings: Settings) -> Material:
         key = digest([differences(settings.data), settings.data.root, settings.data.cache, settings.tasks])

@@ -38,23 +38,21 @@ class Progress:
     def cell(self, label: str) -> None:
         """The next cell begins."""
         self._label = label
-        self._worked += 1
 
     def epoch(self, stage: str) -> Callable[[int, int, Line], None]:
-        """What the training loop of a stage is to tell after each epoch."""
-
-        first = True
+        """What the training loop of a stage of the present cell is to tell after each epoch."""
+        first, label = True, self._label
 
         def tell(epoch: int, epochs: int, line: Line) -> None:
             nonlocal first
             if first and epoch > 1:
-                self.say(f"  {self._label} {stage}: goes on after epoch {epoch - 1}")
+                self.say(f"  {label} {stage}: goes on after epoch {epoch - 1}")
             first = False
-            self.tracker.epoch(self._label, stage, line)
+            self.tracker.epoch(label, stage, line)
             losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
-            self._show(f"{self._label} {stage} epoch {epoch}/{epochs} {losses}")
+            self._show(f"{label} {stage} epoch {epoch}/{epochs} {losses}")
             if epoch == epochs:
-                self.say(f"  {self._label} {stage}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
+                self.say(f"  {label} {stage}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
 
         return tell
 
@@ -69,6 +67,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(number - self._bar.n)
         left = ""
+        self._worked += self._label != ""
         if self._worked > 0 and number < self._total:
             seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - number)
             left = f", about {_duration(seconds)} left"

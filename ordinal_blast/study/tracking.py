@@ -19,6 +19,8 @@ from ordinal_blast.storage import digest
 from ordinal_blast.study import events
 from ordinal_blast.training.selection import Line
 
+INTERLEAVED = ("jsonl", "tensorboard")  # the others are told of one cell after another
+
 
 class Tracker(Protocol):
     """What is told of a plan: each cell that begins, each epoch of each of its stages, and what it scores on the test.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ordinal_blast.data import batches
@@ -17,9 +19,10 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import TrainingSettings
 from ordinal_blast.training import step
 from ordinal_blast.training.journal import Journal
-from ordinal_blast.training.problem import Problem
+from ordinal_blast.training.problem import Outputs, Problem
 from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor, check_selection
 from ordinal_blast.training.step import Metrics, TrainState
+from ordinal_blast.types import Batch
 
 Variables = Any
 """`params` and `batch_stats` of a model."""
@@ -47,8 +50,11 @@ class Course:
     """A training from the last checkpoint in its directory, if there is one, to its end.
 
     Whoever drives it takes the steps of the next epoch of `stream` from `state`, evaluates, and tells `end_epoch`,
-    until it is `over`.
+    until it is `over`. failure: what ended it before. together: how many are driven side by side, which share the time.
     """
+
+    failure: Exception | None = None
+    together: int = 1
 
     def __init__(
         self,
@@ -66,22 +72,18 @@ class Course:
     ) -> None:
         """The arguments and what they raise are those of `loop.fit`."""
         check_selection(training.select, monitor.directions)
+        self._stream = functools.partial(
+            batches.epochs, train, size=training.batch_size, last=training.epochs, seed=seed, balance=training.balance
+        )
         _check_examples(train, f"{name} (training)")
         _check_examples(val, f"{name} (validation)")
         self.problem, self.val, self.training = problem, val, training
         self.name, self.monitor, self._report = name, monitor, report
         self._journal = Journal(directory)
         self.history = self._journal.history
-        self.stream = batches.epochs(
-            train,
-            size=training.batch_size,
-            first=len(self.history),
-            last=training.epochs,
-            seed=seed,
-            threads=training.threads,
-            balance=training.balance,
-        )
+        self.stream(0)  # raises for what cannot be
         like, total = train.inputs(np.arange(min(2, len(train)))), updates(problem, train, training)
+        self._steps = batches.steps_per_epoch(train, training.batch_size, training.balance)
         self.state = step.create(problem, like, seed, total, initial if not self.history else None)
         self._best = step.variables(self.state, problem)
         self._best_epoch = monitor.best(self.history, training.select)
@@ -91,45 +93,69 @@ class Course:
         self._started = time.perf_counter()
 
     @property
+    def kind(self) -> Hashable:
+        """What is learned, how, and of what shapes: equal where one program can take the steps of both."""
+        leaves = jax.tree.leaves(self.val.inputs(np.arange(1)))
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        return self.problem, self.training, self._steps, len(self.val), shapes
+
+    @property
+    def inputs_at_once(self) -> int:
+        """Bytes of the inputs of one dispatch and of all validation examples."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(self.val.inputs(np.arange(1))))
+        steps = min(self._steps, self.training.steps_per_dispatch)
+        return size * (len(self.val) + steps * self.training.batch_size)
+
+    @property
     def over(self) -> bool:
         """Whether all epochs are done, or the patience is at its end."""
         done, patience = len(self.history), self.training.patience
         return done >= self.training.epochs or 0 < patience <= done - self._best_epoch
+
+    def stream(self, threads: int) -> Iterator[tuple[int, Iterator[Batch]]]:
+        """The epochs before it, with their batches, which so many threads read ahead."""
+        return self._stream(first=len(self.history), threads=threads)
 
     def check(self, losses: np.ndarray) -> None:
         """Raise UserError where a training loss of the steps of this epoch `[S]` is not finite."""
         self._check_loss(losses, self.name)
 
     def end_epoch(
-        self, state: TrainState, metrics: Metrics, variables: Variables, outputs: Any, val_loss: float
+        self,
+        metrics: Metrics,
+        outputs: Outputs,
+        val_loss: float,
+        state: Callable[[], TrainState],
+        variables: Callable[[], Variables],
     ) -> None:
         """An epoch is done.
 
-        state: after it, the schedule told of its loss; metrics: of its steps, `[S]`; variables: what was evaluated;
-        outputs: what they say of the validation examples. Raises UserError where the loss is not finite, or the disk
-        refuses.
+        metrics: of its steps, `[S]`; outputs: what the model says of the validation examples; state() gives the state
+        after it, its schedule told of the loss, and variables() what was evaluated. Raises UserError where the loss is
+        not finite, or the disk refuses.
         """
         self._check_loss(np.asarray([val_loss]), f"{self.name} (validation)")
-        epoch, now = len(self.history) + 1, time.perf_counter()
+        epoch, ended = len(self.history) + 1, time.perf_counter()
         line = {
             "epoch": epoch,
             "train_loss": float(metrics.loss.mean(dtype=np.float64)),
             "val_loss": val_loss,
             "learning_rate": _last_rate(self.problem, metrics.factor),
             **{key: _defined(value) for key, value in self.monitor.measure(outputs).items()},
-            "seconds": round(now - self._started, 3),
+            "seconds": round((ended - self._started) / self.together, 3),
         }
-        self._started = now
-        self.state = state
+        self._started = ended
         self.history.append(line)
         if self.monitor.best(self.history, self.training.select) == epoch:
-            self._best, self._best_epoch = variables, epoch
+            self._best, self._best_epoch = variables(), epoch
         seal = self.over or epoch % self.training.checkpoint_every == 0
-        self._journal.keep(self.history, self.state, self._best, seal=seal)
+        self._journal.keep(self.history, state() if seal else None, self._best, seal=seal)
         self._report(epoch, self.training.epochs, line)
 
     def fitted(self) -> Fitted:
-        """What came of it."""
+        """What came of it; raises its failure, if any."""
+        if self.failure is not None:
+            raise self.failure
         self._journal.close()
         return Fitted(self._best, self._best_epoch, self.history)
 

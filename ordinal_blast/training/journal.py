@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import atomic, remove_leftovers
 from ordinal_blast.training import checkpoints, packing
@@ -63,8 +60,7 @@ class Journal:
             advice = f"{reason(error)}; free space and run the same command again"
             raise UserError(f"cannot write {self._log}: {advice}") from error
         if seal:
-            # The best variables are for anyone to read, by name; plain arrays are a third of Orbax's work.
-            trees = {"state": packing.pack(state), "best": jax.tree.map(np.asarray, best)}
+            trees = {"state": packing.pack(state), "best": best}  # which anyone may read, by name
             self._checkpoints.save(len(history), trees, history)
 
     def close(self) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.training.problem import Problem
-from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step
+from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step, variables
 from ordinal_blast.types import AXIS, Batch
 
 
@@ -58,12 +59,8 @@ def replicate(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
     return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
 
 
-@functools.lru_cache(maxsize=32)
-def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
-    """The compiled function (state, batches) -> (state, metrics, each `[S]`) that takes S steps in one dispatch.
-
-    The state is replicated and stays unstacked; each leaf of `batches` is `[devices, S, B / devices, ...]`.
-    """
+def _steps(problem: Problem) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """What one device does of `train_steps`."""
 
     def run(state: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
         def one(carry: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -74,6 +71,63 @@ def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[
             return state, jax.tree.map(lambda x: x[None], metrics)
         return jax.lax.scan(one, state, batches)
 
+    return run
+
+
+@functools.lru_cache(maxsize=32)
+def stacked_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
+    """The same for trainings side by side, each on one device as if that were the only one.
+
+    Leaves of the state are `[devices, L, ...]`, L trainings a device, of batches `[devices, L, 1, S, B, ...]`; metrics
+    `[devices, L, S]`.
+    """
+    alone = jax.vmap(_steps(problem), axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None))
+    return jax.pmap(jax.vmap(alone), devices=devices)
+
+
+@functools.lru_cache(maxsize=32)
+def stacked_evaluation(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[..., Any]:
+    """The compiled function (states, inputs, labels, weights) -> (states, variables, outputs, losses) after an epoch.
+
+    Leaves are `[devices, L, ...]`, as `stacked_steps` has them; the schedules are told of the losses `[devices, L]`.
+    """
+
+    def evaluate(state: TrainState, inputs: Any, labels: Any, weights: Any) -> Any:
+        evaluated = variables(state, problem)
+        outputs = eval_step(evaluated, inputs, problem)
+        loss = problem.loss(outputs, labels, weights)
+        state = state.replace(optimizer=problem.optimizer.after_epoch(state.optimizer, loss))
+        return state, evaluated, outputs, loss
+
+    return jax.pmap(jax.vmap(evaluate), devices=devices)
+
+
+def spread(lanes: Sequence[Any], devices: tuple[jax.Device, ...]) -> Any:
+    """Trees of as many trainings side by side, `[devices, L, ...]`, placed as `stacked_steps` takes them."""
+    mesh = jax.sharding.Mesh(np.asarray(devices), (AXIS,))
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+    def side_by_side(*leaves: Any) -> Any:
+        keys = jax.dtypes.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
+        stacked = jnp.stack(leaves) if keys else np.stack([np.asarray(leaf) for leaf in leaves])
+        return stacked.reshape(len(devices), -1, *stacked.shape[1:])
+
+    return jax.device_put(jax.tree.map(side_by_side, *lanes), place)
+
+
+def gathered(tree: Any) -> Any:
+    """`[devices, L, ...]` as `[devices · L, ...]` on the host."""
+    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
+
+
+@functools.lru_cache(maxsize=32)
+def train_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
+    """The compiled function (state, batches) -> (state, metrics, each `[S]`) that takes S steps in one dispatch.
+
+    The state is replicated and stays unstacked; each leaf of `batches` is `[devices, S, B / devices, ...]`.
+    """
+
+    run = _steps(problem)
     return jax.pmap(run, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
 
 

@@ -60,7 +60,7 @@ def create(
         step=jnp.int32(0),
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        optimizer=problem.optimizer.init(params, updates),
+        optimizer=_remembering(problem)(params, updates),
         key=key,
     )
 
@@ -86,6 +86,12 @@ def _initialiser(problem: Problem) -> Callable[[jax.Array, Any], Any]:
     """The model's `init`, compiled without optimisation: it runs once, and optimising it took most of its time."""
     init = functools.partial(problem.model.init, train=False)
     return jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@functools.lru_cache(maxsize=32)
+def _remembering(problem: Problem) -> Callable[[Any, int], OptimizerState]:
+    """The optimiser's `init`, as one program: leaf by leaf it takes longer than a small network's epochs."""
+    return jax.jit(problem.optimizer.init, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def _identity(tree: Any) -> Any:

@@ -376,14 +376,14 @@ def test_what_a_kill_left_half_written_is_cleaned_and_nothing_else(study):
 
 
 def test_a_usage_error_inside_a_cell_is_printed_and_the_others_go_on(overrides, tmp_path, monkeypatch, capsys):
-    run = recipe.run
+    opened = recipe.Opened
 
     def fail(chain, work, *rest):
         if work.goal.objective.name == "cross_entropy":
             raise UsageError("frames.planes do not fit")
-        return run(chain, work, *rest)
+        return opened(chain, work, *rest)
 
-    monkeypatch.setattr(recipe, "run", fail)
+    monkeypatch.setattr(recipe, "Opened", fail)
     root = tmp_path / "run"
     assert go(plan(tmp_path, overrides), root) == ["cross_entropy-s0"]
     assert "FAILED: frames.planes do not fit" in capsys.readouterr().err

@@ -24,7 +24,7 @@ from ordinal_blast.settings import (
     TrainingSettings,
     tree,
 )
-from ordinal_blast.study import cell, decisions
+from ordinal_blast.study import cell, decisions, grader
 from ordinal_blast.study.grader import Grader
 from ordinal_blast.study.recipe import Goal, Work
 from ordinal_blast.training import course, initial, loop, optimizer, parallel
@@ -60,11 +60,16 @@ def trained(monkeypatch, tmp_path):
     def run(section, column):
         calls = {}
 
-        def fit(problem, train, val, training, **rest):
+        def begin(problem, train, val, training, **rest):
             calls.update(rest, problem=problem, train=train, val=val, training=training)
+            return SimpleNamespace(together=1)
+
+        def finish(begun, devices):
+            calls.update(devices=devices)
             return course.Fitted({}, 3, [{"seconds": 1.5}, {"seconds": 2.0}])
 
-        monkeypatch.setattr(loop, "fit", fit)
+        monkeypatch.setattr(grader, "Course", begin)
+        monkeypatch.setattr(loop, "finish", finish)
         tasks, objective = (Task("one", ("low", "middle", "high")),), ObjectiveSettings()
         rows = {name: np.asarray(chosen) for name, chosen in SPLITS.items()}
         everything = rows | {"train": np.asarray([*SPLITS["train"], 2])}
@@ -273,6 +278,6 @@ def test_outputs_that_are_not_finite_and_a_measure_that_raises_are_told(bound):
 
     task = Task("one", ("low", "middle", "high"))
     with pytest.raises(UserError, match=r"^a-s0: cnn gives outputs that are not finite; lower the learning rate$"):
-        cell._result("a-s0: cnn", task, bound, "native", raw(np.full_like(OUTPUTS, np.nan)), {})
+        cell._results("a-s0: cnn", task, bound, "native", {"test": raw(np.full_like(OUTPUTS, np.nan))}, {})
     with pytest.raises(UsageError, match=r"^the measure mine.py:fails raised: ValueError: no idea$"):
-        cell._result("a-s0: cnn", task, bound, "native", raw(OUTPUTS), {"mine.py:fails": fails})
+        cell._results("a-s0: cnn", task, bound, "native", {"test": raw(OUTPUTS)}, {"mine.py:fails": fails})

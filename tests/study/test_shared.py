@@ -101,7 +101,7 @@ def chained(tmp_path):
         work = Work(material, Goal(ObjectiveSettings(), "none", seed), {}, None)
         chain = [Scale(name, section) for name, section in zip("abc", sections, strict=True)]
         (tmp_path / "cell").mkdir(exist_ok=True)
-        return recipe.run(chain, work, split or SplitSettings(), 0, tmp_path / "cell", tmp_path).facts
+        return recipe.Opened(chain, work, split or SplitSettings(), tmp_path / "cell", tmp_path).finish(0).facts
 
     return run
 

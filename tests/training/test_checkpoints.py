@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from ordinal_blast.errors import UserError
 from ordinal_blast.training.checkpoints import Checkpoints
 
-STATE = {"weights": jnp.asarray(np.random.default_rng(0).normal(size=(40, 30)), jnp.float32), "key": jax.random.key(3)}
+STATE = {"weights": jnp.asarray(np.random.default_rng(0).normal(size=(40, 30)), jnp.float32), "count": jnp.int32(3)}
 BEST = {"weights": jnp.arange(7.0)}
 HISTORY = [{"epoch": 1, "val_loss": 0.1, "val_qwk": None}, {"epoch": 2, "val_loss": 1 / 3, "val_qwk": -0.5}]
 
@@ -36,7 +35,7 @@ def saved(tmp_path_factory):
 def unharmed(epoch, history, found):
     assert (epoch, history) == (2, HISTORY)
     np.testing.assert_array_equal(found["state"]["weights"], STATE["weights"])
-    np.testing.assert_array_equal(jax.random.key_data(found["state"]["key"]), jax.random.key_data(STATE["key"]))
+    np.testing.assert_array_equal(found["state"]["count"], 3)
     np.testing.assert_array_equal(found["best"]["weights"], BEST["weights"])
 
 
@@ -60,7 +59,7 @@ def test_before_any_checkpoint_there_is_epoch_0_and_nothing_is_written(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "one bit", "one bit more"])
-def test_a_damaged_file_is_named_in_one_line_or_harms_nothing(saved, tmp_path, damage):
+def test_a_damaged_file_is_named_in_one_line(saved, tmp_path, damage):
     """Orbax alone reads an array with a flipped bit without a word."""
     rng = np.random.default_rng(len(damage))
     for file in sorted(path.relative_to(saved) for path in saved.rglob("*") if path.is_file()):
@@ -79,13 +78,10 @@ def test_a_damaged_file_is_named_in_one_line_or_harms_nothing(saved, tmp_path, d
             assert Checkpoints(copy).epoch == 0  # as before the first checkpoint
             continue
         refused = refusal(copy)
-        if len(file.parts) == 2 and not refused:
-            unharmed(*read(copy))  # Orbax's notes beside the parts: nothing is read from them
-        else:
-            assert refused.startswith(f"cannot read the checkpoint in {copy}: ")
-            assert file.name in refused
-            assert refused.endswith("; delete it to train again")
-            assert "\n" not in refused
+        assert refused.startswith(f"cannot read the checkpoint in {copy}: ")
+        assert file.name in refused
+        assert refused.endswith("; delete it to train again")
+        assert "\n" not in refused
 
 
 def test_a_seal_that_was_edited_is_refused(saved, tmp_path):

@@ -176,17 +176,17 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     import orbax.checkpoint as ocp
 
     whole = fit(tmp_path / "whole")
-    save = ocp.CheckpointManager.save
+    save = ocp.StandardCheckpointHandler.save
 
-    def full(self, step, *args, **kwargs):
-        if step == 4:
+    def full(self, place, *args, **kwargs):
+        if place.parent.name == "4":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return save(self, step, *args, **kwargs)
+        return save(self, place, *args, **kwargs)
 
-    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
+    monkeypatch.setattr(ocp.StandardCheckpointHandler, "save", full)
     with pytest.raises(UserError, match=r"cannot write the checkpoint of epoch 4 .*No space left.*same command again"):
         fit(tmp_path / "cut")
-    monkeypatch.setattr(ocp.CheckpointManager, "save", save)
+    monkeypatch.setattr(ocp.StandardCheckpointHandler, "save", save)
     same(whole, fit(tmp_path / "cut"))
 
 

@@ -166,7 +166,7 @@ def test_dropout_draws_anew_in_every_step_and_the_same_when_repeated(nets):
         task = problem(nets, name, rate=rate)
         state = step.create(task, np.zeros((1, 8, 8, 3), np.uint8), seed=0, updates=2)
         frozen = state.replace(step=state.step + 1)
-        batch = next(next(loop.batches.epochs(examples(0), size=14, first=0, last=1, seed=0, threads=0))[1])
+        batch = next(next(batches.epochs(examples(0), size=14, first=0, last=1, seed=0, threads=0))[1])
         run = parallel.train_steps(task, tuple(jax.devices()[:1]))
         return [float(run(one, parallel.stack([batch], 1))[1].loss[0]) for one in (state, state, frozen)]
 
@@ -181,7 +181,7 @@ def test_dropout_draws_anew_in_every_step_and_the_same_when_repeated(nets):
 @pytest.mark.parametrize("name", ["Nnx", "Running"])
 def test_statistics_of_nnx_are_those_of_all_devices(nets, name):
     task = problem(nets, name)
-    batch = next(next(loop.batches.epochs(examples(0), size=16, first=0, last=1, seed=0, threads=0))[1])
+    batch = next(next(batches.epochs(examples(0), size=16, first=0, last=1, seed=0, threads=0))[1])
     state = step.create(task, batch.inputs, seed=0, updates=2)
     one, four = (
         parallel.train_steps(task, tuple(jax.devices()[:count]))(state, parallel.stack([batch], count))[0].batch_stats

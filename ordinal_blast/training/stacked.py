@@ -1,0 +1,108 @@
+"""Several trainings as one program: their states lie side by side, and one call takes the steps of all of them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ordinal_blast.training import parallel
+from ordinal_blast.training.course import Course, Variables
+from ordinal_blast.training.problem import Outputs
+from ordinal_blast.training.step import Metrics, TrainState
+from ordinal_blast.types import Batch
+
+_MOST = 2**30  # bytes of inputs that lie side by side: larger ones gain nothing from company
+
+
+def advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None:
+    """Bring trainings to their end, side by side where what they learn, how, and all shapes are the same.
+
+    Each has the order of its data, its random draws, its schedule, its patience and its files for itself, and comes out
+    as by itself; where one fails, its `failure` says so, and the others go on. What is alone of its kind is left as it
+    is, and so is what cannot be computed side by side, or takes too much memory.
+    """
+    kinds: dict[Any, list[Course]] = {}
+    for course in courses:
+        if not course.over:
+            kinds.setdefault(course.kind, []).append(course)
+    for alike in kinds.values():
+        if len(alike) > 1 and sum(course.inputs_at_once for course in alike) <= _MOST:
+            _advance(alike, devices)
+
+
+def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None:
+    """Go through the epochs of all; one that has ended computes on, for nothing, until the others have."""
+    problem, begun = courses[0].problem, False
+    lanes = [*courses, *courses[:1] * (-len(courses) % len(devices))]  # as many on every device
+    streams = [course.stream(0) for course in courses]
+    evaluate = parallel.stacked_evaluation(problem, devices)
+    try:
+        rows = np.arange(len(courses[0].val))
+        val = parallel.spread([(lane.val.inputs(rows), lane.val.labels, lane.val.weights) for lane in lanes], devices)
+        state = parallel.spread([lane.state for lane in lanes], devices)
+        while going := [n for n, course in enumerate(courses) if not course.over and course.failure is None]:
+            steps = {n: next(streams[n])[1] for n in going}
+            state, metrics = _epoch(courses[0], steps, len(lanes), state, devices)
+            state, variables, *said = evaluate(state, *val)
+            outputs, losses = parallel.gathered(said)
+            begun = True
+            kept = [
+                functools.cache(functools.partial(parallel.gathered, tree))
+                for tree in (state.replace(key=()), variables)
+            ]
+            for n in going:
+                courses[n].together = len(going)
+                _end_epoch(courses[n], n, _lane(metrics, n), _lane(outputs, n), float(losses[n]), *kept)
+    except Exception as error:
+        for course in courses if begun else ():  # else nothing was computed, and they can go one by one
+            course.failure = course.failure or error
+
+
+def _epoch(
+    course: Course, steps: Mapping[int, Iterator[Batch]], lanes: int, state: TrainState, devices: tuple[jax.Device, ...]
+) -> tuple[TrainState, Metrics]:
+    """The states after all steps of an epoch, and their metrics on the host, `[L, S]`.
+
+    course: any of those that are alike; steps: the batches of each that goes on, by its number; the other lanes take
+    those of the first.
+    """
+    run, block, taken = parallel.stacked_steps(course.problem, devices), course.training.steps_per_dispatch, []
+    first = next(iter(steps))
+    while (batches := {n: list(itertools.islice(one, block)) for n, one in steps.items()})[first]:
+        every = [parallel.stack(batches.get(n, batches[first]), 1) for n in range(lanes)]
+        state, metrics = run(state, parallel.spread(every, devices))
+        taken.append(parallel.gathered(metrics))
+    return state, jax.tree.map(lambda *values: np.concatenate(values, axis=1), *taken)
+
+
+def _end_epoch(
+    course: Course,
+    n: int,
+    metrics: Metrics,
+    outputs: Outputs,
+    loss: float,
+    states: Callable[[], TrainState],
+    variables: Callable[[], Variables],
+) -> None:
+    """Tell a course of its lane; what fails ends this one alone."""
+    try:
+        course.check(metrics.loss)
+        course.end_epoch(
+            metrics,
+            outputs,
+            loss,
+            lambda: _lane(states(), n).replace(key=course.state.key),
+            lambda: _lane(variables(), n),
+        )
+    except Exception as error:
+        course.failure = error
+
+
+def _lane(tree: Any, n: int) -> Any:
+    """Lane n of a tree on the host, whose other lanes it does not keep in memory."""
+    return jax.tree.map(lambda leaf: np.array(leaf[n]), tree)

@@ -1,0 +1,94 @@
+"""Seeds of a variant that are trained as one program leave what they leave one by one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ordinal_blast import record, settings
+from ordinal_blast.study import plan as plans
+from ordinal_blast.study import runner, session
+
+VARIANTS = {
+    "corn": {"objective.name": "corn"},
+    "corn median": {"objective.name": "corn", "objective.rule": "median"},
+    "oll": {"objective.name": "oll"},
+}
+
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    for holdout in range(3):
+        rng = np.random.default_rng(holdout)
+        for kind, count in (("train", 60), ("test", 20)):
+            x = rng.normal(5, 3, count)
+            table = np.column_stack([x, 1 + np.digitize(x, [4, 6])])
+            np.savetxt(folder / f"{kind}_ERA_{holdout}.csv", table, delimiter=",", fmt="%.9g")
+    return {
+        "devices": 1,
+        "track": ("jsonl",),
+        "data.root": str(folder),
+        "data.cache": str(folder / "cache"),
+        "data.options.grades": ("a", "b", "c"),
+        "mlp.network.options.widths": (4,),
+        "mlp.training.epochs": 3,
+        "mlp.training.batch_size": 16,
+    }
+
+
+def go(overrides, root, **changes):
+    base = settings.load("configs/era.py", overrides | changes)
+    plan = plans.of_variants("A question?", VARIANTS.items(), base, 3)
+    return runner.run(plan, root, "the command", session.begin(1))
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def records(root):
+    return {path.name: record.read(path) for path in (root / "cells").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def runs(overrides, tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    assert [go(overrides, root / name, stack=stack) for name, stack in (("one", 1), ("beside", 0))] == [[], []]
+    return root
+
+
+def test_records_are_those_of_one_by_one_and_say_how_many_were_trained_beside(runs):
+    one, beside = records(runs / "one"), records(runs / "beside")
+    assert one.keys() == beside.keys()
+    for name, expected in one.items():
+        got = beside[name]
+        assert (got.identity, got.provenance) == (expected.identity, expected.provenance)
+        for split in ("train", "val", "test"):
+            a, b = (x.models["mlp"].splits[split].tasks["grade"] for x in (expected, got))
+            np.testing.assert_allclose(b.outputs, a.outputs, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(b.loss, a.loss, rtol=1e-5)
+        assert expected.models["mlp"].training.get("side_by_side") is None
+        assert got.models["mlp"].training["side_by_side"] == 3
+        assert got.models["mlp"].training.get("shared_with") == expected.models["mlp"].training.get("shared_with")
+
+
+def test_lines_and_checkpoints_lie_with_each_cell(runs):
+    for name in ("corn-s0", "corn-s2", "oll-s1"):
+        one, beside = (runs / run / "cells" / name for run in ("one", "beside"))
+        lines = [lines_of(path / "metrics.jsonl") for path in (one, beside)]
+        for a, b in zip(*lines, strict=True):
+            assert {k: b[k] for k in b.keys() - {"seconds"}} == pytest.approx(
+                {k: a[k] for k in a.keys() - {"seconds"}}, 1e-5
+            )
+        assert (beside / "checkpoints" / "seal.json").is_file()
+    tracked = lines_of(runs / "beside" / "tracking.jsonl")
+    assert [line["epoch"] for line in tracked if line["cell"] == "oll-s1" and "epoch" in line] == [1, 2, 3]
+
+
+def test_a_cell_trained_beside_others_is_the_same_cell(runs, overrides, capsys):
+    assert go(overrides, runs / "beside", stack=1) == []
+    assert capsys.readouterr().err.count("finished before") == len(VARIANTS) * 3
