@@ -1,16 +1,30 @@
 """Four simulated CPU devices, strict rank promotion, and a tiny graded image set with a tiny network to study it."""
 
 import os
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")  # nothing is written to the home of who runs the tests
+# Hundreds of tests, and the processes that they start, compile the same programs: the first one keeps them for all, in
+# this checkout. JAX tells machines with other instructions apart, but not other numbers of threads.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / f".pytest_cache/compiled/{os.cpu_count()}-cores")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import numpy as np
 import pytest
 
+from ordinal_blast.training import compilation
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """Once a session, not in its workers: what was compiled longest ago goes."""
+    if not hasattr(config, "workerinput"):
+        compilation.forget_oldest(Path(__file__).parents[1] / ".pytest_cache/compiled")
 
 
 @pytest.fixture(scope="module")

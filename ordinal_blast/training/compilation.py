@@ -34,13 +34,13 @@ def keep(folder: str) -> None:
             pass
     except OSError:
         return
-    _forget_oldest(kept)
+    forget_oldest(kept)
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
     jax.config.update("jax_compilation_cache_dir", str(place))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # hundreds of small ones take seconds too
 
 
-def _forget_oldest(folder: Path) -> None:
+def forget_oldest(folder: Path) -> None:
     """Delete the programs that were read or written longest ago, until all are no larger than `_LARGEST`."""
     entries = []
     for path in folder.glob("*/*-cache"):

@@ -79,5 +79,5 @@ def test_the_programs_used_longest_ago_are_forgotten_first(tmp_path, monkeypatch
         path = tmp_path / "machine" / f"{name}-cache"
         path.write_bytes(bytes(100))
         os.utime(path, (day, day))
-    compilation._forget_oldest(tmp_path)
+    compilation.forget_oldest(tmp_path)
     assert [path.name for path in entries(tmp_path)] == ["middle-cache", "new-cache"]
