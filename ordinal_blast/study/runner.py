@@ -22,11 +22,12 @@ from ordinal_blast.study.lock import alone
 from ordinal_blast.study.plan import Cell, Plan
 from ordinal_blast.study.recipe import Opened, Work
 from ordinal_blast.study.session import Session
-from ordinal_blast.training import stacked
+from ordinal_blast.training import compilation, stacked
 from ordinal_blast.training.course import Course
 
 _STACK = 16  # cells of one program, where the settings leave it open
 _AT_ONCE = 2  # programs that one device is given at a time
+_PROGRAMS = 32  # variants whose compiled programs a process keeps
 
 
 def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed_code: bool = False) -> list[str]:
@@ -152,9 +153,14 @@ class _Run:
         """
         flying: collections.deque[_Flying] = collections.deque()
         devices = self.session.devices
+        compiled: set[str] = set()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
                 for group in groups:
+                    if len(compiled | {group[0].variant}) > _PROGRAMS:
+                        compilation.forget()
+                        compiled.clear()
+                    compiled.add(group[0].variant)
                     beside = len(group) > 1
                     opened = [(one, chain) for one in group if (chain := self._open(one, beside))]
                     courses = [chain.course() for _, chain in opened] if beside else []

@@ -1,4 +1,4 @@
-"""Compiled programs, kept on disk for the next start: JAX's own cache, in a folder for machines of one kind."""
+"""Compiled programs: kept on disk for the next start, by JAX's own cache, and let go of where too many gather."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import jax
 from ordinal_blast.storage import digest
 from ordinal_blast.training import parallel
 
-_SECONDS = 0.0
 _LARGEST = 2 << 30  # bytes of all programs together
 
 
@@ -38,6 +37,15 @@ def keep(folder: str) -> None:
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
     jax.config.update("jax_compilation_cache_dir", str(place))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # hundreds of small ones take seconds too
+
+
+def forget() -> None:
+    """Let go of every program of this process; what is still needed is compiled, or read from disk, again.
+
+    Linux allows a process 65,530 mappings of memory. A program has tens of them, and beyond the limit compiling crashes
+    the process: a long grid of losses and networks would.
+    """
+    jax.clear_caches()
 
 
 def forget_oldest(folder: Path) -> None:

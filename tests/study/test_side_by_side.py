@@ -92,3 +92,17 @@ def test_lines_and_checkpoints_lie_with_each_cell(runs):
 def test_a_cell_trained_beside_others_is_the_same_cell(runs, overrides, capsys):
     assert go(overrides, runs / "beside", stack=1) == []
     assert capsys.readouterr().err.count("finished before") == len(VARIANTS) * 3
+
+
+def test_the_programs_of_so_many_variants_are_let_go_of_and_nothing_else_changes(
+    overrides, runs, tmp_path, monkeypatch
+):
+    forgotten = []
+    monkeypatch.setattr(runner, "_PROGRAMS", 1)
+    monkeypatch.setattr(runner.compilation, "forget", lambda: forgotten.append(True))
+    assert go(overrides, tmp_path) == []
+    assert len(forgotten) == 1  # corn, then oll; the other decides on what corn has learned
+    first, again = records(runs / "beside"), records(tmp_path)
+    assert {name: one.models["mlp"].splits["test"].tasks["grade"].grades.tolist() for name, one in first.items()} == {
+        name: one.models["mlp"].splits["test"].tasks["grade"].grades.tolist() for name, one in again.items()
+    }

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from ordinal_blast.training import compilation
@@ -81,3 +82,12 @@ def test_the_programs_used_longest_ago_are_forgotten_first(tmp_path, monkeypatch
         os.utime(path, (day, day))
     compilation.forget_oldest(tmp_path)
     assert [path.name for path in entries(tmp_path)] == ["middle-cache", "new-cache"]
+
+
+def test_programs_that_are_let_go_of_are_compiled_again():
+    double = jax.jit(lambda x: 2 * x)
+    assert float(double(3.0)) == 6
+    assert double._cache_size() == 1
+    compilation.forget()
+    assert double._cache_size() == 0
+    assert float(double(3.0)) == 6
