@@ -27,6 +27,14 @@ def pytest_configure(config):
         compilation.forget_oldest(Path(__file__).parents[1] / ".pytest_cache/compiled")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Let go of what the modules before compiled, as a long grid does: thousands of tests reach the same limit."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+        compilation.forget()
+
+
 @pytest.fixture(scope="module")
 def compile_quickly():
     """XLA without most of its optimisations, for modules that compile much and whose numbers others check."""
