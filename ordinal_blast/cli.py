@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import shlex
@@ -145,11 +144,19 @@ def grade(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    """Time the networks on this device."""
+    """Measure speed beside other libraries and what this machine can do."""
     from ordinal_blast import bench as benchmark
 
-    rows = benchmark.bench()
-    print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) if args.json else benchmark.table(rows))
+    if args.list:
+        print("\n".join(f"{name:20} {title}" for name, title in benchmark.names(args.quick).items()))
+        return 0
+    if args.out:
+        _check_folder("--out", args.out)
+    result = benchmark.bench(quick=args.quick, only=args.only, rounds=args.rounds)
+    print(json.dumps(result.json(), indent=1) if args.json else benchmark.table(result))
+    if args.out:
+        page = benchmark.write(result, args.out, args.command)
+        print(f"Report: {page}", file=sys.stderr if args.json else sys.stdout)
     return 0
 
 
@@ -320,7 +327,13 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("config", nargs="?", metavar="CONFIG", help=f"{config}; without one, the defaults")
     added.add_argument("--json", action="store_true", help="print JSON")
 
-    added = verb("bench", bench, "ordinal-blast bench --json")
+    added = verb("bench", bench, "ordinal-blast bench --quick --only 'xception-*'", extras="report,embryo")
+    added.add_argument("--quick", action="store_true", help="small networks and sizes, to try it: two minutes")
+    text = "measure what is called so alone, such as 'xception-*'; may be repeated"
+    added.add_argument("--only", action="append", default=[], metavar="PATTERN", help=text)
+    added.add_argument("--rounds", type=int, metavar="N", help="repeats of all contenders in turn (5, quick 3)")
+    added.add_argument("--list", action="store_true", help="say what is measured, and measure nothing")
+    added.add_argument("--out", type=_path, metavar="DIR", help="write a report there too")
     added.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

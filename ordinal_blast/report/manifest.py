@@ -11,10 +11,10 @@ from ordinal_blast.storage import read_json, remove_leftovers, write_json
 
 MANIFEST = "manifest.json"
 GENERATOR = "ordinal_blast report"
-_FIXED = ("report.html", "report.md", "rows.csv")
+_FIXED = ("report.html", "report.md", "rows.csv", "rows.json")
 _FOLDERS = ("figures", "frames")
 _OURS = re.compile(
-    r"report\.html|report\.md|rows\.csv|figures/[a-z0-9-]+\.(svg|png|pdf|csv)|frames/[a-z0-9_]+\.(csv|tex)"
+    r"report\.html|report\.md|rows\.(csv|json)|figures/[a-z0-9-]+\.(svg|png|pdf|csv)|frames/[a-z0-9_]+\.(csv|tex)"
 )
 
 

@@ -63,13 +63,17 @@ class Studio:
 
     def picture(self, name: str, content: Drawing | bytes, alt: str) -> Picture:
         """A figure: drawn here, or a PNG."""
-        stem = f"{self.key}-{distinct(slug(name), self._names)}"
-        if isinstance(content, bytes):
-            address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-            return Picture(f"{stem}.png", content, address, alt)
-        beside = {f"{stem}.pdf": content.pdf}
-        if content.data is not None:
-            beside[f"{stem}.csv"] = spreadsheets.csv(content.data, digits=6)
-        # As text: base64 would be a third longer. Only these two have a meaning in an address.
-        address = "data:image/svg+xml;charset=utf-8," + content.svg.replace("%", "%25").replace("#", "%23")
-        return Picture(f"{stem}.svg", content.svg.encode(), address, alt, beside)
+        return picture(f"{self.key}-{distinct(slug(name), self._names)}", content, alt)
+
+
+def picture(stem: str, content: Drawing | bytes, alt: str) -> Picture:
+    """A figure under this file name, without its ending: drawn here, or a PNG."""
+    if isinstance(content, bytes):
+        address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        return Picture(f"{stem}.png", content, address, alt)
+    beside = {f"{stem}.pdf": content.pdf}
+    if content.data is not None:
+        beside[f"{stem}.csv"] = spreadsheets.csv(content.data, digits=6)
+    # As text: base64 would be a third longer. Only these two have a meaning in an address.
+    address = "data:image/svg+xml;charset=utf-8," + content.svg.replace("%", "%25").replace("#", "%23")
+    return Picture(f"{stem}.svg", content.svg.encode(), address, alt, beside)

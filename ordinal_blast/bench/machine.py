@@ -1,0 +1,57 @@
+"""What a measurement was made on: processor, cores, versions, and settings that change speed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+PACKAGES = ("jax", "jaxlib", "numpy", "flax", "torch", "keras", "onnxruntime", "openvino")
+_VARIABLES = ("GLIBC_TUNABLES", "XLA_FLAGS", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_", "JAX_COMPILATION_CACHE_DIR")
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
+
+
+def facts() -> dict[str, str]:
+    """Names and values, for people and for the record."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor, flags = _processor()
+    device = jax.local_devices()[0]
+    packages = {name: _version(name) for name in PACKAGES}
+    return {
+        "device": device.device_kind if device.platform != "cpu" else processor,
+        "cores": str(cores),
+        "instructions": ", ".join(flag for flag in _FLAGS if flag in flags) or "unknown",
+        "precision": "float32" if device.platform == "cpu" else "bfloat16",
+        "huge pages": _huge_pages(),
+        "environment": ", ".join(f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ) or "none",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
+    }
+
+
+def _processor() -> tuple[str, set[str]]:
+    """Its name and the extensions of its instructions, as Linux says them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), set()
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return said.get("model name", platform.machine()), set(said.get("flags", said.get("Features", "")).split())
+
+
+def _huge_pages() -> str:
+    """When the system gives them: [always], [madvise] or [never]."""
+    try:
+        return Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text().partition("[")[2].partition("]")[0]
+    except OSError:
+        return "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

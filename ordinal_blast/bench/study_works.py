@@ -1,0 +1,119 @@
+"""What a study does around its networks: epochs with their data, an embryo from frames to grades, rates of data."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+
+from ordinal_blast import settings
+from ordinal_blast.bench import operations, ours
+from ordinal_blast.bench.network_works import GRADES, images, in_torch, peers
+from ordinal_blast.bench.ours import Example
+from ordinal_blast.bench.work import OURS, TORCH, Ready, Target, Work, per
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.cropping import EmbryoFinder
+from ordinal_blast.embryo.crops import Crops
+from ordinal_blast.embryo.simulator import Simulation, population, render
+from ordinal_blast.settings import TrainingSettings
+from ordinal_blast.study.grader import Features
+from ordinal_blast.training import parallel
+from ordinal_blast.training.problem import Problem
+
+_EPOCHS = 2  # of one call
+_PLANES = (-45.0, 0.0, 45.0)
+
+
+def works(quick: bool) -> Iterator[Work]:
+    """The rows; quick: fewer examples and smaller networks."""
+    yield _epoch("epoch-demo", "the demo's CNN", "demo", (96 if quick else 480, 96 if quick else 120), 48, GRADES)
+    retina = (128 if quick else 1080, 64 if quick else 120)
+    yield _epoch("epoch-retinamnist", "RetinaMNIST's network", "retinamnist", retina, 28, {"grade": 5})
+    yield _embryo("demo", 8, 64, 48) if quick else _embryo("blastocyst", 30, 500, 224)
+    yield _loader(240 if quick else 1200, 48 if quick else 224)
+    yield _simulator(2 if quick else 8, 64 if quick else 500)
+
+
+def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int, grades: dict[str, int]) -> Work:
+    """An epoch of a small network: random images of the shape, no augmentation on either side."""
+    network, size = ours.section(config, "cnn"), settings.load(config).stages["cnn"].training.batch_size
+    training = TrainingSettings(batch_size=size, epochs=_EPOCHS)
+    train, val = (functools.partial(ours.graded, network, images(count, side), grades) for count in counts)
+    train, val = functools.cache(train), functools.cache(val)
+    steps = counts[0] // size
+    counted = operations.of(ours.backbone(network), (side, side, 3))
+    return Work(
+        name,
+        f"An epoch of {what}, data included: {counts[0]:,} and {counts[1]:,} × {side} × {side} × 3, batches of {size}",
+        {
+            OURS: lambda: ours.epoch(train(), val(), training),
+            **in_torch("epoch", lambda: train().sample, lambda: val().sample, size, _EPOCHS),
+        },
+        (Target("1.5 × PyTorch with its DataLoader", 1.5, TORCH),),
+        counted * (operations.TRAINING * steps * size + counts[1]),
+    )
+
+
+def _embryo(config: str, frames: int, side: int, size: int) -> Work:
+    """One embryo by networks of random weights, and by the CNN alone on so many crops."""
+    cnn, rnn, unet = (ours.section(config, stage) for stage in ("cnn", "rnn", "cropper"))
+    shrunk = settings.load(config).stages["cropper"].size
+    crops = functools.cache(lambda: ours.graded(cnn, images(frames, size), GRADES))
+    counted = frames * (
+        operations.of(ours.backbone(cnn), (size, size, 3)) + operations.of(ours.backbone(unet), (shrunk, shrunk, 3))
+    )
+
+    def whole() -> Ready:
+        masks = ours.segmented(unet, images(2, shrunk))
+        features = crops().variables["params"]["icm_head"]["kernel"].shape[0]
+        sequence = ours.graded(rnn, np.zeros((2, frames, features), np.float32), GRADES)
+        return Ready(functools.partial(_graded, images(frames, side), masks, crops(), sequence, shrunk, size))
+
+    return Work(
+        "one-embryo",
+        f"One embryo: {frames} frames of {side} × {side} × 3 to grades",
+        {OURS: whole, "the CNN alone": lambda: ours.forward(crops())},
+        (Target("at most 1.15 × the CNN's forward pass on as many frames", 1 / 1.15, ("the CNN alone",)),),
+        counted,
+        float(frames * side * side * 3),
+        note="Found by the U-Net, cropped, seen by the CNN, graded by the LSTM. Files are read elsewhere.",
+    )
+
+
+def _graded(
+    frames: np.ndarray, masks: Example, cnn: Example, sequence: Example, shrunk: int, size: int
+) -> dict[str, np.ndarray]:
+    """Frames uint8 `[T, H, W, F]` of one embryo to a grade a task, as `grade` does it."""
+    finder = EmbryoFinder(Problem(masks.problem.model), masks.variables, _PLANES, shrunk, ours.devices())
+    pixels, areas = finder.crops(frames, _PLANES, share=0.8, size=size)
+    hours = np.arange(len(frames), dtype=np.float32) + 90
+    crops = Crops(pixels[None], areas[None], hours, _PLANES, _PLANES)
+    seen = Features(cnn.problem.model, cnn.variables, ours.devices()).extract(crops.hourly, len(hours))
+    read = timelapse.sequences(seen[None], crops.tmeb(), len(hours))
+    problem = Problem(sequence.problem.model)
+    outputs = parallel.predict(problem, sequence.variables, read.__getitem__, 1, 1, ours.devices())
+    return {task: np.asarray(objective.predict(outputs[task])) for task, objective in problem.model.heads}
+
+
+def _loader(count: int, side: int) -> Work:
+    """Batches of crops, an epoch of them: what the CNN eats."""
+    stored = functools.cache(lambda: images(count, side))
+    return Work(
+        "loader",
+        f"A batch of 24 × {side} × {side} × 3 from {count:,} images in memory, shuffled",
+        {OURS: lambda: ours.loader(stored(), 24, 2), "DataLoader": peers("torch_peers", "loader", stored, 24)},
+        bytes=2.0 * 24 * side * side * 3,
+    )
+
+
+def _simulator(frames: int, side: int) -> Work:
+    """Frames of a simulated embryo in nine focal planes."""
+    hours, planes = tuple(90.0 + hour for hour in range(frames)), tuple(15.0 * step for step in range(-4, 5))
+
+    def ready() -> Ready:
+        simulation = Simulation(embryos=1, size=side, hours=hours, planes=planes, seed=0)
+        rows = population(simulation)
+        return Ready(per(lambda: render(simulation, rows), frames))
+
+    return Work("simulator", f"A simulated frame of {side} × {side} × 9", {OURS: ready}, rounds=2)
