@@ -14,5 +14,16 @@ EQUIVALENCE = 0.02  # what the losses are to differ by at least, to matter
 
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
-    for form in ("shifted", "grouped"):
-        yield form, {"objective.name": "cross_entropy", "cnn.network.options.depthwise": form}
+    for name, (dense, depthwise, pooling) in {
+        "shifted": ("patches", "shifted", "shifted"),
+        "grouped": ("native", "grouped", "windowed"),
+    }.items():
+        yield (
+            name,
+            {
+                "objective.name": "cross_entropy",
+                "cnn.network.options.dense": dense,
+                "cnn.network.options.depthwise": depthwise,
+                "cnn.network.options.pooling": pooling,
+            },
+        )

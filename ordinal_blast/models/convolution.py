@@ -1,89 +1,43 @@
-"""Convolution and pooling in two forms with the same values: XLA's own operators, or shifted slices.
+"""Dense convolution in two forms with the same values: XLA's own operator, or patches × matrix, image by image.
 
-On a CPU, XLA runs depthwise convolutions, their gradients and the gradient of pooling far below the machine's rate.
-Written as shifted slices they become fused multiply-adds, maxima and matrix products.
+With few channels, as in the first layers of a network, a CPU is faster by patches: those of one image stay in the
+cache, those of a batch do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
+import functools
 from typing import Literal
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Form = Literal["auto", "grouped", "shifted"]
+from ordinal_blast.models.pointwise import pointwise_conv
+
+DenseForm = Literal["auto", "native", "patches"]
+
+_NUMBERS = ("NHWC", "HWIO", "NHWC")
 
 
-def resolve(form: Form) -> Form:
-    """Choose "shifted" on a CPU, "grouped" elsewhere, where the form is "auto"; ValueError for an unknown form."""
-    if form not in ("auto", "grouped", "shifted"):
-        raise ValueError(f'depthwise form {form!r} is unknown: use "auto", "grouped" or "shifted"')
+def conv(
+    x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str = "SAME", form: DenseForm = "auto"
+) -> jax.Array:
+    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; with k = 1 it is one matrix product in every form."""
+    if kernel.shape[0] == 1:
+        return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0])
     if form == "auto":
         # Measured on CPUs only. Elsewhere XLA's own convolution is the safe choice until `bench` says otherwise.
-        return "shifted" if jax.default_backend() == "cpu" else "grouped"
-    return form
-
-
-def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str = "SAME", form: Form = "auto") -> jax.Array:
-    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; the shifted form is patches × matrix."""
+        form = "patches" if jax.default_backend() == "cpu" else "native"
+    if form == "native":
+        return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_NUMBERS)
     size = kernel.shape[0]
-    if size == 1:
-        return jnp.einsum("bhwc,cd->bhwd", x[:, ::stride, ::stride], kernel[0, 0])
-    if resolve(form) == "grouped":
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-
-    def patches_by_matrix(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        def image(x: jax.Array) -> jax.Array:
-            patches = jnp.concatenate(_shifts(x[None], size, stride, padding), axis=-1)
-            return jnp.einsum("bhwp,pd->bhwd", patches, kernel.reshape(-1, kernel.shape[-1]))[0]
-
-        # The patches of one image stay in the cache, those of a batch do not.
-        return lax.map(image, x)
-
-    return _gradient_by_image(patches_by_matrix)(x, kernel)
-
-
-def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: Form = "auto") -> jax.Array:
-    """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, stride 1, same size."""
-    if resolve(form) == "grouped":
-        numbers = ("NHWC", "HWIO", "NHWC")
-        groups = kernel.shape[-1]
-        return lax.conv_general_dilated(
-            x, kernel, (1, 1), "SAME", dimension_numbers=numbers, feature_group_count=groups
-        )
-
-    def multiply_adds(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        taps = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
-        return sum(view * tap for view, tap in zip(_shifts(x, kernel.shape[0], 1, "SAME"), taps, strict=True))
-
-    return _gradient_by_image(multiply_adds)(x, kernel)
-
-
-def max_pool(x: jax.Array, *, form: Form = "auto") -> jax.Array:
-    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
-
-    Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
-    """
-    if resolve(form) == "grouped":
-        return nn.max_pool(x, (3, 3), (2, 2), "SAME")
-    return _gradient_by_image(lambda x: reduce(_first_maximum, _shifts(x, 3, 2, "SAME", -jnp.inf)))(x)
-
-
-def _first_maximum(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The maximum, whose gradient is a's on a tie (`jnp.maximum` halves it); NaN where either is."""
-    return jnp.where((a >= b) | (a != a), a, b)
-
-
-def _shifts(x: jax.Array, size: int, stride: int, padding: str, fill: float = 0) -> list[jax.Array]:
-    """Return the size² shifted views `[B, H', W', C]` of `[B, H, W, C]`, row by row of the window."""
     pads = lax.padtype_to_pads(x.shape[1:3], (size, size), (stride, stride), padding)
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
+    return _by_patches(stride, jnp.pad(x, ((0, 0), *pads, (0, 0))), kernel)
+
+
+def _views(x: jax.Array, size: int, stride: int) -> list[jax.Array]:
+    """The size² shifted views `[B, H', W', C]` of `[B, H, W, C]`, row by row of the window."""
     height, width = ((length - size) // stride * stride + 1 for length in x.shape[1:3])
     return [
         x[:, row : row + height : stride, column : column + width : stride]
@@ -92,29 +46,40 @@ def _shifts(x: jax.Array, size: int, stride: int, padding: str, fill: float = 0)
     ]
 
 
-def _gradient_by_image(operator: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Take the gradient of `operator(x, *weights)` one image at a time: an image fits the cache, a batch does not.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _by_patches(stride: int, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    def image(x: jax.Array) -> jax.Array:
+        patches = jnp.concatenate(_views(x[None], kernel.shape[0], stride), axis=-1)
+        return jnp.einsum("bhwp,pd->bhwd", patches, kernel.reshape(-1, kernel.shape[-1]))[0]
 
-    It starts from the inputs again, so the patches or products of the forward pass are not kept.
-    """
+    return lax.map(image, x)
 
-    @jax.custom_vjp
-    def apply(x: jax.Array, *weights: jax.Array) -> jax.Array:
-        return operator(x, *weights)
 
-    def forward(x: jax.Array, *weights: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        return apply(x, *weights), (x, *weights)
+def _forward(stride: int, x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _by_patches(stride, x, kernel), (x, kernel)
 
-    def backward(saved: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
-        x, *weights = saved
 
-        def image(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
-            image, cotangent = pair
-            gradient, *others = jax.vjp(operator, image[None], *weights)[1](cotangent[None])
-            return gradient[0], *others
+def _backward(stride: int, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    size = kernel.shape[0]
 
-        gradient, *others = lax.map(image, (x, cotangent))
-        return gradient, *(other.sum(0) for other in others)
+    def image(total: jax.Array, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        x, cotangent = pair
+        taps = [
+            jnp.einsum("hwc,hwd->cd", view[0], cotangent, preferred_element_type=jnp.float32)
+            for view in _views(x[None], size, stride)
+        ]
+        return total + jnp.stack(taps), None
 
-    apply.defvjp(forward, backward)
-    return apply
+    start = jnp.zeros((size * size, *kernel.shape[2:]), jnp.float32)
+    by_kernel, _ = lax.scan(image, start, (x, cotangent))
+    # What x receives: the convolution of the cotangent, its rows apart by the stride, with the kernel turned around.
+    short = [(size - 1, size - 1 + (length - size) % stride) for length in x.shape[1:3]]
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    by_x = lax.conv_general_dilated(
+        cotangent, turned, (1, 1), short, lhs_dilation=(stride, stride), dimension_numbers=_NUMBERS
+    )
+    return by_x, by_kernel.reshape(kernel.shape).astype(kernel.dtype)
+
+
+_by_patches.defvjp(_forward, _backward)

@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool
+from ordinal_blast.models.convolution import DenseForm, conv
+from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.normalization import normalise
+from ordinal_blast.models.pooling import PoolingForm, max_pool
 
 
 class Layers(Protocol):
@@ -39,6 +41,9 @@ class Layers(Protocol):
     def pool(self, x: jax.Array, residual: jax.Array) -> jax.Array:
         """Maximum of 3×3 windows, stride 2, plus the residual."""
 
+    def block(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+        """`function(x)`, of which only x need be kept for its gradient."""
+
     def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         """`function(x)`, in parts of the batch if need be."""
 
@@ -49,12 +54,14 @@ class Evaluated:
 
     variables: Mapping[str, Any]
     epsilon: float
-    form: Form
+    dense: DenseForm
+    depthwise: DepthwiseForm
+    pooling: PoolingForm
     dtype: jnp.dtype
 
     def plain(self, x: jax.Array, features: int, stride: int, name: str) -> jax.Array:
         """As in `Layers`."""
-        return nn.relu(self._norm(conv(x, self._kernel(name), stride=stride, padding="VALID", form=self.form), name))
+        return nn.relu(self._norm(conv(x, self._kernel(name), stride=stride, padding="VALID", form=self.dense), name))
 
     def shortcut(self, x: jax.Array, features: int, name: str) -> jax.Array:
         """As in `Layers`."""
@@ -71,14 +78,18 @@ class Evaluated:
         residual: jax.Array | None = None,
     ) -> jax.Array:
         """As in `Layers`."""
-        x = depthwise_conv(nn.relu(x) if before else x, self._kernel(name, "depthwise_kernel"), form=self.form)
+        x = depthwise_conv(nn.relu(x) if before else x, self._kernel(name, "depthwise_kernel"), form=self.depthwise)
         x = self._norm(conv(x, self._kernel(name, "pointwise_kernel")), name)
         x = x if residual is None else x + residual
         return nn.relu(x) if after else x
 
     def pool(self, x: jax.Array, residual: jax.Array) -> jax.Array:
         """As in `Layers`."""
-        return max_pool(x, form=self.form) + residual
+        return max_pool(x, form=self.pooling) + residual
+
+    def block(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+        """As in `Layers`; nothing is kept."""
+        return function(x)
 
     def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         """On a CPU one image after the other: the large maps of one stay in its cache, those of a batch do not."""

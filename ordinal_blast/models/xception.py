@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
-from ordinal_blast.models.convolution import Form, conv, depthwise_conv, max_pool, resolve
+from ordinal_blast.models.convolution import DenseForm, conv
+from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.evaluated import Evaluated, Layers
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
-from ordinal_blast.ranges import check_fields, list_of, whole
+from ordinal_blast.models.pointwise import pointwise_conv
+from ordinal_blast.models.pooling import PoolingForm, max_pool
+from ordinal_blast.ranges import check_fields, list_of, one_of, whole
 
 _glorot = nn.initializers.glorot_uniform()
 
@@ -27,7 +31,7 @@ class Conv(nn.Module):
     size: int
     stride: int = 1
     padding: str = "SAME"
-    form: Form = "auto"
+    form: DenseForm = "auto"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -43,7 +47,7 @@ class SeparableConv(nn.Module):
     """A 3×3 filter per channel, then a 1×1 convolution, no bias: `[B, H, W, C]` to `[B, H, W, features]`."""
 
     features: int
-    form: Form = "auto"
+    form: DepthwiseForm = "auto"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -55,7 +59,7 @@ class SeparableConv(nn.Module):
         depthwise = self.param("depthwise_kernel", depthwise_init, (3, 3, 1, channels), jnp.float32)
         pointwise = self.param("pointwise_kernel", _glorot, (1, 1, channels, self.features), jnp.float32)
         x = depthwise_conv(x.astype(self.dtype), depthwise.astype(self.dtype), form=self.form)
-        return conv(x, pointwise.astype(self.dtype))
+        return pointwise_conv(x, pointwise[0, 0].astype(self.dtype))
 
 
 _RANGES = {
@@ -64,6 +68,9 @@ _RANGES = {
     "middle": whole(0),
     "exit": list_of(WIDTH, count=4),
     "stem_stride": whole(1),
+    "dense": one_of(*get_args(DenseForm)),
+    "depthwise": one_of(*get_args(DepthwiseForm)),
+    "pooling": one_of(*get_args(PoolingForm)),
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
 }
@@ -79,11 +86,14 @@ class Xception(nn.Module):
     entry: width of each entry block; each halves the image, so more blocks mean more downsampling.
     middle: number of residual blocks of the last entry width.
     exit: widths of the last four separable convolutions; halves the image once.
-    depthwise: how convolutions are computed; the values and the parameters are the same (see `convolution`).
+    dense, depthwise, pooling: how these are computed, by XLA's own operator ("native", "grouped", "windowed") or in a
+    form that a CPU runs faster ("patches", "shifted", "shifted"); "auto" is the latter on a CPU, the former elsewhere.
+    The values are the same to round-off and the parameters exactly.
+    remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
     The image shrinks by stem_stride · 2^(len(entry) + 1): for 28×28 or 48×48 images, stem=(16, 32), stem_stride=1,
     entry=(48, 96), middle=2, exit=(96, 128, 128, 128) has 165,264 parameters and ends on 3×3 or 6×6 positions.
-    ValueError for an unknown form, UsageError for a number that means nothing.
+    UsageError for an unknown form or a number that means nothing.
     """
 
     reads: ClassVar[str] = "images"
@@ -92,14 +102,16 @@ class Xception(nn.Module):
     middle: int = 8
     exit: tuple[int, int, int, int] = (728, 1024, 1536, 2048)
     stem_stride: int = 2
-    depthwise: Form = "auto"
+    dense: DenseForm = "auto"
+    depthwise: DepthwiseForm = "auto"
+    pooling: PoolingForm = "auto"
+    remat: bool = False
     momentum: float = 0.99
     epsilon: float = 1e-3
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
-        resolve(self.depthwise)
         check_fields(self, _RANGES, "options")
         super().__post_init__()
 
@@ -110,37 +122,49 @@ class Xception(nn.Module):
         """Return features `[B, D]`; keys are unused (no dropout), mask `[B]` leaves padding out of the statistics."""
         if train or self.is_initializing():
             return self._features(x, _Live(self, train, mask))
-        return self._features(x, Evaluated(self.variables, self.epsilon, self.depthwise, self.dtype))
+        return self._features(
+            x, Evaluated(self.variables, self.epsilon, self.dense, self.depthwise, self.pooling, self.dtype)
+        )
 
     def _features(self, x: jax.Array, layers: Layers) -> jax.Array:
         """The architecture: images `[B, H, W, C]` to features `[B, D]`."""
 
-        def entry(x: jax.Array) -> jax.Array:
-            x = scale_pixels(x, self.dtype)
+        def stem(x: jax.Array) -> jax.Array:
             for index, (features, stride) in enumerate(zip(self.stem, (self.stem_stride, 1), strict=True), start=1):
                 x = layers.plain(x, features, stride, f"block1_conv{index}")
-            for block, features in enumerate(self.entry, start=2):
-                # The stem has just applied ReLU: applying it again in the first block changes nothing.
-                x = halved(x, (features, features), block)
             return x
 
-        def halved(x: jax.Array, widths: tuple[int, int], block: int) -> jax.Array:
+        def halving(x: jax.Array, widths: tuple[int, int], block: int) -> jax.Array:
             residual = layers.shortcut(x, widths[1], f"block{block}_shortcut")
             x = layers.separable(x, widths[0], f"block{block}_sepconv1", before=True, after=True)
             x = layers.separable(x, widths[1], f"block{block}_sepconv2")
             return layers.pool(x, residual)
 
+        def middle(x: jax.Array, width: int, block: int) -> jax.Array:
+            residual = x
+            x = layers.separable(x, width, f"block{block}_sepconv1", before=True, after=True)
+            x = layers.separable(x, width, f"block{block}_sepconv2", after=True)
+            return layers.separable(x, width, f"block{block}_sepconv3", residual=residual)
+
+        def last(x: jax.Array, block: int) -> jax.Array:
+            for index, features in enumerate(self.exit[2:], start=1):
+                x = layers.separable(x, features, f"block{block}_sepconv{index}", after=True)
+            return x
+
+        def entry(x: jax.Array) -> jax.Array:
+            x = layers.block(stem, scale_pixels(x, self.dtype))
+            for block, features in enumerate(self.entry, start=2):
+                # The stem has just applied ReLU: applying it again in the first block changes nothing.
+                x = layers.block(partial(halving, widths=(features, features), block=block), x)
+            return x
+
         x = layers.by_image(entry, x)
         block = len(self.entry) + 2
         for _ in range(self.middle):
-            residual, width = x, self.entry[-1]
-            x = layers.separable(x, width, f"block{block}_sepconv1", before=True, after=True)
-            x = layers.separable(x, width, f"block{block}_sepconv2", after=True)
-            x = layers.separable(x, width, f"block{block}_sepconv3", residual=residual)
+            x = layers.block(partial(middle, width=self.entry[-1], block=block), x)
             block += 1
-        x = halved(x, self.exit[:2], block)
-        for index in (1, 2):
-            x = layers.separable(x, self.exit[index + 1], f"block{block + 1}_sepconv{index}", after=True)
+        x = layers.block(partial(halving, widths=self.exit[:2], block=block), x)
+        x = layers.block(partial(last, block=block + 1), x)
         return x.mean((1, 2))
 
 
@@ -175,13 +199,18 @@ class _Live:
         return nn.relu(x) if after else x
 
     def pool(self, x: jax.Array, residual: jax.Array) -> jax.Array:
-        return max_pool(x, form=self.network.depthwise) + residual
+        return max_pool(x, form=self.network.pooling) + residual
+
+    def block(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+        if not self.network.remat:
+            return function(x)
+        return nn.remat(lambda _, x: function(x))(self.network, x)
 
     def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         return function(x)  # the statistics are those of the whole batch
 
     def _conv(self, x: jax.Array, features: int, size: int, stride: int, padding: str, name: str) -> jax.Array:
-        return Conv(features, size, stride, padding, self.network.depthwise, self.network.dtype, name=name)(x)
+        return Conv(features, size, stride, padding, self.network.dense, self.network.dtype, name=name)(x)
 
     def _norm(self, x: jax.Array, name: str) -> jax.Array:
         network = self.network

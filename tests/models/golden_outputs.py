@@ -1,7 +1,7 @@
 """What the networks computed before they were made fast: `python tests/models/golden_outputs.py` writes `golden.npz`.
 
-Written once, from convolutions that were plain shifted sums and gradients that XLA took of them. To be written again only
-where the values themselves are meant to change.
+Written once, from convolutions that were plain shifted sums and gradients that XLA took of them. To be written again
+only where the values themselves are meant to change.
 """
 
 from collections.abc import Mapping

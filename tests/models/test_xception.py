@@ -1,10 +1,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from ordinal_blast.errors import UsageError
 from ordinal_blast.models import Xception, count_parameters
 
 SMALL = Xception(stem=(3, 4), entry=(5,), middle=1, exit=(5, 6, 7, 8), stem_stride=1)
+NATIVE = {"dense": "native", "depthwise": "grouped", "pooling": "windowed"}
+SHIFTED = {"dense": "patches", "depthwise": "shifted", "pooling": "shifted"}
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), np.uint8)
 
 
@@ -59,8 +63,8 @@ def test_both_forms_are_the_architecture_written_out_in_numpy(plain):
     x = plain.max_pool(y) + shortcut(x, "block4_shortcut")
     x = relu(sep(relu(sep(x, "block5_sepconv1")), "block5_sepconv2"))
 
-    for form in ("grouped", "shifted"):
-        model = SMALL.clone(depthwise=form)
+    for forms in (NATIVE, SHIFTED):
+        model = SMALL.clone(**forms)
         got = jax.jit(lambda v, model=model: model.apply(v, PIXELS, train=False))(plain.as_float32(variables))
         np.testing.assert_allclose(got, x.mean((1, 2)), rtol=1e-4, atol=1e-5)
 
@@ -71,3 +75,27 @@ def test_bfloat16_computes_with_float32_parameters():
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
     features = jax.eval_shape(lambda v: half.apply(v, PIXELS, train=False), variables)
     assert (features.shape, features.dtype) == ((3, 8), jnp.bfloat16)
+
+
+@pytest.mark.parametrize("option", SHIFTED)
+def test_an_unknown_form_is_refused(option):
+    with pytest.raises(UsageError, match="'fast'"):
+        Xception(**{option: "fast"})
+
+
+def test_computing_blocks_again_for_the_gradient_changes_neither_it_nor_the_statistics():
+    variables = jax.jit(lambda: SMALL.init(jax.random.key(0), PIXELS, train=False))()
+
+    def of(model):
+        def loss(params):
+            both = {"params": params, "batch_stats": variables["batch_stats"]}
+            y, updates = model.apply(both, PIXELS, train=True, mutable=["batch_stats"])
+            return jnp.square(y).sum(), (y, updates)
+
+        return jax.jit(jax.grad(loss, has_aux=True))
+
+    kept, again = (of(SMALL.clone(remat=remat)) for remat in (False, True))
+    for a, b in zip(*(jax.tree.leaves(f(variables["params"])) for f in (kept, again)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(a).max())
+    checkpoints = [str(jax.make_jaxpr(f)(variables["params"])).count("remat2[") for f in (kept, again)]
+    assert checkpoints == [0, 5]  # the stem, an entry block, one in the middle and the last two

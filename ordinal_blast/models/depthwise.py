@@ -1,0 +1,91 @@
+"""Depthwise convolution: XLA's own operator, or shifted views times taps, with gradients of the same kind.
+
+On a CPU, XLA runs grouped convolutions and their gradients far below the machine's rate. Written as shifted views they
+are fused multiply-adds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+DepthwiseForm = Literal["auto", "grouped", "shifted"]
+
+_WHOLE = 32  # rows up to which the filters' gradient takes all images at once; an image with more fills the cache alone
+_GROUP = 14  # rows that are added up element by element before the one reduction
+
+
+def resolve(form: DepthwiseForm) -> DepthwiseForm:
+    """Choose "shifted" on a CPU, "grouped" elsewhere, where the form is "auto"."""
+    # Measured on CPUs only. Elsewhere XLA's own convolution is the safe choice until `bench` says otherwise.
+    return ("shifted" if jax.default_backend() == "cpu" else "grouped") if form == "auto" else form
+
+
+def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: DepthwiseForm = "auto") -> jax.Array:
+    """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, k odd, stride 1, same size."""
+    if resolve(form) == "shifted":
+        return _shifted(x, kernel)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=numbers, feature_group_count=kernel.shape[-1]
+    )
+
+
+@jax.custom_vjp
+def _shifted(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    size, height, width = kernel.shape[0], *x.shape[1:3]
+    padded, taps = _pad(x, size), kernel.reshape(size, size, 1, 1, 1, -1)
+    return sum(
+        padded[:, row : row + height, column : column + width] * taps[row, column]
+        for row in range(size)
+        for column in range(size)
+    )
+
+
+def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _shifted(x, kernel), (x, kernel)
+
+
+def _backward(saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    # What x receives is the same convolution of the cotangent, the kernel turned by 180 degrees.
+    return _shifted(cotangent, kernel[::-1, ::-1]), _filter_gradient(x, cotangent, kernel)
+
+
+_shifted.defvjp(_forward, _backward)
+
+
+def _pad(x: jax.Array, size: int, below: int = 0) -> jax.Array:
+    return jnp.pad(x, ((0, 0), (size // 2, size // 2 + below), (size // 2, size // 2), (0, 0)))
+
+
+def _filter_gradient(x: jax.Array, cotangent: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Sum over images and positions of every shifted view times the cotangent, `[k, k, 1, C]`, in float32."""
+    size, height, width = kernel.shape[0], *x.shape[1:3]
+    groups = -(-height // _GROUP)
+    rows = -(-height // groups)  # of a group
+    below = groups * rows - height
+    x, cotangent = _pad(x, size, below), jnp.pad(cotangent, ((0, 0), (0, below), (0, 0), (0, 0)))
+    last = rows * (groups - 1) + 1
+
+    def of_images(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+        def tap(row: int, column: int) -> jax.Array:
+            return sum(
+                x[:, row + r : row + r + last : rows, column : column + width].astype(jnp.float32)
+                * cotangent[:, r : r + last : rows].astype(jnp.float32)
+                for r in range(rows)
+            )
+
+        return jnp.stack([tap(row, column) for row in range(size) for column in range(size)]).sum((1, 2, 3))
+
+    if height <= _WHOLE:
+        total = of_images(x, cotangent)
+    else:
+        start = jnp.zeros((size * size, x.shape[-1]), jnp.float32)
+        total, _ = lax.scan(
+            lambda sums, pair: (sums + of_images(*(a[None] for a in pair)), None), start, (x, cotangent)
+        )
+    return total.reshape(kernel.shape).astype(kernel.dtype)
