@@ -43,7 +43,7 @@ def test_a_number_that_means_nothing_is_refused(network, field, value):
 
 
 def test_a_form_of_convolution_that_does_not_exist_is_refused():
-    with pytest.raises(UsageError, match="options.depthwise is .fast.: it takes one of 'auto', 'grouped', 'shifted'"):
+    with pytest.raises(UsageError, match=r"options.depthwise is .fast.: it takes one of 'auto', 'grouped', 'shifted'"):
         Xception(depthwise="fast")
 
 
