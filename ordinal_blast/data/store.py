@@ -250,9 +250,9 @@ class Records:
 class Dataset:
     """A built dataset, open for reading.
 
-    columns: per field, an array `[N, ...]`, or Records where one example is larger than `large` bytes. official: the
-    splits as built, as indices. identity: of the source and of every id, group and label, 12 hex digits. notes: what
-    was dropped or is odd, in a sentence each.
+    columns: per field, an array `[N, ...]`, or Records where one example takes more than `large` bytes or all of them
+    more than `held`. official: the splits as built, as indices. identity: of the source and of every id, group and
+    label, 12 hex digits. notes: what was dropped or is odd, in a sentence each.
     """
 
     name: str
@@ -270,7 +270,7 @@ class Dataset:
         return len(self.columns["id"])
 
 
-def open_dataset(folder: Path, large: int = 65536) -> Dataset:
+def open_dataset(folder: Path, large: int = 65536, held: int = 1 << 30) -> Dataset:
     """Open a built dataset; raises UserError when a byte of it is damaged or a label or group is none."""
     _check_seal(folder)
     try:
@@ -278,7 +278,7 @@ def open_dataset(folder: Path, large: int = 65536) -> Dataset:
         names = list(builder.info.splits)
         sources = tuple(builder.as_data_source(name) for name in names)
         starts = tuple(np.cumsum([0, *(len(source) for source in sources)]).tolist())
-        columns = _columns(builder.info.features, sources, starts, large, folder)
+        columns = _columns(builder.info.features, sources, starts, large, held, folder)
         metadata = builder.info.metadata
         tasks = tuple(Task(task["name"], tuple(task["grades"])) for task in metadata["tasks"])
         rows = [columns[name].tolist() for name in ("id", "group", *(f"label/{task.name}" for task in tasks))]
@@ -318,10 +318,12 @@ def check_labels(labels: np.ndarray, task: Task, where: str) -> None:
 
 
 def _columns(
-    features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int, folder: Path
+    features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int, held: int, folder: Path
 ) -> dict[str, Any]:
     sizes = _sizes(features)
-    small = [name for name, size in sizes.items() if size <= large]
+    # What there is one of an example, labels and names and groups, is always at hand.
+    alone = [name for name, feature in features.items() if not feature.shape]
+    small = [name for name, size in sizes.items() if name in alone or size <= min(large, held // starts[-1])]
     values: dict[str, list[Any]] = {name: [] for name in small}
     for source in sources:
         for start in range(0, len(source), _CHUNK):

@@ -227,3 +227,12 @@ def test_labels_and_groups_that_are_none_are_refused(tmp_path):
         made = dataclasses.replace(made, identity={"number": number})
         with pytest.raises(UserError, match=message):
             store.open_dataset(store.build(made, tmp_path))
+
+
+@pytest.mark.parametrize(("held", "kind"), [(6 * 16, store.Records), (1 << 30, np.ndarray)])
+def test_what_is_too_large_for_memory_is_read_when_it_is_asked_for_and_is_the_same(built, held, kind):
+    """18 examples of 16 bytes: whether they are held or not, names and labels are."""
+    columns = store.open_dataset(built, held=held).columns
+    assert type(columns["images"]) is kind
+    np.testing.assert_array_equal(columns["images"][np.arange(18)][:, 0, 0, 0], np.tile(np.arange(6), 3))
+    assert {type(columns[name]) for name in ("id", "group", "label/icm")} == {np.ndarray}
