@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ordinal_blast.bench import limits
-from ordinal_blast.bench.command import Result
+from ordinal_blast.bench.command import BUSY, Result
 from ordinal_blast.bench.growth import Growth
 from ordinal_blast.bench.work import OURS, Outcome, Row, Spread
 from ordinal_blast.report import manifest, page, spreadsheets, theme
@@ -79,11 +79,10 @@ def _targets(rows: Sequence[Row]) -> list[Block]:
         return [Text("Nothing that was measured has a target.")]
     absent = len(pairs) - len(known)
     detail = f"{absent} had nobody to compare with." if absent else ""
-    tone = "better" if met == len(known) else "mixed"
-    lines = [Line(row.title, [Entry(target.words), _reached(target), _met(target)]) for row, target in pairs]
+    lines = [Line(row.title, [Entry(target.words), _reached(target)]) for row, target in pairs]
     blocks: list[Block] = [
-        Headline(f"{met} of {len(known)} targets are met.", tone, detail),
-        Table("What is asked, and what came of it.", ["Work", "Target", "Reached", ""], lines),
+        Headline(f"{met} of {len(known)} targets are met.", "better" if met == len(known) else "mixed", detail),
+        Table("What is asked, and what came of it.", ["Work", "Target", "Reached"], lines),
     ]
     for row in rows:
         if row.tried and any(target.met is False for target in row.targets):
@@ -92,11 +91,9 @@ def _targets(rows: Sequence[Row]) -> list[Block]:
 
 
 def _reached(target: Outcome) -> Entry:
-    return Entry(MISSING if target.reached is None else number(target.reached, 2))
-
-
-def _met(target: Outcome) -> Entry:
-    return Entry("not measured" if target.met is None else "met" if target.met else "not met", best=bool(target.met))
+    if target.reached is None:
+        return Entry(MISSING, "nobody to compare with")
+    return Entry(number(target.reached, 2), "met" if target.met else "not met", best=bool(target.met))
 
 
 def _rows(result: Result) -> list[Block]:
@@ -105,7 +102,7 @@ def _rows(result: Result) -> list[Block]:
         limit = Entry(MISSING) if row.limit is None else Entry(_time(row.limit, row), f"{row.share:.0%}")
         best = Entry(MISSING)
         if row.best:
-            best = Entry(f"{row.best}, {_time(row.times[row.best].median, row)}")
+            best = Entry(_time(row.times[row.best].median, row), row.best)
         ratio = Entry(*_ratio(row.ratios[row.best])) if row.best else Entry(MISSING)
         return Line(row.title, [Entry(_time(own.median, row)), limit, best, ratio])
 
@@ -136,13 +133,15 @@ def _peers(row: Row) -> list[Block]:
         for name, time in row.times.items()
     ]
     blocks: list[Block] = [Text(row.note)] if row.note else []
+    if row.others and row.others > BUSY:
+        blocks.append(Text(f"Other programs took {row.others:.0%} of the processor meanwhile."))
     if len(row.times) > 1:
         blocks.append(Table(f"{row.title}.", ["", "Time", "Ratio"], lines))
     return blocks + [Text(f"Without {name}: {reason}", note=True) for name, reason in row.skipped.items()]
 
 
 def _time(value: float, row: Row) -> str:
-    return f"{number(value, 0 if value >= 1000 else 1 if value >= 10 else 2)} {row.unit}"
+    return f"{number(value, 0 if value >= 1000 else 1 if value >= 10 else 2)}\u00a0{row.unit}"
 
 
 def _range(spread: Spread) -> str:

@@ -32,6 +32,32 @@ def facts() -> dict[str, str]:
     }
 
 
+class Watch:
+    """How busy others keep this machine from now on."""
+
+    def __init__(self) -> None:
+        self._begun = _ticks()
+
+    def others(self) -> float | None:
+        """The share 0 ... 1 of all cores' time that other processes took; None where the system does not say."""
+        if self._begun is None or (now := _ticks()) is None:
+            return None
+        total, busy, own = (after - before for after, before in zip(now, self._begun, strict=True))
+        return min(max((busy - own) / total, 0.0), 1.0) if total else None
+
+
+def _ticks() -> tuple[float, float, float] | None:
+    """Seconds so far of all cores, of those that worked, and of this process and its children; Linux alone says it."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    except OSError:
+        return None
+    ticks = [int(value) / os.sysconf("SC_CLK_TCK") for value in first]
+    idle, spent = ticks[3] + ticks[4], os.times()
+    own = spent.user + spent.system + spent.children_user + spent.children_system
+    return sum(ticks), sum(ticks) - idle, own
+
+
 def _processor() -> tuple[str, set[str]]:
     """Its name and the extensions of its instructions, as Linux says them."""
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ordinal_blast.bench import operations, ours, processes
 from ordinal_blast.bench.ours import Example
-from ordinal_blast.bench.work import OURS, TORCH, Contender, Ready, Target, Work
+from ordinal_blast.bench.work import OURS, TORCH, Contender, Ready, Sample, Target, Work
 from ordinal_blast.models import count_parameters
 from ordinal_blast.settings import NetworkSettings
 
@@ -54,19 +54,23 @@ def peers(module: str, function: str, *arguments: object) -> Contender:
     return ready
 
 
-def in_torch(function: str, *arguments: object, compiled: bool = True) -> dict[str, Contender]:
+def in_torch(function: str, *arguments: object) -> dict[str, Contender]:
     """A function of `torch_peers` in every layout."""
-    return {layout: peers("torch_peers", function, layout, *arguments) for layout in TORCH[: 3 if compiled else 2]}
+    return {layout: peers("torch_peers", function, layout, *arguments) for layout in TORCH}
+
+
+def sample_of(example: Callable[[], Example]) -> Callable[[], Sample]:
+    """What peers take of an example, once somebody asks for it."""
+    return lambda: example().sample
 
 
 def _networks(example: Callable[[], Example], function: str) -> dict[str, Contender]:
     """Ours, PyTorch in every layout and Keras; function: "forward" or "step"."""
-    sample = lambda: example().sample  # noqa: E731
     mine = {"forward": ours.forward, "step": ours.step_of}[function]
     return {
         OURS: lambda: mine(example()),
-        **in_torch(function, sample),
-        "Keras": peers("keras_peers", function, sample),
+        **in_torch(function, sample_of(example)),
+        "Keras": peers("keras_peers", function, sample_of(example)),
     }
 
 
@@ -81,10 +85,9 @@ def _xception_forward(config: str, batch: int, side: int) -> Work:
     network = ours.section(config, "cnn")
     example = functools.cache(lambda: ours.graded(network, images(batch, side), GRADES))
     counted, parameters = _counted(network, (side, side, 3))
-    sample = lambda: example().sample  # noqa: E731
     runtimes = {
-        "ONNX Runtime": peers("runtime_peers", "onnx", sample),
-        "OpenVINO": peers("runtime_peers", "openvino", sample),
+        "ONNX Runtime": peers("runtime_peers", "onnx", sample_of(example)),
+        "OpenVINO": peers("runtime_peers", "openvino", sample_of(example)),
     }
     return Work(
         f"xception-forward-{batch}",
@@ -123,11 +126,10 @@ def _lstm_step(config: str, batch: int, frames: int, features: int) -> Work:
     network = ours.section(config, "rnn")
     sequences = np.random.default_rng(0).standard_normal((batch, frames, features), np.float32)
     example = functools.cache(lambda: ours.graded(network, sequences, GRADES))
-    sample = lambda: example().sample  # noqa: E731
     contenders = {
         OURS: lambda: dataclasses.replace(ours.step_of(example()), value=None),
-        "torch.nn.LSTM": peers("torch_peers", "step", TORCH[1], sample),
-        "Keras": peers("keras_peers", "step", sample),
+        "torch.nn.LSTM": peers("torch_peers", "step", TORCH[1], sample_of(example)),
+        "Keras": peers("keras_peers", "step", sample_of(example)),
     }
     target = Target("1.3 × torch.nn.LSTM", 1.3, ("torch.nn.LSTM",))
     title = f"LSTM training step, {batch} × {frames} × {features}"

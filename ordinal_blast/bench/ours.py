@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -45,7 +45,13 @@ class Example(NamedTuple):
 
 def section(config: str, stage: str) -> NetworkSettings:
     """The network of a stage of a configuration of the project."""
-    return settings.load(config).stages[stage].network
+    network: NetworkSettings = stage_of(config, stage).network
+    return network
+
+
+def stage_of(config: str, stage: str) -> Any:
+    """The section of a stage of a configuration of the project: of a grader or of a cropper."""
+    return settings.load(config).stages[stage]
 
 
 def backbone(network: NetworkSettings) -> nn.Module:
@@ -140,8 +146,7 @@ def loader(images: np.ndarray, size: int, threads: int) -> Ready:
 
 
 def _state(example: Example) -> step.TrainState:
-    initial: Callable[[Any], Any] = lambda _: example.variables  # noqa: E731
-    return step.create(example.problem, example.inputs[:2], 0, 1000, initial)
+    return step.create(example.problem, example.inputs[:2], 0, 1000, lambda _: example.variables)
 
 
 def _examples(example: Example) -> Examples:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
+from ordinal_blast.bench import machine
 from ordinal_blast.bench.limits import Limits
 from ordinal_blast.bench.work import OURS, Outcome, Ready, Row, Spread, Target, Work
 from ordinal_blast.errors import UserError, one_line
@@ -30,7 +31,7 @@ def race(work: Work, limits: Limits, *, rounds: int, seconds: float, say: Callab
     ready, skipped = _prepared(work, say)
     calls = {name: 1 if work.alone else _calls(one, seconds) for name, one in ready.items()}
     times: dict[str, list[float]] = {name: [] for name in ready}
-    rounds = min(rounds, work.rounds)
+    rounds, watch = min(rounds, work.rounds), machine.Watch()
     for number in range(rounds):
         for name in list(ready) if number % 2 == 0 else list(ready)[::-1]:
             try:
@@ -41,10 +42,10 @@ def race(work: Work, limits: Limits, *, rounds: int, seconds: float, say: Callab
                 skipped[name] = one_line(error)
                 del ready[name], times[name]
         if number == 0:
-            ready = _hopeful(ready, times)
+            ready = _hopeful(work, ready, times)
     del ready
     gc.collect()
-    return _row(work, limits, rounds, times, skipped)
+    return dataclasses.replace(_row(work, limits, rounds, times, skipped), others=watch.others())
 
 
 def _prepared(work: Work, say: Callable[[str], None]) -> tuple[dict[str, Ready], dict[str, str]]:
@@ -99,10 +100,14 @@ def _timed(one: Ready, calls: int, *, warm: bool) -> float:
     return result if isinstance(result, float) else (time.perf_counter() - begun) / calls
 
 
-def _hopeful(ready: Mapping[str, Ready], times: Mapping[str, list[float]]) -> dict[str, Ready]:
-    """Ours, and the peers that may still be the best one."""
-    best = min((times[name][0] for name in ready if name != OURS), default=math.inf)
-    return {name: one for name, one in ready.items() if name == OURS or times[name][0] <= _HOPELESS * best}
+def _hopeful(work: Work, ready: Mapping[str, Ready], times: Mapping[str, list[float]]) -> dict[str, Ready]:
+    """Ours, and the peers that may still be the best of all, or of those that a target compares with."""
+    hopeful = {OURS}
+    for group in ({*ready} - {OURS}, *(target.over for target in work.targets)):
+        there = [name for name in group if name in ready]
+        best = min((times[name][0] for name in there), default=0.0)
+        hopeful |= {name for name in there if times[name][0] <= _HOPELESS * best}
+    return {name: one for name, one in ready.items() if name in hopeful}
 
 
 def _row(work: Work, limits: Limits, rounds: int, times: Mapping[str, list[float]], skipped: Mapping[str, str]) -> Row:

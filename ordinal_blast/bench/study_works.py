@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
-from ordinal_blast import settings
 from ordinal_blast.bench import operations, ours
-from ordinal_blast.bench.network_works import GRADES, images, in_torch, peers
+from ordinal_blast.bench.network_works import GRADES, images, in_torch, peers, sample_of
 from ordinal_blast.bench.ours import Example
 from ordinal_blast.bench.work import OURS, TORCH, Ready, Target, Work, per
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.crops import Crops
 from ordinal_blast.embryo.simulator import Simulation, population, render
+from ordinal_blast.models import GradingNetwork
 from ordinal_blast.settings import TrainingSettings
 from ordinal_blast.study.grader import Features
 from ordinal_blast.training import parallel
@@ -37,10 +38,11 @@ def works(quick: bool) -> Iterator[Work]:
 
 def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int, grades: dict[str, int]) -> Work:
     """An epoch of a small network: random images of the shape, no augmentation on either side."""
-    network, size = ours.section(config, "cnn"), settings.load(config).stages["cnn"].training.batch_size
+    network, size = ours.section(config, "cnn"), ours.stage_of(config, "cnn").training.batch_size
     training = TrainingSettings(batch_size=size, epochs=_EPOCHS)
-    train, val = (functools.partial(ours.graded, network, images(count, side), grades) for count in counts)
-    train, val = functools.cache(train), functools.cache(val)
+    train, val = (
+        functools.cache(functools.partial(ours.graded, network, images(count, side), grades)) for count in counts
+    )
     steps = counts[0] // size
     counted = operations.of(ours.backbone(network), (side, side, 3))
     return Work(
@@ -48,7 +50,7 @@ def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int
         f"An epoch of {what}, data included: {counts[0]:,} and {counts[1]:,} × {side} × {side} × 3, batches of {size}",
         {
             OURS: lambda: ours.epoch(train(), val(), training),
-            **in_torch("epoch", lambda: train().sample, lambda: val().sample, size, _EPOCHS),
+            **in_torch("epoch", sample_of(train), sample_of(val), size, _EPOCHS),
         },
         (Target("1.5 × PyTorch with its DataLoader", 1.5, TORCH),),
         counted * (operations.TRAINING * steps * size + counts[1]),
@@ -58,7 +60,7 @@ def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int
 def _embryo(config: str, frames: int, side: int, size: int) -> Work:
     """One embryo by networks of random weights, and by the CNN alone on so many crops."""
     cnn, rnn, unet = (ours.section(config, stage) for stage in ("cnn", "rnn", "cropper"))
-    shrunk = settings.load(config).stages["cropper"].size
+    shrunk = ours.stage_of(config, "cropper").size
     crops = functools.cache(lambda: ours.graded(cnn, images(frames, size), GRADES))
     counted = frames * (
         operations.of(ours.backbone(cnn), (size, size, 3)) + operations.of(ours.backbone(unet), (shrunk, shrunk, 3))
@@ -89,11 +91,13 @@ def _graded(
     pixels, areas = finder.crops(frames, _PLANES, share=0.8, size=size)
     hours = np.arange(len(frames), dtype=np.float32) + 90
     crops = Crops(pixels[None], areas[None], hours, _PLANES, _PLANES)
-    seen = Features(cnn.problem.model, cnn.variables, ours.devices()).extract(crops.hourly, len(hours))
+    seen = Features(cast(GradingNetwork, cnn.problem.model), cnn.variables, ours.devices()).extract(
+        crops.hourly, len(hours)
+    )
     read = timelapse.sequences(seen[None], crops.tmeb(), len(hours))
-    problem = Problem(sequence.problem.model)
-    outputs = parallel.predict(problem, sequence.variables, read.__getitem__, 1, 1, ours.devices())
-    return {task: np.asarray(objective.predict(outputs[task])) for task, objective in problem.model.heads}
+    network = cast(GradingNetwork, sequence.problem.model)
+    outputs = parallel.predict(Problem(network), sequence.variables, read.__getitem__, 1, 1, ours.devices())
+    return {task: np.asarray(objective.predict(outputs[task])) for task, objective in network.heads}
 
 
 def _loader(count: int, side: int) -> Work:

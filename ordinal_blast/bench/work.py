@@ -123,7 +123,8 @@ class Row:
 
     times: by contender, in `unit`, medians over rounds. ratios: by peer, its time over ours round by round: above 1 we
     are ahead. limit: in `unit`, None where there is none; share: limit over our time. best: the fastest peer, "" for
-    none. skipped: why a contender is absent, by name.
+    none. skipped: why a contender is absent, by name. others: the share of the processor that other programs took
+    meanwhile, None where the system does not say.
     """
 
     name: str
@@ -139,3 +140,4 @@ class Row:
     skipped: Mapping[str, str]
     note: str
     tried: str
+    others: float | None = None

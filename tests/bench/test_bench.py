@@ -1,5 +1,8 @@
 import csv
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -7,6 +10,7 @@ from ordinal_blast import bench, cli
 from ordinal_blast.bench.command import Result
 from ordinal_blast.bench.growth import Growth
 from ordinal_blast.bench.limits import Limits, measure
+from ordinal_blast.bench.machine import Watch
 from ordinal_blast.bench.processes import megabytes, run
 from ordinal_blast.bench.work import OURS, Outcome, Row, Spread
 from ordinal_blast.errors import UsageError, UserError
@@ -43,6 +47,7 @@ def test_the_table_says_times_ratios_and_targets():
 def test_a_report_has_every_number(tmp_path):
     page = bench.write(RESULT, tmp_path / "out", "ordinal-blast bench").read_text()
     assert "1 of 2 targets are met." in page
+    assert "Other programs took" not in page
     assert "Nothing helped." in page
     assert "Without other: other is not installed" in page
     ours, peer = csv.DictReader((tmp_path / "out/rows.csv").read_text().splitlines())
@@ -90,3 +95,13 @@ def test_a_process_says_what_it_held_and_why_it_failed():
     assert megabytes("x = bytearray(10**8)") - megabytes("pass") == pytest.approx(100, rel=0.1)
     with pytest.raises(UserError, match="no_such"):
         run(["python3", "-c", "import no_such"])
+
+
+def test_a_watch_tells_the_work_of_others_from_our_own():
+    watch, end = Watch(), time.perf_counter() + 0.2
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        while time.perf_counter() < end:
+            pass
+        busy = watch.others()
+        other.kill()
+    assert busy is None or 0 < busy <= 1
