@@ -21,7 +21,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hatch_build.py $(wildcard native/*)
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --allow-existing --python $(PYTHON) .venv && \
 		uv pip install --python $(BIN)/python -c constraints.txt -e ".[all,test]"; \

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models import native
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.normalization import normalise
 from ordinal_blast.models.pooling import PoolingForm, max_pool
+
+Inference = Literal["auto", "native", "xla"]
 
 
 class Layers(Protocol):
@@ -58,14 +62,15 @@ class Evaluated:
     depthwise: DepthwiseForm
     pooling: PoolingForm
     dtype: jnp.dtype
+    inference: Inference
 
     def plain(self, x: jax.Array, features: int, stride: int, name: str) -> jax.Array:
         """As in `Layers`."""
-        return nn.relu(self._norm(conv(x, self._kernel(name), stride=stride, padding="VALID", form=self.dense), name))
+        return self._product(x, None, self._kernel(name), name, stride=stride, padding="VALID", after=True)
 
     def shortcut(self, x: jax.Array, features: int, name: str) -> jax.Array:
         """As in `Layers`."""
-        return self._norm(conv(x, self._kernel(name), stride=2), name)
+        return self._product(x, None, self._kernel(name), name, stride=2)
 
     def separable(
         self,
@@ -78,14 +83,12 @@ class Evaluated:
         residual: jax.Array | None = None,
     ) -> jax.Array:
         """As in `Layers`."""
-        x = depthwise_conv(nn.relu(x) if before else x, self._kernel(name, "depthwise_kernel"), form=self.depthwise)
-        x = self._norm(conv(x, self._kernel(name, "pointwise_kernel")), name)
-        x = x if residual is None else x + residual
-        return nn.relu(x) if after else x
+        taps, kernel = self._kernel(name, "depthwise_kernel"), self._kernel(name, "pointwise_kernel")
+        return self._product(x, taps, kernel, name, residual, before=before, after=after)
 
     def pool(self, x: jax.Array, residual: jax.Array) -> jax.Array:
         """As in `Layers`."""
-        return max_pool(x, form=self.pooling) + residual
+        return self._compute(partial(pool, form=self.pooling), native.pool)(x, residual)
 
     def block(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         """As in `Layers`; nothing is kept."""
@@ -100,7 +103,70 @@ class Evaluated:
     def _kernel(self, name: str, kernel: str = "kernel") -> jax.Array:
         return self.variables["params"][name][kernel].astype(self.dtype)
 
-    def _norm(self, x: jax.Array, name: str) -> jax.Array:
+    def _product(
+        self,
+        x: jax.Array,
+        taps: jax.Array | None,
+        kernel: jax.Array,
+        name: str,
+        residual: jax.Array | None = None,
+        **how: Any,
+    ) -> jax.Array:
         layer, running = self.variables["params"][f"{name}_bn"], self.variables["batch_stats"][f"{name}_bn"]
-        factor = layer["scale"] * lax.rsqrt(running["var"] + self.epsilon)
-        return normalise(x, running["mean"], factor, layer["bias"]).astype(self.dtype)
+        norm = running["mean"], layer["scale"] * lax.rsqrt(running["var"] + self.epsilon), layer["bias"]
+        forms = {"dense": self.dense, "depthwise": self.depthwise}
+        compute = self._compute(partial(product, **forms, **how), partial(native.product, **how))
+        return compute(x, taps, kernel, norm, residual)
+
+    def _compute(self, pure: Callable[..., jax.Array], kernels: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        """What computes values; derivatives are always those of the pure form."""
+        if resolve_inference(self.inference, self.dtype) == "xla":
+            return pure
+        compute = jax.custom_jvp(kernels)
+        compute.defjvp(lambda values, tangents: jax.jvp(pure, values, tangents))
+        return compute
+
+
+def resolve_inference(inference: Inference, dtype: jnp.dtype) -> Inference:
+    """Choose "native" on a CPU in float32 where the kernels were compiled, "xla" elsewhere, where it is "auto".
+
+    ValueError for "native" where that cannot be.
+    """
+    able = jnp.dtype(dtype) == jnp.float32 and native.available()
+    if inference == "native" and not able:
+        raise ValueError(
+            'inference "native" is for float32 on a CPU, and for a package that was installed where there is a C++ '
+            'compiler: use "auto" or "xla"'
+        )
+    return ("native" if able else "xla") if inference == "auto" else inference
+
+
+def product(
+    x: jax.Array,
+    taps: jax.Array | None,
+    kernel: jax.Array,
+    norm: tuple[jax.Array, jax.Array, jax.Array],
+    residual: jax.Array | None = None,
+    *,
+    stride: int = 1,
+    padding: str = "SAME",
+    before: bool = False,
+    after: bool = False,
+    dense: DenseForm = "auto",
+    depthwise: DepthwiseForm = "auto",
+) -> jax.Array:
+    """Convolve with `[k, k, C, D]`, normalise by mean, factor and bias `[D]`, and add the residual.
+
+    taps: of a 3×3 filter per channel that comes first, `[3, 3, 1, C]`; before, after: ReLU of the input and the result.
+    """
+    x = nn.relu(x) if before else x
+    x = x if taps is None else depthwise_conv(x, taps, form=depthwise)
+    x = conv(x, kernel, stride=stride, padding=padding, form=dense)
+    x = normalise(x, *norm).astype(kernel.dtype)
+    x = x if residual is None else x + residual
+    return nn.relu(x) if after else x
+
+
+def pool(x: jax.Array, residual: jax.Array, *, form: PoolingForm = "auto") -> jax.Array:
+    """The maximum of 3×3 windows, stride 2, padded as "SAME", plus the residual."""
+    return max_pool(x, form=form) + residual

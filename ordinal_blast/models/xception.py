@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
-from ordinal_blast.models.evaluated import Evaluated, Layers
+from ordinal_blast.models.evaluated import Evaluated, Inference, Layers, resolve_inference
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.models.pointwise import pointwise_conv
@@ -71,6 +71,7 @@ _RANGES = {
     "dense": one_of(*get_args(DenseForm)),
     "depthwise": one_of(*get_args(DepthwiseForm)),
     "pooling": one_of(*get_args(PoolingForm)),
+    "inference": one_of(*get_args(Inference)),
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
 }
@@ -89,6 +90,7 @@ class Xception(nn.Module):
     dense, depthwise, pooling: how these are computed, by XLA's own operator ("native", "grouped", "windowed") or in a
     form that a CPU runs faster ("patches", "shifted", "shifted"); "auto" is the latter on a CPU, the former elsewhere.
     The values are the same to round-off and the parameters exactly.
+    inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", or "auto", native where it can.
     remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
     The image shrinks by stem_stride · 2^(len(entry) + 1): for 28×28 or 48×48 images, stem=(16, 32), stem_stride=1,
@@ -105,6 +107,7 @@ class Xception(nn.Module):
     dense: DenseForm = "auto"
     depthwise: DepthwiseForm = "auto"
     pooling: PoolingForm = "auto"
+    inference: Inference = "auto"
     remat: bool = False
     momentum: float = 0.99
     epsilon: float = 1e-3
@@ -113,6 +116,7 @@ class Xception(nn.Module):
 
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
+        resolve_inference(self.inference, self.dtype)
         super().__post_init__()
 
     @nn.compact
@@ -122,9 +126,8 @@ class Xception(nn.Module):
         """Return features `[B, D]`; keys are unused (no dropout), mask `[B]` leaves padding out of the statistics."""
         if train or self.is_initializing():
             return self._features(x, _Live(self, train, mask))
-        return self._features(
-            x, Evaluated(self.variables, self.epsilon, self.dense, self.depthwise, self.pooling, self.dtype)
-        )
+        forms = self.dense, self.depthwise, self.pooling
+        return self._features(x, Evaluated(self.variables, self.epsilon, *forms, self.dtype, self.inference))
 
     def _features(self, x: jax.Array, layers: Layers) -> jax.Array:
         """The architecture: images `[B, H, W, C]` to features `[B, D]`."""

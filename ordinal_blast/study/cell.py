@@ -16,6 +16,7 @@ from ordinal_blast import parts, ranges, record
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.models import native
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Examples, Model, Record, Split, TaskResult
 from ordinal_blast.settings import Settings, SplitSettings, differences, leaves, resolve, tree
@@ -317,4 +318,6 @@ def _dataset(material: Material, split: SplitSettings) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     """Reading them from disk would take a twentieth of a small cell."""
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **identity.version(), **packages}
+    bits = native.vector_bits()
+    kernels = {"native kernels": f"{bits} bits"} if bits else {}
+    return {"python": platform.python_version(), **identity.version(), **packages, **kernels}

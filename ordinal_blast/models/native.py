@@ -1,0 +1,83 @@
+"""Compiled kernels that evaluate in float32 on a CPU: there if a compiler was when the package was installed."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_LIBRARY = Path(__file__).with_name("native_kernels.so")  # hatch_build.py compiles it from native/
+_TARGETS = {"ordinal_blast_product": "OrdinalBlastProduct", "ordinal_blast_pool": "OrdinalBlastPool"}
+
+
+@functools.cache
+def vector_bits() -> int:
+    """Width of the vectors that the kernels compute with here, 128, 256 or 512; 0 where there are no kernels."""
+    if not _LIBRARY.exists():
+        return 0
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+        for target, symbol in _TARGETS.items():
+            jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, symbol)), platform="cpu")
+        return int(library.ordinal_blast_vector_bits())
+    except (OSError, AttributeError, RuntimeError) as error:  # of another platform, or for another JAX
+        warnings.warn(f"{_LIBRARY} cannot be used, XLA does its work: {error}", RuntimeWarning, stacklevel=2)
+        return 0
+
+
+def available() -> bool:
+    """Whether the kernels can compute on the present default device."""
+    return jax.default_backend() == "cpu" and vector_bits() > 0
+
+
+def product(
+    x: jax.Array,
+    taps: jax.Array | None,
+    kernel: jax.Array,
+    norm: tuple[jax.Array, jax.Array, jax.Array],
+    residual: jax.Array | None = None,
+    *,
+    stride: int = 1,
+    padding: str = "SAME",
+    before: bool = False,
+    after: bool = False,
+    bits: int = 0,
+) -> jax.Array:
+    """As `evaluated.product`, float32 alone, in one pass; bits: width of the vectors, 0 for the widest there are."""
+    batch, height, width, channels = x.shape
+    size, features = kernel.shape[0], kernel.shape[-1]
+    pads = lax.padtype_to_pads((height, width), (size, size), (stride, stride), padding)
+    sides = [(length + sum(pad) - size) // stride + 1 for length, pad in zip((height, width), pads, strict=True)]
+    nothing = jnp.zeros(1, jnp.float32)
+    return _call("ordinal_blast_product", (batch, *sides, features))(
+        x,
+        nothing if taps is None else taps.reshape(9, channels),
+        kernel.reshape(-1, features),
+        *norm,
+        nothing if residual is None else residual,
+        **_whole(size=size, stride=stride, pad_height=pads[0][0], pad_width=pads[1][0], bits=bits),
+        filtered=taps is not None,
+        added=residual is not None,
+        before=before,
+        after=after,
+    )
+
+
+def pool(x: jax.Array, residual: jax.Array, *, bits: int = 0) -> jax.Array:
+    """As `evaluated.pool`, float32 alone."""
+    return _call("ordinal_blast_pool", residual.shape)(x, residual, **_whole(bits=bits))
+
+
+def _call(target: str, shape: Sequence[int]) -> jax.ffi.FfiLoweringRule:
+    return jax.ffi.ffi_call(target, jax.ShapeDtypeStruct(tuple(shape), jnp.float32), vmap_method="sequential")
+
+
+def _whole(**numbers: int) -> dict[str, np.int64]:
+    return {name: np.int64(number) for name, number in numbers.items()}
