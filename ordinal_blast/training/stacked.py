@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from ordinal_blast.training.problem import Outputs
 from ordinal_blast.training.step import Metrics, TrainState
 from ordinal_blast.types import Batch
 
+_WRITERS = 8  # checkpoints written at a time: most of writing one is waiting
 _MOST = 2**30  # bytes of inputs that lie side by side: larger ones gain nothing from company
 
 
@@ -41,6 +43,7 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
     lanes = [*courses, *courses[:1] * (-len(courses) % len(devices))]  # as many on every device
     streams = [course.stream(0) for course in courses]
     evaluate = parallel.stacked_evaluation(problem, devices)
+    pool = ThreadPoolExecutor(_WRITERS)
     try:
         rows = np.arange(len(courses[0].val))
         val = parallel.spread([(lane.val.inputs(rows), lane.val.labels, lane.val.weights) for lane in lanes], devices)
@@ -57,10 +60,17 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
             ]
             for n in going:
                 courses[n].together = len(going)
-                _end_epoch(courses[n], n, _lane(metrics, n), _lane(outputs, n), float(losses[n]), *kept)
+            ends = [
+                pool.submit(_end_epoch, courses[n], n, _lane(metrics, n), _lane(outputs, n), float(losses[n]), *kept)
+                for n in going
+            ]
+            for end in ends:
+                end.result()
     except Exception as error:
         for course in courses if begun else ():  # else nothing was computed, and they can go one by one
             course.failure = course.failure or error
+    finally:
+        pool.shutdown()
 
 
 def _epoch(
