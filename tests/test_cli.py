@@ -203,6 +203,18 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
     assert "example: ordinal-blast" in capsys.readouterr().out
 
 
+def test_help_imports_no_jax_and_nothing_else_that_is_slow():
+    """Of the 0.1 s that it takes, a quarter is numpy."""
+    code = (
+        "import sys\nfrom ordinal_blast import cli\n"
+        "try:\n    cli.main([*sys.argv[1:], '--help'])\nexcept SystemExit:\n    pass\n"
+        "slow = {'jax', 'flax', 'optax', 'scipy', 'pandas', 'matplotlib', 'ml_collections', 'orbax', 'grain'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    for verb in ([], ["train"], ["grade"], ["bench"]):
+        subprocess.run([sys.executable, "-c", code, *verb], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_nothing_imports_tensorflow_or_torch_and_evaluation_imports_no_jax():
     code = (
         "import sys, pkgutil, importlib, ordinal_blast\n"
