@@ -87,7 +87,7 @@ def _second_start() -> Work:
         (Target("ahead of the first start", 1.0, ("the first start",)),),
         unit="s",
         alone=True,
-        rounds=3,
+        rounds=2,
     )
 
 
