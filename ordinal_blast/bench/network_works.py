@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import jax
 import numpy as np
 
-from ordinal_blast.bench import operations, ours, processes
+from ordinal_blast.bench import operations, ours, processes, tried
 from ordinal_blast.bench.ours import Example
 from ordinal_blast.bench.work import OURS, TORCH, Contender, Ready, Sample, Target, Work
 from ordinal_blast.models import count_parameters
@@ -97,6 +97,7 @@ def _xception_forward(config: str, batch: int, side: int) -> Work:
         batch * counted,
         4.0 * parameters,
         rounds=_rounds(batch),
+        tried=tried.FORWARD,
     )
 
 
@@ -110,6 +111,7 @@ def _xception_step(config: str, batch: int, side: int) -> Work:
         example,
         (Target("1.2 × the best PyTorch layout", 1.2, TORCH),),
         (batch, side, side, 3),
+        limits=tried.STEP,
     )
 
 
@@ -120,7 +122,7 @@ def _unet_step(config: str, batch: int, side: int) -> Work:
     title = f"U-Net cropper training step, {batch} × {side} × {side} × 3"
     contenders = _networks(example, "step")
     del contenders["Keras"]
-    return _step("unet-step", title, network, example, (target,), (batch, side, side, 3), contenders)
+    return _step("unet-step", title, network, example, (target,), (batch, side, side, 3), contenders, limits=tried.UNET)
 
 
 def _lstm_step(config: str, batch: int, frames: int, features: int) -> Work:
@@ -150,6 +152,7 @@ def _step(
     shape: tuple[int, ...],
     contenders: Mapping[str, Contender] | None = None,
     note: str = "",
+    limits: str = "",
 ) -> Work:
     counted, parameters = _counted(network, shape[1:])
     return Work(
@@ -161,6 +164,7 @@ def _step(
         operations.ADAM_BYTES * parameters,
         rounds=_rounds(shape[0]),
         note=note,
+        tried=limits,
     )
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from ordinal_blast.bench import operations, ours
+from ordinal_blast.bench import operations, ours, tried
 from ordinal_blast.bench.network_works import GRADES, images, in_torch, peers, sample_of
 from ordinal_blast.bench.ours import Example
 from ordinal_blast.bench.work import OURS, TORCH, Ready, Target, Work, per
@@ -54,6 +54,7 @@ def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int
         },
         (Target("1.5 × PyTorch with its DataLoader", 1.5, TORCH),),
         counted * (operations.TRAINING * steps * size + counts[1]),
+        tried=tried.EPOCH,
     )
 
 
@@ -80,6 +81,7 @@ def _embryo(config: str, frames: int, side: int, size: int) -> Work:
         counted,
         float(frames * side * side * 3),
         note="Found by the U-Net, cropped, seen by the CNN, graded by the LSTM. Files are read elsewhere.",
+        tried=tried.EMBRYO,
     )
 
 

@@ -1,0 +1,39 @@
+"""What was tried where a target is missed, with its measured effect, and what limits the work now.
+
+Measured on two cores of a Xeon with AVX-512 (JAX 0.10.2, PyTorch 2.14.1), float32, alternating in one process.
+"""
+
+FORWARD = (
+    "Entry blocks one image at a time: 48 to 39 ms an image of a batch of 8; compiled kernels (filter, product, "
+    "normalisation, ReLU and residual in one pass): to 31. Without help: normalisation folded into the weights "
+    "inside the program (40 to 44 ms: it writes them anew in every call), XLA’s own convolution in the stem (42), "
+    "later blocks by 1, 2 or 4 images (47, 41, 40), huge pages (28 to 29). What limits it: the innermost loop "
+    "multiplies at the rate of the machine, whole layers at three quarters of it; one image alone reads 83 MB of "
+    "weights."
+)
+STEP = (
+    "The index of the maximum kept for the gradient of pooling, filters per channel differentiated as filters, the "
+    "kept activation on the left of the product for the weights, the stem image by image: 335 to 198 ms an image of "
+    "a batch of 8; with huge pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1) 306 to 180, where PyTorch takes 154. "
+    "Without help: smaller groups of rows for the filters’ gradient, sums of products before one reduction (2.4 ms "
+    "instead of .6). What limits it: matrix products are 85 ms of it on two cores, at the rate that XLA has for "
+    "them; the rest moves about 2 GB an image through memory, mostly in batch normalisation and padding."
+)
+UNET = (
+    "Gradients of the kernels by one product of shifted copies, 2×2 convolutions after the repetition by products "
+    "on the small map: 650 to 421 ms. Without help: patches, nine products or shifted rows for the forward pass "
+    "(1.2 to 10 times slower than XLA’s convolution), Winograd’s form for the kernels (28 ms instead of 18), the "
+    "pooling of the Xception. What limits it: XLA’s dense convolution, forward and for the gradient of the maps, "
+    "takes 170 ms, already nearly all of PyTorch’s 189 to 208; without any gradient of the kernels the step takes "
+    "248."
+)
+EPOCH = (
+    "All but the network’s steps takes 20 ms of an epoch: drawing batches, dispatch, validation, measures. A "
+    "checkpoint fell from 390 to 85 ms. Without help: eleven steps a dispatch, augmentation in halves of the batch, "
+    "huge pages. What limits it is the network’s step, small maps in many layers."
+)
+EMBRYO = (
+    "Shrinking and cropping by two exact products, a frame at a time: 175 to 117 ms for thirty frames. What limits "
+    "it: the U-Net on thirty frames (226 to 248 ms), and the CNN’s own grade of the still, which is computed even "
+    "where the LSTM grades."
+)
