@@ -138,7 +138,7 @@ def _batch(quick: bool) -> Growth:
 
 
 def _frames(quick: bool) -> Growth:
-    width = 96 if quick else 2048
+    width = 2048 if not quick else 96
 
     def cost(frames: int) -> tuple[float, float]:
         sequences = np.random.default_rng(0).standard_normal((32, frames, width), np.float32)
