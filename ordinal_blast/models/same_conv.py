@@ -15,7 +15,6 @@ import numpy as np
 from jax import lax
 
 KernelGradient = Literal["auto", "native", "product"]
-FORMS = ("auto", "native", "product")
 
 # Where phase a of a repeated row finds tap i: at offset (a + i) // 2 of the row before it was repeated.
 _OFFSET = np.array([[[(a + i) // 2 == offset for offset in (0, 1)] for i in (0, 1)] for a in (0, 1)], np.float32)

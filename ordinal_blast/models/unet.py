@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import flax.linen as nn
 import jax
@@ -11,10 +11,15 @@ import jax.numpy as jnp
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
-from ordinal_blast.models.same_conv import FORMS, KernelGradient, same_conv, upsampled_conv
+from ordinal_blast.models.same_conv import KernelGradient, same_conv, upsampled_conv
 from ordinal_blast.ranges import check_fields, list_of, one_of
 
-_RANGES = {"widths": list_of(WIDTH), "momentum": MOMENTUM, "epsilon": EPSILON, "kernel_gradient": one_of(*FORMS)}
+_RANGES = {
+    "widths": list_of(WIDTH),
+    "momentum": MOMENTUM,
+    "epsilon": EPSILON,
+    "kernel_gradient": one_of(*get_args(KernelGradient)),
+}
 
 
 class _Conv(nn.Module):
