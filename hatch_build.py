@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-LIBRARY = "ordinal_blast/models/native_kernels.so"
+LIBRARY = "ordinal_blast/models/compiled/native_kernels.so"  # no module: what walks the package must not import it
 X86 = {"128": [], "256": ["-mavx2", "-mfma"], "512": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mfma"]}
 
 
@@ -30,6 +30,7 @@ class NativeKernels(BuildHookInterface):
             return
         library = Path(self.root, LIBRARY)
         library.unlink(missing_ok=True)
+        library.parent.mkdir(exist_ok=True)
         problem = _build(Path(self.root, "native"), library)
         if problem:
             self.app.display_warning(

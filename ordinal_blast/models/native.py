@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-_LIBRARY = Path(__file__).with_name("native_kernels.so")  # hatch_build.py compiles it from native/
+_LIBRARY = Path(__file__).parent / "compiled" / "native_kernels.so"  # hatch_build.py compiles it from native/
 _TARGETS = {"ordinal_blast_product": "OrdinalBlastProduct", "ordinal_blast_pool": "OrdinalBlastPool"}
 
 
