@@ -152,11 +152,15 @@ def bench(args: argparse.Namespace) -> int:
         return 0
     if args.out:
         _check_folder("--out", args.out)
-    result = benchmark.bench(quick=args.quick, only=args.only, rounds=args.rounds)
+
+    def keep(result: benchmark.Result) -> None:
+        if args.out:  # after every row: a run that is stopped leaves what it measured
+            benchmark.write(result, args.out, args.command)
+
+    result = benchmark.bench(quick=args.quick, only=args.only, rounds=args.rounds, keep=keep)
     print(json.dumps(result.json(), indent=1) if args.json else benchmark.table(result))
     if args.out:
-        page = benchmark.write(result, args.out, args.command)
-        print(f"Report: {page}", file=sys.stderr if args.json else sys.stdout)
+        print(f"Report: {args.out / 'report.html'}", file=sys.stderr if args.json else sys.stdout)
     return 0
 
 

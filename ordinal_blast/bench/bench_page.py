@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ordinal_blast.bench import limits
 from ordinal_blast.bench.command import BUSY, Result
 from ordinal_blast.bench.growth import Growth
+from ordinal_blast.bench.race import TOLERANCE
 from ordinal_blast.bench.work import OURS, Outcome, Row, Spread
 from ordinal_blast.report import manifest, page, spreadsheets, theme
 from ordinal_blast.report.blocks import Block, Code, Details, Entry, Gallery, Headline, Line, Section, Table, Text
@@ -26,8 +27,8 @@ _METHOD = (
     "are ahead. Brackets are quartiles over rounds. A peer more than twice as slow as the best one is measured once."
 )
 _SAME = (
-    "Peers have our weights, and are raced where what they compute is ours to .001 of the largest value. PyTorch steps "
-    "by its fused Adam."
+    "Peers have our weights, and are raced where what they compute is ours to {tolerance:g} of the largest value. "
+    "PyTorch steps by its fused Adam; on a GPU it has autocast to bfloat16, and both begin with a batch on the host."
 )
 _LIMIT = (
     "The limit is the operations that a work needs over the highest rate of matrix products measured in this run, or "
@@ -106,9 +107,10 @@ def _rows(result: Result) -> list[Block]:
         ratio = Entry(*_ratio(row.ratios[row.best])) if row.best else Entry(MISSING)
         return Line(row.title, [Entry(_time(own.median, row)), limit, best, ratio])
 
+    same = _SAME.format(tolerance=TOLERANCE[result.machine["precision"]])
     blocks: list[Block] = [
         Text(_METHOD),
-        Text(f"{_SAME} {_LIMIT} Measured: {limits.text(result.limits)}.", note=True),
+        Text(f"{same} {_LIMIT} Measured: {limits.text(result.limits)}.", note=True),
         Table(
             "Our time, the limit and the share of it that is reached, the best peer, and its time over ours.",
             ["Work", "Here", "Limit", "Best peer", "Ratio"],

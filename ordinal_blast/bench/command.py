@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ordinal_blast.bench import grid_works, growth, limits, machine, network_works, study_works
+import jax
+
+from ordinal_blast.bench import grid_works, growth, limits, machine, network_works, operator_works, study_works
 from ordinal_blast.bench.growth import Growth
 from ordinal_blast.bench.limits import Limits
 from ordinal_blast.bench.race import race
@@ -46,10 +49,11 @@ class Result:
 
 
 def works(quick: bool) -> Iterator[Work]:
-    """Every row, in the order of the table."""
-    for room in (network_works, study_works, grid_works):
+    """Every row, in the order of the table, with the targets for the present device."""
+    for room in (network_works, operator_works, study_works, grid_works):
         for work in room.works(quick):
-            yield _quick(work) if quick else work
+            targets = tuple(target for target in work.targets if target.backend in ("", jax.default_backend()))
+            yield _quick(work) if quick else dataclasses.replace(work, targets=targets)
 
 
 def _quick(work: Work) -> Work:
@@ -69,12 +73,15 @@ def bench(
     only: Sequence[str] = (),
     rounds: int | None = None,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    keep: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Measure every row at the paper's sizes on the present device.
 
     quick: small networks and sizes, to try it. only: patterns of names, as of files. rounds: repeats of all contenders
-    in turn, 5 unless said otherwise. Raises UsageError for patterns that no name has, and for fewer than one round.
+    in turn, 5 unless said otherwise. keep: told of what there is after every row. Raises UsageError for patterns that
+    no name has, and for fewer than one round.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # peers and other processes need memory too
     rounds = rounds if rounds is not None else (_QUICK_ROUNDS if quick else _ROUNDS)
     check("rounds", rounds, whole(1))
     known = names(quick)
@@ -85,11 +92,21 @@ def bench(
     measured = limits.measure()
     say(limits.text(measured))
     seconds = _SECONDS / 3 if quick else _SECONDS
-    rows = [
-        race(work, measured, rounds=rounds, seconds=seconds, say=say) for work in works(quick) if work.name in wanted
-    ]
-    curves = list(growth.growths(quick, say)) if _GROWTH in wanted else []
-    return Result(machine.facts(), measured, rows, curves, quick, rounds, time.perf_counter() - begun)
+    rows: list[Row] = []
+    curves: list[Growth] = []
+
+    def result() -> Result:
+        return Result(machine.facts(), measured, rows, curves, quick, rounds, time.perf_counter() - begun)
+
+    for work in works(quick):
+        if work.name in wanted:
+            rows.append(race(work, measured, rounds=rounds, seconds=seconds, say=say))
+            keep(result())
+    if _GROWTH in wanted:
+        for curve in growth.growths(quick, say):
+            curves.append(curve)
+            keep(result())
+    return result()
 
 
 def table(result: Result) -> str:

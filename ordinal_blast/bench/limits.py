@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast.bench import machine
+
 SIDE = 2048  # of the matrices; on an accelerator four times that
 _MEGABYTES = 256  # of the array that is copied
 
@@ -33,7 +35,7 @@ class Limits:
 
 def measure(repeats: int = 8, side: int | None = None) -> Limits:
     """The rates now: the best of so many repeats, of XLA (in the networks' precision), and on a CPU of others too."""
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = machine.on_cpu()
     side = side or (SIDE if on_cpu else 4 * SIDE)
     products: dict[str, Callable[[], object]] = {"XLA": _xla(side)}
     if on_cpu:
@@ -51,8 +53,7 @@ def measure(repeats: int = 8, side: int | None = None) -> Limits:
 
 
 def _xla(side: int) -> Callable[[], object]:
-    dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-    a, product = jax.random.uniform(jax.random.key(0), (side, side), dtype), jax.jit(lambda a: a @ a)
+    a, product = jax.random.uniform(jax.random.key(0), (side, side), machine.dtype()), jax.jit(lambda a: a @ a)
     return lambda: jax.block_until_ready(product(a))
 
 

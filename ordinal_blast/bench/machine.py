@@ -8,9 +8,17 @@ import platform
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "torch", "keras", "onnxruntime", "openvino")
-_VARIABLES = ("GLIBC_TUNABLES", "XLA_FLAGS", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_", "JAX_COMPILATION_CACHE_DIR")
+_VARIABLES = (
+    "GLIBC_TUNABLES",
+    "XLA_FLAGS",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "OMP_NUM_THREADS",
+    "MALLOC_MMAP_THRESHOLD_",
+    "JAX_COMPILATION_CACHE_DIR",
+)
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 
 
@@ -24,12 +32,22 @@ def facts() -> dict[str, str]:
         "device": device.device_kind if device.platform != "cpu" else processor,
         "cores": str(cores),
         "instructions": ", ".join(flag for flag in _FLAGS if flag in flags) or "unknown",
-        "precision": "float32" if device.platform == "cpu" else "bfloat16",
+        "precision": dtype().__name__,
         "huge pages": _huge_pages(),
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ) or "none",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
     }
+
+
+def on_cpu() -> bool:
+    """Whether the networks run on a CPU."""
+    return jax.default_backend() == "cpu"
+
+
+def dtype() -> type[jnp.floating]:
+    """What the networks compute in here."""
+    return jnp.float32 if on_cpu() else jnp.bfloat16
 
 
 class Watch:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 import jax
 import numpy as np
 
-from ordinal_blast.bench import operations, ours, processes, tried
+from ordinal_blast.bench import machine, operations, ours, processes, tried
 from ordinal_blast.bench.ours import Example
 from ordinal_blast.bench.work import OURS, TORCH, Contender, Ready, Sample, Target, Work
 from ordinal_blast.models import count_parameters
 from ordinal_blast.settings import NetworkSettings
 
 GRADES = {"icm": 3, "te": 3}
-RUNTIMES = ("ONNX Runtime", "OpenVINO")
+RUNTIMES = ("ONNX Runtime", "OpenVINO")  # on a CPU
+LARGE = 128  # images of a batch that fills an accelerator, beside the paper's
 _FORWARD = (
     Target("1.3 × the best PyTorch", 1.3, TORCH),
     Target("1.1 × ONNX Runtime and OpenVINO", 1.1, RUNTIMES),
@@ -29,12 +30,14 @@ _MEGABYTES = "resident at most, of a process that takes four steps, libraries in
 def works(quick: bool) -> Iterator[Work]:
     """The rows; quick: the demo's networks and sizes."""
     config, side = ("demo", 48) if quick else ("blastocyst", 224)
-    for batch in (1, 8) if quick else (1, 8, 30):
+    many = (LARGE,) if not (quick or machine.on_cpu()) else ()
+    for batch in (1, 8, *(() if quick else (30,)), *many):
         yield _xception_forward(config, batch, side)
-    for batch in (8,) if quick else (8, 24):
+    for batch in (8, *(() if quick else (24,)), *many):
         yield _xception_step(config, batch, side)
-    for batch in (8,) if quick else (8, 24):
-        yield _memory(config, batch, side)
+    if machine.on_cpu():  # the memory of a process is that of the device
+        for batch in (8,) if quick else (8, 24):
+            yield _memory(config, batch, side)
     yield _unet_step(config, 16, 32 if quick else 64)
     yield _lstm_step(config, 32, *((8, 96) if quick else (30, 2048)))
 
@@ -89,6 +92,7 @@ def _xception_forward(config: str, batch: int, side: int) -> Work:
         "ONNX Runtime": peers("runtime_peers", "onnx", sample_of(example)),
         "OpenVINO": peers("runtime_peers", "openvino", sample_of(example)),
     }
+    runtimes = runtimes if machine.on_cpu() else {}
     return Work(
         f"xception-forward-{batch}",
         f"Xception forward, {batch} × {side} × {side} × 3",

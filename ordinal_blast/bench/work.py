@@ -62,12 +62,14 @@ class Target:
     """What is asked of a work, in words, and as the least value of one of three measures.
 
     "ratio": the time of the best of `over`, over ours. "limit": the share of the limit. "seconds": our time, at most.
+    backend: where it is asked, as JAX calls it, "" for everywhere.
     """
 
     words: str
     bound: float
     over: tuple[str, ...] = ()
     measure: Literal["ratio", "limit", "seconds"] = "ratio"
+    backend: str = "cpu"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models.forms import resolved
 from ordinal_blast.models.pointwise import pointwise_conv
 
 DenseForm = Literal["auto", "native", "patches"]
@@ -23,15 +24,12 @@ _NUMBERS = ("NHWC", "HWIO", "NHWC")
 def conv(
     x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str = "SAME", form: DenseForm = "auto"
 ) -> jax.Array:
-    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; with k = 1 it is one matrix product in every form."""
-    if kernel.shape[0] == 1:
-        return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0])
-    if form == "auto":
-        # Measured on CPUs only. Elsewhere XLA's own convolution is the safe choice until `bench` says otherwise.
-        form = "patches" if jax.default_backend() == "cpu" else "native"
-    if form == "native":
+    """Convolve `[B, H, W, C]` with `[k, k, C, D]`; patches of k = 1 are rows of the map, and nothing is copied."""
+    if resolved(form, on_cpu="patches", elsewhere="native") == "native":
         return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_NUMBERS)
     size = kernel.shape[0]
+    if size == 1:
+        return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0])
     pads = lax.padtype_to_pads(x.shape[1:3], (size, size), (stride, stride), padding)
     return _by_patches(stride, jnp.pad(x, ((0, 0), *pads, (0, 0))), kernel)
 

@@ -12,21 +12,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models.forms import resolved
+
 DepthwiseForm = Literal["auto", "grouped", "shifted"]
 
 _WHOLE = 32  # rows up to which the filters' gradient takes all images at once; an image with more fills the cache alone
 _GROUP = 14  # rows that are added up element by element before the one reduction
 
 
-def resolve(form: DepthwiseForm) -> DepthwiseForm:
-    """Choose "shifted" on a CPU, "grouped" elsewhere, where the form is "auto"."""
-    # Measured on CPUs only. Elsewhere XLA's own convolution is the safe choice until `bench` says otherwise.
-    return ("shifted" if jax.default_backend() == "cpu" else "grouped") if form == "auto" else form
-
-
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: DepthwiseForm = "auto") -> jax.Array:
     """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, k odd, stride 1, same size."""
-    if resolve(form) == "shifted":
+    if resolved(form, on_cpu="shifted", elsewhere="grouped") == "shifted":
         return _shifted(x, kernel)
     numbers = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ordinal_blast.models.forms import resolved
+
 PoolingForm = Literal["auto", "shifted", "windowed"]
 
 _NOWHERE = 100  # an index that no window holds
@@ -21,10 +23,10 @@ def max_pool(x: jax.Array, *, form: PoolingForm = "auto") -> jax.Array:
 
     Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
     """
-    if form == "auto":
-        # XLA's gradient of windows runs on one thread of a CPU. Elsewhere not measured: its own operator is safe.
-        form = "shifted" if jax.default_backend() == "cpu" else "windowed"
-    return nn.max_pool(x, (3, 3), (2, 2), "SAME") if form == "windowed" else _shifted(x.shape[1:3], x)
+    # XLA's gradient of windows runs on one thread of a CPU.
+    if resolved(form, on_cpu="shifted", elsewhere="windowed") == "shifted":
+        return _shifted(x.shape[1:3], x)
+    return nn.max_pool(x, (3, 3), (2, 2), "SAME")
 
 
 def _views(x: jax.Array) -> list[jax.Array]:

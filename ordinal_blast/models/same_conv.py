@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ordinal_blast.models.forms import resolved
+
 KernelGradient = Literal["auto", "native", "product"]
 
 # Where phase a of a repeated row finds tap i: at offset (a + i) // 2 of the row before it was repeated.
@@ -26,11 +28,10 @@ def same_conv(x: jax.Array, kernel: jax.Array, *, form: KernelGradient = "auto")
     form: how the gradient of the kernel is computed. On a CPU "auto" is "product" for 32×32 positions or more, of 16
     channels or more, and elsewhere "native": XLA's own.
     """
-    if form == "auto":
-        # Measured on CPUs only: ahead by 2 to 4 for 32×32 and 64×64, behind by a quarter for 16×16.
-        large = math.prod(x.shape[1:3]) >= 1024 and x.shape[-1] >= 16
-        form = "product" if large and jax.default_backend() == "cpu" else "native"
-    return _by_product(x, kernel) if form == "product" else _native(x, kernel)
+    # Ahead by 2 to 4 for 32×32 and 64×64, behind by a quarter for 16×16.
+    large = math.prod(x.shape[1:3]) >= 1024 and x.shape[-1] >= 16
+    by_product = resolved(form, on_cpu="product" if large else "native", elsewhere="native") == "product"
+    return _by_product(x, kernel) if by_product else _native(x, kernel)
 
 
 def upsampled_conv(x: jax.Array, kernel: jax.Array, *, form: KernelGradient = "auto") -> jax.Array:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from ordinal_blast.bench.operator_works import Operands
 from ordinal_blast.bench.peers.torch_networks import written
 from ordinal_blast.bench.work import TORCH, Ready, Sample, per
 from ordinal_blast.models import LSTM, GradingNetwork
@@ -34,12 +35,12 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 def forward(layout: str, sample: Sample) -> Ready:
     """Raw outputs of a batch, in evaluation mode."""
-    module, x = _module(layout, sample), _tensor(sample.inputs, LAYOUTS[layout][0])
+    module, form, x = _module(layout, sample), LAYOUTS[layout][0], _seen(sample.inputs)
     module.eval()
 
     def call() -> np.ndarray:
         with torch.inference_mode(), _autocast():
-            return module(x).float().cpu().numpy().reshape(len(x), -1)
+            return module(_placed(x, form)).float().cpu().numpy().reshape(len(x), -1)
 
     return Ready(call, call())
 
@@ -47,11 +48,33 @@ def forward(layout: str, sample: Sample) -> Ready:
 def step(layout: str, sample: Sample) -> Ready:
     """A step of Adam (fused): values, gradients, update."""
     value = None if _is_lstm(sample) else forward(TORCH[0], sample).value
-    module, x = _module(layout, sample), _tensor(sample.inputs, LAYOUTS[layout][0])
-    labels = torch.from_numpy(sample.labels).to(DEVICE)
+    module, form, x = _module(layout, sample), LAYOUTS[layout][0], _seen(sample.inputs)
+    labels = torch.from_numpy(sample.labels)
     optimizer, loss = _adam(module), _loss(sample)
     module.train()
-    return Ready(lambda: _take(module, optimizer, loss, x, labels), value)
+    return Ready(lambda: _take(module, optimizer, loss, _placed(x, form), labels.to(DEVICE)), value)
+
+
+def operator(layout: str, operands: Operands, copies: int) -> Ready:
+    """A filter per channel, or the maximum of windows where there is no kernel, and its gradients: a mean of copies."""
+    form, dtype = LAYOUTS[layout][0], torch.float32 if DEVICE.type == "cpu" else torch.bfloat16
+    x, g = (_seen(values).to(DEVICE, dtype).contiguous(memory_format=form) for values in operands[:2])
+    x, kernel = x.requires_grad_(), None
+    if operands.kernel is not None:
+        kernel = torch.from_numpy(operands.kernel.transpose(3, 2, 0, 1).copy()).to(DEVICE, dtype).requires_grad_()
+
+    def compute() -> torch.Tensor:
+        return F.max_pool2d(x, 3, 2, padding=1) if kernel is None else F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+
+    def call() -> None:
+        for _ in range(copies):
+            torch.autograd.grad(compute(), [x] if kernel is None else [x, kernel], g)
+        if DEVICE.type != "cpu":
+            torch.cuda.synchronize()
+
+    with torch.no_grad():
+        value = compute()[:1].float().permute(0, 2, 3, 1).cpu().numpy()
+    return Ready(per(call, copies), value)
 
 
 def epoch(layout: str, sample: Sample, val: Sample, size: int, epochs: int) -> Ready:
@@ -139,6 +162,11 @@ def _is_lstm(sample: Sample) -> bool:
 def _stored(inputs: np.ndarray) -> torch.Tensor:
     """Images `[N, C, H, W]`, or what is no image as it is."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if inputs.ndim == 4 else inputs)
+
+
+def _seen(inputs: np.ndarray) -> torch.Tensor:
+    """Images as `[B, C, H, W]` that lie in memory as they did, or what is no image as it is."""
+    return torch.from_numpy(np.moveaxis(inputs, -1, 1) if inputs.ndim == 4 else inputs)
 
 
 def _placed(x: torch.Tensor, form: torch.memory_format) -> torch.Tensor:
