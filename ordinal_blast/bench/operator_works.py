@@ -38,9 +38,10 @@ def works(quick: bool) -> Iterator[Work]:
         shape = f"{batch} × {side} × {side} × {channels}"
         operands = functools.cache(functools.partial(_operands, batch, side, channels, filtered))
         forms, compute = (get_args(DepthwiseForm), depthwise_conv) if filtered else (get_args(PoolingForm), _max_pool)
-        contenders: dict[str, Contender] = {OURS: functools.partial(_ours, compute, "auto", operands)}
-        for form in forms[1:]:
-            contenders[f"form “{form}”"] = functools.partial(_ours, compute, form, operands)
+        contenders: dict[str, Contender] = {OURS: functools.partial(_ours, compute, operands)}
+        for form in forms:
+            if form != "auto":
+                contenders[f"form “{form}”"] = functools.partial(_ours, compute, operands, form=form)
         contenders |= {name: one for name, one in in_torch("operator", operands, _COPIES).items() if "comp" not in name}
         bytes = passes * size * batch * side**2 * channels
         return Work(name, f"{title} and its gradients, {shape}", contenders, bytes=bytes)
@@ -52,8 +53,8 @@ def works(quick: bool) -> Iterator[Work]:
     yield row("pooling", "The maximum of 3×3 windows", 109, 128, 3.5, False)
 
 
-def _max_pool(x: jax.Array, _: None, *, form: PoolingForm) -> jax.Array:
-    return max_pool(x, form=form)
+def _max_pool(x: jax.Array, _: None, **how: PoolingForm) -> jax.Array:
+    return max_pool(x, **how)
 
 
 def _operands(batch: int, side: int, channels: int, filtered: bool) -> Operands:
@@ -67,8 +68,9 @@ def _operands(batch: int, side: int, channels: int, filtered: bool) -> Operands:
     return Operands(x, g, rng.standard_normal((3, 3, 1, channels), np.float32) if filtered else None)
 
 
-def _ours(compute: Callable[..., jax.Array], form: str, operands: Callable[[], Operands]) -> Ready:
+def _ours(compute: Callable[..., jax.Array], operands: Callable[[], Operands], **how: str) -> Ready:
     """Values and gradients of a few copies, in one program."""
+    compute = functools.partial(compute, **how)
     x, g = (jnp.asarray(value, machine.dtype()) for value in operands()[:2])
     kernel = None if operands().kernel is None else jnp.asarray(operands().kernel, machine.dtype())
     copies = [(x * (1 + 1 / 128 * copy), g, kernel) for copy in range(_COPIES)]  # else one would be computed once
@@ -76,10 +78,10 @@ def _ours(compute: Callable[..., jax.Array], form: str, operands: Callable[[], O
     def both(copies: Sequence[tuple[jax.Array, jax.Array, jax.Array | None]]) -> list[object]:
         results: list[object] = []
         for x, g, kernel in copies:
-            y, pull = jax.vjp(functools.partial(compute, form=form), x, kernel)
+            y, pull = jax.vjp(compute, x, kernel)
             results.append((y, pull(g)))
         return results
 
     program = jax.jit(both)
-    value = np.asarray(jax.jit(functools.partial(compute, form=form))(x, kernel)[:1], np.float32)
+    value = np.asarray(jax.jit(compute)(x, kernel)[:1], np.float32)
     return Ready(per(lambda: jax.block_until_ready(program(copies)), _COPIES), value)

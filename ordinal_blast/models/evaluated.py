@@ -122,8 +122,8 @@ class Evaluated:
         """What computes values; derivatives are always those of the pure form."""
         if resolve_inference(self.inference, self.dtype) == "xla":
             return pure
-        compute = jax.custom_jvp(kernels)
-        compute.defjvp(lambda values, tangents: jax.jvp(pure, values, tangents))
+        compute = jax.custom_vjp(kernels)
+        compute.defvjp(partial(jax.vjp, pure), lambda pull, cotangent: pull(cotangent))
         return compute
 
 
@@ -167,6 +167,6 @@ def product(
     return nn.relu(x) if after else x
 
 
-def pool(x: jax.Array, residual: jax.Array, *, form: PoolingForm = "auto") -> jax.Array:
+def pool(x: jax.Array, residual: jax.Array, *, form: PoolingForm = "shifted") -> jax.Array:
     """The maximum of 3×3 windows, stride 2, padded as "SAME", plus the residual."""
     return max_pool(x, form=form) + residual

@@ -11,22 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ordinal_blast.models.forms import resolved
-
-PoolingForm = Literal["auto", "shifted", "windowed"]
+PoolingForm = Literal["shifted", "windowed"]
 
 _NOWHERE = 100  # an index that no window holds
 
 
-def max_pool(x: jax.Array, *, form: PoolingForm = "auto") -> jax.Array:
+def max_pool(x: jax.Array, *, form: PoolingForm = "shifted") -> jax.Array:
     """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
 
     Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
     """
-    # XLA's gradient of windows runs on one thread of a CPU.
-    if resolved(form, on_cpu="shifted", elsewhere="windowed") == "shifted":
-        return _shifted(x.shape[1:3], x)
-    return nn.max_pool(x, (3, 3), (2, 2), "SAME")
+    return _shifted(x.shape[1:3], x) if form == "shifted" else nn.max_pool(x, (3, 3), (2, 2), "SAME")
 
 
 def _views(x: jax.Array) -> list[jax.Array]:
