@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -75,7 +76,7 @@ def changed(section: S, path: Sequence[str], value: Any, key: str, *, texts: boo
     elif rest:
         raise UnknownSetting(key)
     else:
-        new = _value(field, typing.get_type_hints(type(section))[field.name], value, key, texts)
+        new = _value(field, _hints(section.__class__)[field.name], value, key, texts)
     return dataclasses.replace(section, **{field.name: new})
 
 
@@ -144,9 +145,15 @@ class Leaf(typing.NamedTuple):
         return bool(self.field.metadata.get(mark))
 
 
+@functools.lru_cache(maxsize=64)
+def _hints(section: type) -> Mapping[str, Any]:
+    """Working them out of their text takes longer than all else that is done with settings."""
+    return typing.get_type_hints(section)
+
+
 def leaves(section: Any, prefix: str = "") -> Iterator[Leaf]:
     """Every setting of a section and of those in it."""
-    hints = typing.get_type_hints(type(section))
+    hints = _hints(section.__class__)
     for field in fields(section):
         value = getattr(section, field.name)
         if dataclasses.is_dataclass(value):

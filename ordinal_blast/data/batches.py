@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grain
+import jax
 import numpy as np
 
 from ordinal_blast import seeds
@@ -40,9 +41,27 @@ class Examples:
         return self.view(indices, None)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Fixed:
+    """Rows of an array, all of them where none are named."""
+
+    array: Any
+    rows: np.ndarray | None = None
+
+    def __call__(self, indices: np.ndarray, rng: np.random.Generator | None) -> Any:
+        return self.array[indices if self.rows is None else self.rows[indices]]
+
+
 def fixed(array: Any) -> View:
     """The view of examples that always look the same."""
-    return lambda indices, rng: array[indices]
+    return _Fixed(array)
+
+
+def of_rows(view: View, rows: np.ndarray) -> View:
+    """The view of the examples at these rows `[n]` of another."""
+    if isinstance(view, _Fixed):
+        return _Fixed(view.array, rows if view.rows is None else view.rows[rows])
+    return lambda indices, rng: view(rows[indices], rng)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +91,25 @@ class _Batches:
             weights={task: weights[indices] for task, weights in self.examples.weights.items()},
             index=np.arange(self.size, dtype=np.int32),
         )
+
+    def block(self, epoch: int, first: int, last: int) -> Batch:
+        """The batches at the places first ... last - 1 of an epoch, leaves `[S, B, ...]`."""
+        if not isinstance(self.examples.view, _Fixed):  # each batch has random draws of its own
+            start = epoch * self.steps_per_epoch
+            return jax.tree.map(
+                lambda *leaves: np.stack(leaves), *map(self.__getitem__, range(start + first, start + last))
+            )
+        indices = self._order(epoch)[first * self.size : last * self.size]
+        shape = (last - first, self.size)
+        inputs, labels, weights = jax.tree.map(
+            lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]),
+            (
+                self.examples.view(indices, None),
+                {task: labels[indices] for task, labels in self.examples.labels.items()},
+                {task: weights[indices] for task, weights in self.examples.weights.items()},
+            ),
+        )
+        return Batch(inputs, labels, weights, np.broadcast_to(np.arange(self.size, dtype=np.int32), shape))
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - one object lives as long as its run
     def _order(self, epoch: int) -> np.ndarray:
@@ -125,6 +163,17 @@ def _epochs(source: _Batches, first: int, last: int, threads: int) -> Iterator[t
     stream = iter(data.to_iter_dataset(reading))
     for epoch in range(first, last):
         yield epoch, (next(stream) for _ in range(steps))
+
+
+def blocks(
+    examples: Examples, *, size: int, first: int, last: int, seed: int, steps: int, balance: str = ""
+) -> Iterator[tuple[int, Iterator[Batch]]]:
+    """The same epochs with so many batches in one, leaves `[S, B, ...]`: fixed examples are looked up at once."""
+    source = _Batches(examples, batch_size(examples, size), last, seeds.checked(seed), balance)
+    whole = source.steps_per_epoch
+    for epoch in range(first, last):
+        places = range(0, whole, steps)
+        yield epoch, (source.block(epoch, place, min(place + steps, whole)) for place in places)
 
 
 def inverse_frequency(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ordinal_blast import objectives, parts, settings
 from ordinal_blast.data import augment
-from ordinal_blast.data.batches import Examples, View, fixed
+from ordinal_blast.data.batches import Examples, View, fixed, of_rows
 from ordinal_blast.errors import UsageError, UserError, one_line
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models import networks
@@ -27,12 +27,13 @@ from ordinal_blast.study import decisions, identity
 from ordinal_blast.study.recipe import Graded, Stage, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
-from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
+from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
 from ordinal_blast.types import AXIS
 
 MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch
 _CHUNK = 128  # new examples in one call of the network
+_SMALL = 2**16  # bytes of inputs that one call takes, even where those of a batch are fewer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +53,20 @@ class Features:
 
 
 class _Trained(NamedTuple):
-    """The examples of each split as the network reads them, the facts of that, and the network of the kept epoch."""
+    """The examples of each split, as the network reads them; the view of all, the facts of that, and the network."""
 
     examples: Mapping[str, Examples]
+    view: View
     facts: Mapping[str, Any]
     fitted: Fitted
     together: int
 
 
 class _Begun(NamedTuple):
-    """The examples of each split as the network reads them, the facts of that, and the training on them."""
+    """The examples of each split as the network reads them, the view of all, the facts of that, and the training."""
 
     examples: Mapping[str, Examples]
+    view: View
     facts: Mapping[str, Any]
     course: Course
 
@@ -169,13 +172,19 @@ class Grader(Stage[GraderSettings]):
 
     def grade(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Graded:
         """Raw outputs of the network for every split."""
-        examples, _, fitted, together = self._trained(inputs, folder, work)
-        problem, size = self._problem(work.bound), self.settings.training.batch_size
-        outputs = {
-            split: parallel.predict(problem, fitted.variables, part.inputs, len(part), size, work.session.devices)
-            for split, part in examples.items()
-        }
-        first = examples["train"].inputs(np.arange(1))[0]
+        examples, view, _, fitted, together = self._trained(inputs, folder, work)
+        every = of_rows(view, np.concatenate([*work.material.splits.values()]))
+        first, ends = every(np.arange(1), None)[0], np.cumsum([len(part) for part in examples.values()])
+        said = parallel.predict(
+            self._problem(work.bound),
+            fitted.variables,
+            lambda indices: every(indices, None),
+            ends[-1],
+            max(self.settings.training.batch_size, _SMALL // max(first.nbytes, 1)),
+            work.session.devices,
+        )
+        parts = {task: np.split(outputs, ends[:-1]) for task, outputs in said.items()}
+        outputs = {split: {task: parts[task][n] for task in parts} for n, split in enumerate(examples)}
         training = {
             "model": self.name,
             "epochs": len(fitted.history),
@@ -236,7 +245,7 @@ class Grader(Stage[GraderSettings]):
         if self._at_hand is None:
             begun = self._begin(inputs, folder, work)
             fitted = loop.finish(begun.course, work.session.devices)
-            self._at_hand = _Trained(begun.examples, begun.facts, fitted, begun.course.together)
+            self._at_hand = _Trained(begun.examples, begun.view, begun.facts, fitted, begun.course.together)
         return self._at_hand
 
     def _begin(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> _Begun:
@@ -253,11 +262,11 @@ class Grader(Stage[GraderSettings]):
                 seed=goal.seed,
                 directory=folder,
                 name=f"{goal.objective.name}, seed {goal.seed}, {self.name}",
-                monitor=Monitor(MEASURES, functools.partial(_measure, work.bound, examples["val"].labels)),
+                monitor=Monitor(MEASURES, _measure, GradingCounts(tuple(work.bound.items()))),
                 report=work.session.progress.epoch(self.name),
                 initial=functools.partial(initial.variables, start) if start else None,
             )
-            self._begun = _Begun(examples, facts, training)
+            self._begun = _Begun(examples, view, facts, training)
         return self._begun
 
     _begun: _Begun | None = None
@@ -279,12 +288,8 @@ def _examples(view: View, work: Work) -> dict[str, Examples]:
         labels = {task: columns[f"label/{task}"][rows].astype(np.int32) for task in weight}
         weights = {task: weight[task][values.clip(0)] * (values >= 0) for task, values in labels.items()}
         extras = {name: columns[name][rows] for name in travelling}
-        examples[split] = Examples(columns["id"][rows], _of_rows(view, rows), labels, weights, extras)
+        examples[split] = Examples(columns["id"][rows], of_rows(view, rows), labels, weights, extras)
     return examples
-
-
-def _of_rows(view: View, rows: np.ndarray) -> View:
-    return lambda indices, rng: view(rows[indices], rng)
 
 
 def _standardize(numbers: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
@@ -295,24 +300,13 @@ def _standardize(numbers: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
     return ((numbers - np.asarray(by["mean"])) / np.asarray(by["sd"])).astype(np.float32)
 
 
-def _measure(
-    bound: Mapping[str, Objective], labels: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-    """The mean over tasks of QWK, MAE and RMSE of the objective's own decision, before anything is fitted."""
-    measured = [_agreement(one, outputs[task], labels[task]) for task, one in bound.items()]
-    return {key: float(np.mean([values[key] for values in measured])) for key in MEASURES}
-
-
-def _agreement(objective: Objective, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    kept = labels >= 0
-    counts = metrics.confusion(labels[kept], np.asarray(_decision(objective)(outputs))[kept], objective.num_classes)
+def _measure(counts: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The mean over tasks of QWK, MAE and RMSE, of counts `[K, K]`."""
     measures = {"val_qwk": metrics.qwk, "val_mae": metrics.mae, "val_rmse": metrics.rmse}
-    return {key: float(measure.of_counts(counts)) for key, measure in measures.items()}
-
-
-@functools.lru_cache(maxsize=32)
-def _decision(objective: Objective) -> Callable[[np.ndarray], jax.Array]:
-    return jax.jit(objective.predict)
+    return {
+        key: float(np.mean([measure.of_counts(of_task) for of_task in counts.values()]))
+        for key, measure in measures.items()
+    }
 
 
 @functools.lru_cache(maxsize=32)

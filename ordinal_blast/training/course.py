@@ -19,7 +19,7 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import TrainingSettings
 from ordinal_blast.training import step
 from ordinal_blast.training.journal import Journal
-from ordinal_blast.training.problem import Outputs, Problem
+from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.selection import NO_MEASURES, Line, Monitor, check_selection
 from ordinal_blast.training.step import Metrics, TrainState
 from ordinal_blast.types import Batch
@@ -72,9 +72,9 @@ class Course:
     ) -> None:
         """The arguments and what they raise are those of `loop.fit`."""
         check_selection(training.select, monitor.directions)
-        self._stream = functools.partial(
-            batches.epochs, train, size=training.batch_size, last=training.epochs, seed=seed, balance=training.balance
-        )
+        batched = dict(size=training.batch_size, last=training.epochs, seed=seed, balance=training.balance)
+        self._stream = functools.partial(batches.epochs, train, **batched)
+        self._blocks = functools.partial(batches.blocks, train, steps=training.steps_per_dispatch, **batched)
         _check_examples(train, f"{name} (training)")
         _check_examples(val, f"{name} (validation)")
         self.problem, self.val, self.training = problem, val, training
@@ -97,7 +97,7 @@ class Course:
         """What is learned, how, and of what shapes: equal where one program can take the steps of both."""
         leaves = jax.tree.leaves(self.val.inputs(np.arange(1)))
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        return self.problem, self.training, self._steps, len(self.val), shapes
+        return self.problem, self.monitor.sees, self.training, self._steps, len(self.val), shapes
 
     @property
     def inputs_at_once(self) -> int:
@@ -116,6 +116,16 @@ class Course:
         """The epochs before it, with their batches, which so many threads read ahead."""
         return self._stream(first=len(self.history), threads=threads)
 
+    @property
+    def seals(self) -> bool:
+        """Whether the next epoch ends with a checkpoint in any case."""
+        epoch = len(self.history) + 1
+        return epoch == self.training.epochs or epoch % self.training.checkpoint_every == 0
+
+    def blocks(self) -> Iterator[tuple[int, Iterator[Batch]]]:
+        """The same epochs, with the batches of one dispatch in one, leaves `[S, B, ...]`."""
+        return self._blocks(first=len(self.history))
+
     def check(self, losses: np.ndarray) -> None:
         """Raise UserError where a training loss of the steps of this epoch `[S]` is not finite."""
         self._check_loss(losses, self.name)
@@ -123,32 +133,32 @@ class Course:
     def end_epoch(
         self,
         metrics: Metrics,
-        outputs: Outputs,
+        seen: Any,
         val_loss: float,
         state: Callable[[], TrainState],
         variables: Callable[[], Variables],
     ) -> None:
         """An epoch is done.
 
-        metrics: of its steps, `[S]`; outputs: what the model says of the validation examples; state() gives the state
+        metrics: of its steps, `[S]`; seen: what the monitor sees of the validation examples; state() gives the state
         after it, its schedule told of the loss, and variables() what was evaluated. Raises UserError where the loss is
         not finite, or the disk refuses.
         """
         self._check_loss(np.asarray([val_loss]), f"{self.name} (validation)")
-        epoch, ended = len(self.history) + 1, time.perf_counter()
+        epoch, sealed, ended = len(self.history) + 1, self.seals, time.perf_counter()
         line = {
             "epoch": epoch,
             "train_loss": float(metrics.loss.mean(dtype=np.float64)),
             "val_loss": val_loss,
             "learning_rate": _last_rate(self.problem, metrics.factor),
-            **{key: _defined(value) for key, value in self.monitor.measure(outputs).items()},
+            **{key: _defined(value) for key, value in self.monitor.measure(seen).items()},
             "seconds": round((ended - self._started) / self.together, 3),
         }
         self._started = ended
         self.history.append(line)
         if self.monitor.best(self.history, self.training.select) == epoch:
             self._best, self._best_epoch = variables(), epoch
-        seal = self.over or epoch % self.training.checkpoint_every == 0
+        seal = self.over or sealed
         self._journal.keep(self.history, state() if seal else None, self._best, seal=seal)
         self._report(epoch, self.training.epochs, line)
 

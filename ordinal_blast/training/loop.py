@@ -60,7 +60,7 @@ def finish(course: Course, devices: tuple[jax.Device, ...]) -> Fitted:
     """Go through the epochs that a course has before it; raises UserError as `fit` does."""
     problem, training, val = course.problem, course.training, course.val
     state, stream = parallel.replicate(course.state, devices), course.stream(training.threads)
-    evaluate = jax.jit(problem.loss)
+    evaluate, sees = jax.jit(problem.loss), jax.jit(course.monitor.sees)
     while not course.over and course.failure is None:
         _, steps = next(stream)
         state, metrics = _epoch(problem, state, steps, training.steps_per_dispatch, devices)
@@ -69,7 +69,8 @@ def finish(course: Course, devices: tuple[jax.Device, ...]) -> Fitted:
         outputs = parallel.predict(problem, variables, val.inputs, len(val), training.batch_size, devices)
         val_loss = float(evaluate(outputs, val.labels, val.weights))
         state = state.replace(optimizer=problem.optimizer.after_epoch(state.optimizer, val_loss))
-        course.end_epoch(metrics, outputs, val_loss, lambda now=state: now, lambda now=variables: now)
+        seen = jax.tree.map(np.asarray, sees(outputs, val.labels))
+        course.end_epoch(metrics, seen, val_loss, lambda now=state: now, lambda now=variables: now)
     return course.fitted()
 
 

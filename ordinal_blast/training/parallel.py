@@ -19,6 +19,8 @@ from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step, variables
 from ordinal_blast.types import AXIS, Batch
 
+_LANES = "lanes"  # the axis of devices where each has trainings of its own
+
 
 def hardware(devices: tuple[jax.Device, ...]) -> str:
     """The devices that work, for people and for provenance: "1 x cpu (x86_64), 2 threads", "2 x NVIDIA H100"."""
@@ -78,18 +80,30 @@ def _steps(problem: Problem) -> Callable[[TrainState, Batch], tuple[TrainState, 
 def stacked_steps(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[[TrainState, Batch], Any]:
     """The same for trainings side by side, each on one device as if that were the only one.
 
-    Leaves of the state are `[devices, L, ...]`, L trainings a device, of batches `[devices, L, 1, S, B, ...]`; metrics
+    Leaves of the state are `[devices, L, ...]`, L trainings a device, of batches `[devices, L, S, B, ...]`; metrics
     `[devices, L, S]`.
     """
-    alone = jax.vmap(_steps(problem), axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None))
-    return jax.pmap(jax.vmap(alone), devices=devices)
+
+    @functools.partial(jax.vmap, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None))
+    def alone(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        return train_step(state, batch, problem, _gather, _mean)
+
+    def run(states: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
+        steps = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1)[:, :, None], batches)  # each is the batch of one device
+        states, metrics = jax.lax.scan(jax.vmap(alone), states, steps)
+        return states, jax.tree.map(jnp.transpose, metrics)
+
+    return jax.pmap(run, axis_name=_LANES, devices=devices)
 
 
 @functools.lru_cache(maxsize=32)
-def stacked_evaluation(problem: Problem, devices: tuple[jax.Device, ...]) -> Callable[..., Any]:
-    """The compiled function (states, inputs, labels, weights) -> (states, variables, outputs, losses) after an epoch.
+def stacked_evaluation(
+    problem: Problem, sees: Callable[[Any, Any], Any], devices: tuple[jax.Device, ...]
+) -> Callable[..., Any]:
+    """The compiled function (states, inputs, labels, weights) -> (states, variables, seen, losses) after an epoch.
 
     Leaves are `[devices, L, ...]`, as `stacked_steps` has them; the schedules are told of the losses `[devices, L]`.
+    sees: see `selection.Monitor`.
     """
 
     def evaluate(state: TrainState, inputs: Any, labels: Any, weights: Any) -> Any:
@@ -97,15 +111,15 @@ def stacked_evaluation(problem: Problem, devices: tuple[jax.Device, ...]) -> Cal
         outputs = eval_step(evaluated, inputs, problem)
         loss = problem.loss(outputs, labels, weights)
         state = state.replace(optimizer=problem.optimizer.after_epoch(state.optimizer, loss))
-        return state, evaluated, outputs, loss
+        return state, evaluated, sees(outputs, labels), loss
 
-    return jax.pmap(jax.vmap(evaluate), devices=devices)
+    return jax.pmap(jax.vmap(evaluate), axis_name=_LANES, devices=devices)
 
 
 def spread(lanes: Sequence[Any], devices: tuple[jax.Device, ...]) -> Any:
     """Trees of as many trainings side by side, `[devices, L, ...]`, placed as `stacked_steps` takes them."""
-    mesh = jax.sharding.Mesh(np.asarray(devices), (AXIS,))
-    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    mesh = jax.sharding.Mesh(np.asarray(devices), (_LANES,))
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(_LANES))
 
     def side_by_side(*leaves: Any) -> Any:
         keys = jax.dtypes.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)

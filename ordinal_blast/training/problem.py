@@ -8,6 +8,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from ordinal_blast.objectives import Objective
 from ordinal_blast.training.optimizer import Optimizer
@@ -38,6 +39,24 @@ class OnInputs:
     def __call__(self, keys: jax.Array, inputs: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
         """Inputs `[B, ...]` and labels, one of the keys `[B]` for each."""
         return self.view(keys, inputs), labels
+
+
+@dataclasses.dataclass(frozen=True)
+class GradingCounts:
+    """How often each grade is decided to be each, by the objective's own decision, before anything is fitted."""
+
+    objectives: tuple[tuple[str, Objective], ...]
+
+    def __call__(self, outputs: Outputs, labels: Outputs) -> dict[str, jax.Array]:
+        """Counts int32 `[K, K]` of each task (row: the label); examples without a label count for nothing."""
+        counts = {}
+        for task, objective in self.objectives:
+            label, grade = (
+                jax.nn.one_hot(of, objective.num_classes, dtype=jnp.int32)
+                for of in (labels[task], objective.predict(outputs[task]))
+            )
+            counts[task] = label.T @ grade
+        return counts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-
-import numpy as np
+from typing import Any
 
 from ordinal_blast.ranges import check, one_of
 
@@ -25,12 +24,14 @@ def check_selection(select: str, measures: Iterable[str]) -> None:
 class Monitor:
     """What is measured on the validation outputs after each epoch, beside the loss.
 
-    directions: HIGHER or LOWER, whichever is better, under the name of each measure. measure(outputs) gives their
-    values; NaN where one is undefined.
+    directions: HIGHER or LOWER, whichever is better, under the name of each measure. sees(outputs, labels) is what they
+    are measured by, computed where the outputs are; measure(seen), on the host, gives their values; NaN where one is
+    undefined.
     """
 
     directions: Mapping[str, int]
-    measure: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]]
+    measure: Callable[[Any], Mapping[str, float]]
+    sees: Callable[[Any, Any], Any] = lambda outputs, labels: outputs
 
     def best(self, history: Sequence[Line], select: str) -> int:
         """The first epoch (from 1) with the best value of `select`; 0 before any.
@@ -47,4 +48,4 @@ class Monitor:
         return int(min(history, key=badness)["epoch"]) if history else 0
 
 
-NO_MEASURES = Monitor({}, lambda outputs: {})
+NO_MEASURES = Monitor({}, lambda seen: {}, lambda outputs, labels: ())

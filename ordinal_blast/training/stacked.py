@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from ordinal_blast.training import parallel
 from ordinal_blast.training.course import Course, Variables
-from ordinal_blast.training.problem import Outputs
+from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.step import Metrics, TrainState
 from ordinal_blast.types import Batch
 
@@ -41,8 +41,8 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
     """Go through the epochs of all; one that has ended computes on, for nothing, until the others have."""
     problem, begun = courses[0].problem, False
     lanes = [*courses, *courses[:1] * (-len(courses) % len(devices))]  # as many on every device
-    streams = [course.stream(0) for course in courses]
-    evaluate = parallel.stacked_evaluation(problem, devices)
+    streams = [course.blocks() for course in courses]
+    evaluate = parallel.stacked_evaluation(problem, courses[0].monitor.sees, devices)
     pool = ThreadPoolExecutor(_WRITERS)
     try:
         rows = np.arange(len(courses[0].val))
@@ -50,22 +50,21 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
         state = parallel.spread([lane.state for lane in lanes], devices)
         while going := [n for n, course in enumerate(courses) if not course.over and course.failure is None]:
             steps = {n: next(streams[n])[1] for n in going}
-            state, metrics = _epoch(courses[0], steps, len(lanes), state, devices)
+            state, metrics = _epoch(problem, steps, len(lanes), state, devices)
             state, variables, *said = evaluate(state, *val)
-            outputs, losses = parallel.gathered(said)
+            seen, losses = parallel.gathered(said)
             begun = True
             kept = [
                 functools.cache(functools.partial(parallel.gathered, tree))
                 for tree in (state.replace(key=()), variables)
             ]
+            ends = []
             for n in going:
                 courses[n].together = len(going)
-            ends = [
-                pool.submit(_end_epoch, courses[n], n, _lane(metrics, n), _lane(outputs, n), float(losses[n]), *kept)
-                for n in going
-            ]
-            for end in ends:
-                end.result()
+                news = _lane(metrics, n), _lane(seen, n), float(losses[n])
+                ends.append(functools.partial(_end_epoch, courses[n], n, *news, *kept))
+            every = pool.map if courses[going[0]].seals else map  # threads gain nothing where nothing waits
+            collections.deque(every(lambda end: end(), ends), maxlen=0)
     except Exception as error:
         for course in courses if begun else ():  # else nothing was computed, and they can go one by one
             course.failure = course.failure or error
@@ -74,18 +73,20 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
 
 
 def _epoch(
-    course: Course, steps: Mapping[int, Iterator[Batch]], lanes: int, state: TrainState, devices: tuple[jax.Device, ...]
+    problem: Problem,
+    steps: Mapping[int, Iterator[Batch]],
+    lanes: int,
+    state: TrainState,
+    devices: tuple[jax.Device, ...],
 ) -> tuple[TrainState, Metrics]:
     """The states after all steps of an epoch, and their metrics on the host, `[L, S]`.
 
-    course: any of those that are alike; steps: the batches of each that goes on, by its number; the other lanes take
-    those of the first.
+    steps: the blocks of batches of each that goes on, by its number; the other lanes take those of the first.
     """
-    run, block, taken = parallel.stacked_steps(course.problem, devices), course.training.steps_per_dispatch, []
-    first = next(iter(steps))
-    while (batches := {n: list(itertools.islice(one, block)) for n, one in steps.items()})[first]:
-        every = [parallel.stack(batches.get(n, batches[first]), 1) for n in range(lanes)]
-        state, metrics = run(state, parallel.spread(every, devices))
+    run, taken, first = parallel.stacked_steps(problem, devices), [], next(iter(steps))
+    for blocks in zip(*steps.values(), strict=True):
+        batches = dict(zip(steps, blocks, strict=True))
+        state, metrics = run(state, parallel.spread([batches.get(n, batches[first]) for n in range(lanes)], devices))
         taken.append(parallel.gathered(metrics))
     return state, jax.tree.map(lambda *values: np.concatenate(values, axis=1), *taken)
 
@@ -94,7 +95,7 @@ def _end_epoch(
     course: Course,
     n: int,
     metrics: Metrics,
-    outputs: Outputs,
+    seen: Any,
     loss: float,
     states: Callable[[], TrainState],
     variables: Callable[[], Variables],
@@ -104,7 +105,7 @@ def _end_epoch(
         course.check(metrics.loss)
         course.end_epoch(
             metrics,
-            outputs,
+            seen,
             loss,
             lambda: _lane(states(), n).replace(key=course.state.key),
             lambda: _lane(variables(), n),

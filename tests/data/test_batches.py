@@ -1,5 +1,6 @@
 """Batches: every draw once, whatever the seed, and what cannot be dealt refused at once."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -56,3 +57,33 @@ def test_a_seed_outside_the_range_is_refused_at_once(seed):
 def test_a_balance_that_is_no_task_is_refused_at_once():
     with pytest.raises(UsageError, match=r"training.balance is 'stage': it takes one of '', 'grade'"):
         batches.epochs(examples(), size=3, first=0, last=1, seed=0, threads=0, balance="stage")
+
+
+@pytest.mark.parametrize("balance", ["", "grade"])
+@pytest.mark.parametrize("kind", ["fixed", "rows", "drawn"])
+def test_blocks_are_the_same_batches_several_in_one(kind, balance):
+    numbers = np.random.default_rng(3).normal(size=(80, 4)).astype(np.float32)
+    rows = np.random.default_rng(4).permutation(80)[:50]
+
+    def drawn(indices, rng):
+        return numbers[indices] + (0 if rng is None else rng.normal(size=(len(indices), 4)).astype(np.float32))
+
+    view = {
+        "fixed": batches.fixed(numbers[rows]),
+        "rows": batches.of_rows(batches.fixed(numbers), rows),
+        "drawn": batches.of_rows(drawn, rows),
+    }[kind]
+    labels = {"grade": rows % 3}
+    examples = Examples(rows.astype(str), view, labels, {"grade": (rows / 80).astype(np.float32)})
+    like = dict(size=8, first=1, last=4, seed=2, balance=balance)
+    one_by_one = [list(steps) for _, steps in batches.epochs(examples, threads=0, **like)]
+    for (epoch, blocks), expected in zip(batches.blocks(examples, steps=4, **like), one_by_one, strict=True):
+        taken = list(blocks)
+        assert {len(block.index) for block in taken[:-1]} == {4}
+        assert 1 <= epoch < 4
+        for leaf, of in zip(
+            jax.tree.leaves(jax.tree.map(lambda *leaves: np.concatenate(leaves), *taken)),
+            jax.tree.leaves(jax.tree.map(lambda *leaves: np.stack(leaves), *expected)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(leaf, of)

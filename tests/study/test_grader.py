@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -136,7 +137,8 @@ def test_training_gets_the_sections_of_its_stage_the_seed_the_view_and_the_weigh
 def test_epochs_are_measured_on_the_labels_of_the_validation_set(trained):
     calls, _, _ = trained(GraderSettings(reads="numbers"), "numbers")
     grades = np.asarray([1, 0, 2])
-    measured = calls["monitor"].measure({"one": np.eye(3, dtype=np.float32)[grades]})
+    monitor, outputs = calls["monitor"], {"one": np.eye(3, dtype=np.float32)[grades]}
+    measured = monitor.measure(jax.tree.map(np.asarray, monitor.sees(outputs, calls["val"].labels)))
     labels, grades = LABELS[SPLITS["val"][:2]], grades[:2]  # the third has no label
     assert measured == {
         "val_qwk": metrics.qwk(labels, grades, 3),

@@ -40,10 +40,10 @@ def overrides(tmp_path_factory):
     }
 
 
-def go(overrides, root, **changes):
+def go(overrides, root, devices=1, **changes):
     base = settings.load("configs/era.py", overrides | changes)
     plan = plans.of_variants("A question?", VARIANTS.items(), base, 3)
-    return runner.run(plan, root, "the command", session.begin(1))
+    return runner.run(plan, root, "the command", session.begin(devices))
 
 
 def lines_of(path):
@@ -74,6 +74,18 @@ def test_records_are_those_of_one_by_one_and_say_how_many_were_trained_beside(ru
         assert expected.models["mlp"].training.get("side_by_side") is None
         assert got.models["mlp"].training["side_by_side"] == 3
         assert got.models["mlp"].training.get("shared_with") == expected.models["mlp"].training.get("shared_with")
+
+
+def test_on_four_devices_they_are_the_same(runs, overrides, tmp_path):
+    assert go(overrides, tmp_path, devices=4) == []
+    one, four = records(runs / "one"), records(tmp_path)
+    assert one.keys() == four.keys()
+    for name, expected in one.items():
+        assert four[name].models["mlp"].training["side_by_side"] == 3  # a lane of four computes for nothing
+        assert four[name].provenance["device"].startswith("4 x cpu")
+        for split in ("train", "val", "test"):
+            a, b = (x.models["mlp"].splits[split].tasks["grade"] for x in (expected, four[name]))
+            np.testing.assert_allclose(b.outputs, a.outputs, rtol=1e-5, atol=1e-5)
 
 
 def test_lines_and_checkpoints_lie_with_each_cell(runs):

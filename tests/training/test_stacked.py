@@ -1,6 +1,11 @@
 """Trainings side by side come out as by themselves: on any number of devices, killed, failing, stopped early."""
 
 import dataclasses
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -103,6 +108,49 @@ def test_killed_in_the_middle_each_goes_on_from_its_checkpoint(tmp_path, again):
     for seed, one in zip(SEEDS, courses, strict=True):
         same(loop.finish(one, tuple(jax.devices()[:1])), alone(seed))
         assert len((tmp_path / str(seed) / "metrics.jsonl").read_text().splitlines()) == 6
+
+
+def test_kill_dash_nine_inside_a_stack(tmp_path):
+    """A real process, killed without warning while it trains several, which then end as if it had not been."""
+    training = dataclasses.replace(TRAINING, epochs=40, checkpoint_every=3)
+
+    def begin(name):
+        for seed in SEEDS:
+            (tmp_path / name / str(seed)).mkdir(parents=True, exist_ok=True)
+        return [course(seed, training, tmp_path / name / str(seed)) for seed in SEEDS]
+
+    for name in ("whole", "cut"):
+        begin(name)
+    code = textwrap.dedent(
+        f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        import dataclasses, jax, test_stacked as t
+        training = dataclasses.replace(t.TRAINING, epochs=40, checkpoint_every=3)
+        root = Path({str(tmp_path / "cut")!r})
+        courses = [t.course(seed, training, root / str(seed)) for seed in t.SEEDS]
+        t.stacked.advance(courses, tuple(jax.devices()[:1]))
+        """
+    )
+    log = tmp_path / "cut" / "5" / "metrics.jsonl"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    while process.poll() is None and (not log.exists() or len(log.read_text().splitlines()) < 5):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert process.returncode == -signal.SIGKILL
+    devices = tuple(jax.devices()[:1])
+    whole, cut = begin("whole"), begin("cut")
+    assert all(3 <= len(one.history) < 40 for one in cut)
+    for courses in (whole, cut):
+        stacked.advance(courses, devices)
+    for one, other in zip(whole, cut, strict=True):
+        a, b = one.fitted(), other.fitted()
+        assert a.best_epoch == b.best_epoch
+        assert [line | {"seconds": 0} for line in a.history] == [line | {"seconds": 0} for line in b.history]
+        jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
 
 
 def test_one_whose_loss_is_not_finite_fails_by_itself_with_its_own_words():
