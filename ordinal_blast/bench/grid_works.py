@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ordinal_blast.bench import processes
+from ordinal_blast.bench import processes, tried
 from ordinal_blast.bench.work import OURS, Ready, Target, Work
 from ordinal_blast.errors import UserError
 from ordinal_blast.storage import write_npz
@@ -123,6 +123,7 @@ def _features(seeds: int = 10, shape: tuple[int, int] = (30, 2048), count: int =
         alone=True,
         rounds=1,
         note=f"Of the separate processes one an objective was run, and its time taken {seeds} times.",
+        tried=tried.GRID,
     )
 
 
@@ -153,6 +154,7 @@ def _tables(holdouts: int = 30) -> Work:
         alone=True,
         rounds=1,
         note=f"One by one, hold-outs 0 and 1 were run, and each of {holdouts} counted as what the second added.",
+        tried=tried.TABLES,
     )
 
 

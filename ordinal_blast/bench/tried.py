@@ -13,11 +13,14 @@ FORWARD = (
 )
 STEP = (
     "The index of the maximum kept for the gradient of pooling, filters per channel differentiated as filters, the "
-    "kept activation on the left of the product for the weights, the stem image by image: 335 to 198 ms an image of "
-    "a batch of 8; with huge pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1) 306 to 180, where PyTorch takes 154. "
-    "Without help: smaller groups of rows for the filters’ gradient, sums of products before one reduction (2.4 ms "
-    "instead of .6). What limits it: matrix products are 85 ms of it on two cores, at the rate that XLA has for "
-    "them; the rest moves about 2 GB an image through memory, mostly in batch normalisation and padding."
+    "kept activation on the left of the product for the weights, the stem image by image: 335 to 200 ms an image of "
+    "a batch of 8. XLA gives its memory back after every step, and 390,000 page faults of the next one take a fifth "
+    "of it: with GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:"
+    "glibc.malloc.trim_threshold=17179869184 it takes 154, and PyTorch 138 instead of 152; not set here, because one "
+    "arena makes a step of RetinaMNIST’s network a sixth slower. Without help: a normalisation that keeps x alone "
+    "for its gradient (.3 %), smaller groups of rows for the filters’ gradient, sums of products before one reduction "
+    "(2.4 ms instead of .6). What limits it: matrix products are 85 ms of it on two cores, at the rate that XLA has "
+    "for them; the rest moves about 2 GB an image through memory, mostly in normalisation and padding."
 )
 UNET = (
     "Gradients of the kernels by one product of shifted copies, 2×2 convolutions after the repetition by products "
@@ -36,4 +39,15 @@ EMBRYO = (
     "Shrinking and cropping by two exact products, a frame at a time: 175 to 117 ms for thirty frames. What limits "
     "it: the U-Net on thirty frames (226 to 248 ms), and the CNN’s own grade of the still, which is computed even "
     "where the LSTM grades."
+)
+GRID = (
+    "Side by side, batches of an epoch at once, one program for all seeds of an objective. Without help on a CPU: "
+    "twice as many LSTMs side by side take twice as long, their products fill the cores already. What limits it: a "
+    "step of the LSTM itself; apart, each process adds its start and its compilation."
+)
+TABLES = (
+    "Thirty trainings as one program, their batches drawn, decided, counted and evaluated together: 17.2 s for the "
+    "thirty cells of one objective before any of it. What limits it: compiling one program an objective (1 to 2 s "
+    "where it is not at hand), a checkpoint a cell by Orbax (22 ms; an npz would take 1), concluding and sealing a "
+    "cell (100 ms)."
 )
