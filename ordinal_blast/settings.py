@@ -140,7 +140,9 @@ class OptimizerSettings:
     learning_rate: float = setting(1e-3, "before any schedule", number(above=0))
     options: Mapping[str, Any] = setting({}, "other arguments of the optimiser, such as weight_decay")
     clip_norm: float = setting(0.0, "largest global norm of the gradients; 0: any", number(least=0))
-    accumulate: int = setting(1, "batches whose mean gradient makes one update", whole(1))
+    accumulate: int = setting(
+        1, "batches whose mean gradient makes one update; batch normalisation takes the statistics of each", whole(1)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

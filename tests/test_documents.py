@@ -11,6 +11,8 @@ import ordinal_blast
 from ordinal_blast import cli, objectives, settings
 from ordinal_blast.objectives.__main__ import exports, page
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -23,6 +23,8 @@ from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleS
 from ordinal_blast.training import journal, loop, optimizer
 from ordinal_blast.training.problem import GradingLoss, Problem
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 

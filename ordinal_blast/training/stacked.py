@@ -25,8 +25,9 @@ def advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None:
     """Bring trainings to their end, side by side where what they learn, how, and all shapes are the same.
 
     Each has the order of its data, its random draws, its schedule, its patience and its files for itself, and comes out
-    as by itself but for round-off, which training amplifies; where one fails, its `failure` says so, and the others go on. What is alone of its kind is left as it
-    is, and so is what cannot be computed side by side, or takes too much memory.
+    as by itself but for round-off, which training amplifies; where one fails, its `failure` says so, and the others go
+    on. What is alone of its kind is left as it is, and so is what cannot be computed side by side, or takes too much
+    memory.
     """
     kinds: dict[Any, list[Course]] = {}
     for course in courses:

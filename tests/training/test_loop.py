@@ -26,6 +26,8 @@ from ordinal_blast.training import checkpoints, course, loop, optimizer, step
 from ordinal_blast.training.problem import GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, Monitor
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 SHORT = TrainingSettings(batch_size=16, epochs=6, steps_per_dispatch=2, checkpoint_every=2, threads=1)
 FAST = OptimizerSettings(learning_rate=0.05)
 PLATEAU = ScheduleSettings("plateau", {"patience": 1})

@@ -17,6 +17,8 @@ from ordinal_blast.settings import NetworkSettings, OptimizerSettings, ScheduleS
 from ordinal_blast.training import loop, optimizer, parallel, step
 from ordinal_blast.training.problem import GradingLoss, Problem
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 NETS = """
     import flax.linen as nn
     import jax

@@ -19,6 +19,8 @@ from ordinal_blast.training.optimizer import Optimizer
 from ordinal_blast.training.problem import GradingLoss, Problem
 from ordinal_blast.types import AXIS, Batch
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 STEPS, SIZE, K = 20, 22, 4  # 22 examples on 4 devices: two rows of padding
 
 
