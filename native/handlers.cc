@@ -128,6 +128,37 @@ ffi::Error pool_add(ffi::ThreadPool pool, Array x, Array residual, Result out, i
   return ffi::Error::Success();
 }
 
+bool equal(ffi::Span<const int64_t> a, ffi::Span<const int64_t> b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
+ffi::Error filter(ffi::ThreadPool pool, Array x, Array taps, Result out, bool turned, int64_t bits) {
+  const auto in = x.dimensions();
+  const Kernels* compute = kernels(bits);
+  if (!compute || in.size() != 4 || !equal(in, out->dimensions()) || int64_t(taps.element_count()) != 9 * in[3])
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "taps are [9, C], and keep the size of the map");
+  if (out->element_count() == 0) return ffi::Error::Success();
+  const Filter p = {x.typed_data(), taps.typed_data(), out->typed_data(), in[0], in[1], in[2], in[3], turned};
+  divide(pool, std::max<int64_t>(1, pool.num_threads()), in[0] * in[1], [=](int64_t row) { compute->filter(p, row); });
+  return ffi::Error::Success();
+}
+
+constexpr int64_t ROWS = 14;  // of a task: few enough to stay in the cache of a core, and for float32 sums
+
+ffi::Error filter_gradient(ffi::ThreadPool pool, Array x, Array cotangent, Result out, int64_t bits) {
+  const auto in = x.dimensions();
+  const Kernels* compute = kernels(bits);
+  if (!compute || in.size() != 4 || !equal(in, cotangent.dimensions()) || int64_t(out->element_count()) != 9 * in[3])
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "the gradient of taps is [9, C], of maps of one size");
+  const int64_t tasks = in[0] * ((in[1] + ROWS - 1) / ROWS), count = out->element_count();
+  std::vector<float> sums(tasks * count);
+  const FilterGradient p = {x.typed_data(), cotangent.typed_data(), sums.data(), in[0], in[1], in[2], in[3], ROWS};
+  divide(pool, std::max<int64_t>(1, pool.num_threads()), tasks, [=](int64_t task) { compute->filter_gradient(p, task); });
+  float* total = out->typed_data();
+  std::fill_n(total, count, 0.0f);
+  for (int64_t task = 0; task < tasks; ++task)
+    for (int64_t i = 0; i < count; ++i) total[i] += sums[task * count + i];
+  return ffi::Error::Success();
+}
+
 }  // namespace
 
 extern "C" int ordinal_blast_vector_bits() { return static_cast<int>(widest()); }
@@ -156,3 +187,16 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastProduct, product,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastPool, pool_add,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<int64_t>(
                                   "bits"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastFilter, filter,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Arg<Array>()
+                                  .Ret<Array>()
+                                  .Attr<bool>("turned")
+                                  .Attr<int64_t>("bits"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    OrdinalBlastFilterGradient, filter_gradient,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<int64_t>("bits"));

@@ -333,12 +333,97 @@ void pool(const Pool& p, int64_t row) {
   }
 }
 
+// A number of a channel, or L of them, of a type that is loaded and stored.
+inline void get(const float* p, V& v) { v = load(p); }
+inline void get(const float* p, float& v) { v = *p; }
+inline void put(float* p, V v) { store(p, v); }
+inline void put(float* p, float v) { *p = v; }
+
+template <class T>
+__attribute__((always_inline)) inline void filter_at(const Filter& p, int64_t y, int64_t z, int64_t k, int i0, int i1, int j0, int j1) {
+  const int64_t c = p.channels;
+  const float* x = p.x + ((y - 1) * p.width + z - 1) * c + k;
+  T sum = T();
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; ++i)
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+      T value = T(), tap;  // outside, 0 times the tap, which may be no number
+      if (i >= i0 && i < i1 && j >= j0 && j < j1) get(x + (i * p.width + j) * c, value);
+      get(p.taps + (p.turned ? 8 - 3 * i - j : 3 * i + j) * c + k, tap);
+      sum += value * tap;
+    }
+  put(p.out + (y * p.width + z) * c + k, sum);
+}
+
+void filter(const Filter& all, int64_t row) {
+  Filter p = all;
+  const int64_t c = p.channels, y = row % p.height, image = row / p.height * p.height * p.width * c;
+  p.x += image;
+  p.out += image;
+  const int i0 = y == 0, i1 = y + 1 == p.height ? 2 : 3;
+  for (int64_t z = 0; z < p.width; ++z) {
+    const int j0 = z == 0, j1 = z + 1 == p.width ? 2 : 3;
+    if (c < L) {
+      for (int64_t k = 0; k < c; ++k) filter_at<float>(p, y, z, k, i0, i1, j0, j1);
+    } else if (i0 || j0 || i1 < 3 || j1 < 3) {
+      for (int64_t k = 0; k < c; k += L) filter_at<V>(p, y, z, least(k, c - L), i0, i1, j0, j1);  // the last ones may be written twice
+    } else {
+      for (int64_t k = 0; k < c; k += L) filter_at<V>(p, y, z, least(k, c - L), 0, 3, 0, 3);
+    }
+  }
+}
+
+template <class T>
+void filter_sums(const FilterGradient& p, const float* x, const float* cotangent, float* sums, int64_t y0, int64_t y1, int64_t k) {
+  const int64_t c = p.channels, line = p.width * c;
+  T acc[9];
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) acc[t] = T();
+  for (int64_t y = y0; y < y1; ++y) {
+    const bool row[3] = {y > 0, true, y + 1 < p.height};
+    for (int64_t z = 0; z < p.width; ++z) {
+      const bool column[3] = {z > 0, true, z + 1 < p.width};
+      const float* from = x + (y - 1) * line + (z - 1) * c + k;
+      T g, value;
+      get(cotangent + y * line + z * c + k, g);
+      if (row[0] && row[2] && column[0] && column[2]) {
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; ++t) {
+          get(from + (t / 3) * line + (t % 3) * c, value);
+          acc[t] += value * g;
+        }
+      } else {
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; ++t)
+          if (row[t / 3] && column[t % 3]) {
+            get(from + (t / 3) * line + (t % 3) * c, value);
+            acc[t] += value * g;
+          }
+      }
+    }
+  }
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) put(sums + t * c + k, acc[t]);
+}
+
+void filter_gradient(const FilterGradient& p, int64_t task) {
+  const int64_t c = p.channels, tasks = ceil_div(p.height, p.rows), image = task / tasks * p.height * p.width * c;
+  const int64_t y0 = task % tasks * p.rows, y1 = least(p.height, y0 + p.rows);
+  float* sums = p.sums + task * 9 * c;
+  if (c < L) {
+    for (int64_t k = 0; k < c; ++k) filter_sums<float>(p, p.x + image, p.cotangent + image, sums, y0, y1, k);
+  } else {
+    for (int64_t k = 0; k < c; k += L) filter_sums<V>(p, p.x + image, p.cotangent + image, sums, y0, y1, least(k, c - L));
+  }
+}
+
 }  // namespace
 
 #if BITS == 512
-extern const Kernels kernels_512 = {plan, fill, multiply, both, pool};
+extern const Kernels kernels_512 = {plan, fill, multiply, both, pool, filter, filter_gradient};
 #elif BITS == 256
-extern const Kernels kernels_256 = {plan, fill, multiply, both, pool};
+extern const Kernels kernels_256 = {plan, fill, multiply, both, pool, filter, filter_gradient};
 #else
-extern const Kernels kernels_128 = {plan, fill, multiply, both, pool};
+extern const Kernels kernels_128 = {plan, fill, multiply, both, pool, filter, filter_gradient};
 #endif

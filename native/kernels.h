@@ -18,6 +18,21 @@ struct Pool {
   int64_t batch, height, width, channels;
 };
 
+// A 3×3 filter a channel, stride 1, padded as "SAME": the map, or, turned, the gradient of the map by that of the result.
+struct Filter {
+  const float *x, *taps;  // taps [9, C]
+  float* out;
+  int64_t batch, height, width, channels;
+  bool turned;
+};
+
+// The gradient of its taps: sums of x times that of the result, of some rows of an image, a task each; sums [tasks, 9, C].
+struct FilterGradient {
+  const float *x, *cotangent;
+  float* sums;
+  int64_t batch, height, width, channels, rows;
+};
+
 // How a product is divided. Rows of A come in blocks that stay in the cache of a core. Where there is only one block, it
 // is shared: made in parts by all threads first, then multiplied in parts of the columns. Otherwise a task is a block.
 struct Plan {
@@ -32,6 +47,8 @@ struct Kernels {
   void (*multiply)(const Product&, const Plan&, int64_t part, const float* block, float* scratch);
   void (*both)(const Product&, const Plan&, int64_t number, float* block, float* scratch);  // a block of one's own
   void (*pool)(const Pool&, int64_t row);                                                   // of batch × ⌈height / 2⌉
+  void (*filter)(const Filter&, int64_t row);                                               // of batch × height
+  void (*filter_gradient)(const FilterGradient&, int64_t task);  // of batch × ⌈height / rows⌉
 };
 
 extern const Kernels kernels_128, kernels_256, kernels_512;

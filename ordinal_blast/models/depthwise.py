@@ -1,7 +1,7 @@
-"""Depthwise convolution: XLA's own operator, or shifted views times taps, with gradients of the same kind.
+"""Depthwise convolution: XLA's own operator, shifted views times taps, or compiled kernels, with gradients of one kind.
 
 On a CPU, XLA runs grouped convolutions and their gradients far below the machine's rate. Written as shifted views they
-are fused multiply-adds.
+are fused multiply-adds, and by the kernels a map is read once for all nine.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models import native
 from ordinal_blast.models.forms import resolved
 
-DepthwiseForm = Literal["auto", "grouped", "shifted"]
+DepthwiseForm = Literal["auto", "grouped", "shifted", "native"]
 
 _WHOLE = 32  # rows up to which the filters' gradient takes all images at once; an image with more fills the cache alone
 _GROUP = 14  # rows that are added up element by element before the one reduction
@@ -22,7 +23,12 @@ _GROUP = 14  # rows that are added up element by element before the one reductio
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: DepthwiseForm = "auto") -> jax.Array:
     """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, k odd, stride 1, same size."""
-    if resolved(form, on_cpu="shifted", elsewhere="grouped") == "shifted":
+    kernels = kernel.shape[0] == 3 and native.able(x.dtype)
+    form = resolved(form, on_cpu="native" if kernels else "shifted", elsewhere="grouped")
+    if form == "native":
+        native.check("depthwise", x.dtype)
+        return _native(x, kernel)
+    if form == "shifted":
         return _shifted(x, kernel)
     numbers = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(
@@ -52,6 +58,23 @@ def _backward(saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple
 
 
 _shifted.defvjp(_forward, _backward)
+
+
+@jax.custom_vjp
+def _native(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return native.depthwise(x, kernel)
+
+
+def _native_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _native(x, kernel), (x, kernel)
+
+
+def _native_backward(saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    return native.depthwise(cotangent, kernel, turned=True), native.depthwise_gradient(x, cotangent)
+
+
+_native.defvjp(_native_forward, _native_backward)
 
 
 def _pad(x: jax.Array, size: int, below: int = 0) -> jax.Array:

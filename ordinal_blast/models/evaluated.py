@@ -132,13 +132,9 @@ def resolve_inference(inference: Inference, dtype: jnp.dtype) -> Inference:
 
     ValueError for "native" where that cannot be.
     """
-    able = jnp.dtype(dtype) == jnp.float32 and native.available()
-    if inference == "native" and not able:
-        raise ValueError(
-            'inference "native" is for float32 on a CPU, and for a package that was installed where there is a C++ '
-            'compiler: use "auto" or "xla"'
-        )
-    return ("native" if able else "xla") if inference == "auto" else inference
+    if inference == "native":
+        native.check("inference", dtype)
+    return ("native" if native.able(dtype) else "xla") if inference == "auto" else inference
 
 
 def product(

@@ -1,4 +1,4 @@
-"""Compiled kernels that evaluate in float32 on a CPU: there if a compiler was when the package was installed."""
+"""Compiled kernels for float32 on a CPU: there if a compiler was when the package was installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ import numpy as np
 from jax import lax
 
 _LIBRARY = Path(__file__).parent / "compiled" / "native_kernels.so"  # hatch_build.py compiles it from native/
-_TARGETS = {"ordinal_blast_product": "OrdinalBlastProduct", "ordinal_blast_pool": "OrdinalBlastPool"}
+_TARGETS = {
+    "ordinal_blast_product": "OrdinalBlastProduct",
+    "ordinal_blast_pool": "OrdinalBlastPool",
+    "ordinal_blast_filter": "OrdinalBlastFilter",
+    "ordinal_blast_filter_gradient": "OrdinalBlastFilterGradient",
+}
 
 
 @functools.cache
@@ -35,6 +40,20 @@ def vector_bits() -> int:
 def available() -> bool:
     """Whether the kernels can compute on the present default device."""
     return jax.default_backend() == "cpu" and vector_bits() > 0
+
+
+def able(dtype: jnp.dtype) -> bool:
+    """Whether they can in this dtype."""
+    return jnp.dtype(dtype) == jnp.float32 and available()
+
+
+def check(option: str, dtype: jnp.dtype) -> None:
+    """Raise ValueError where an option of a network asks for them in vain."""
+    if not able(dtype):
+        raise ValueError(
+            f'{option} "native" is for float32 on a CPU, and for a package that was installed where there is a C++ '
+            'compiler: use "auto"'
+        )
 
 
 def product(
@@ -73,6 +92,18 @@ def product(
 def pool(x: jax.Array, residual: jax.Array, *, bits: int = 0) -> jax.Array:
     """As `evaluated.pool`, float32 alone."""
     return _call("ordinal_blast_pool", residual.shape)(x, residual, **_whole(bits=bits))
+
+
+def depthwise(x: jax.Array, kernel: jax.Array, *, turned: bool = False, bits: int = 0) -> jax.Array:
+    """As `depthwise.depthwise_conv`, float32 and 3×3 alone; turned: with the kernel turned by 180 degrees."""
+    taps = kernel.reshape(9, x.shape[-1])
+    return _call("ordinal_blast_filter", x.shape)(x, taps, turned=turned, **_whole(bits=bits))
+
+
+def depthwise_gradient(x: jax.Array, cotangent: jax.Array, *, bits: int = 0) -> jax.Array:
+    """The gradient of its kernel, `[3, 3, 1, C]`, for the cotangent of its result."""
+    sums = _call("ordinal_blast_filter_gradient", (9, x.shape[-1]))(x, cotangent, **_whole(bits=bits))
+    return sums.reshape(3, 3, 1, -1)
 
 
 def _call(target: str, shape: Sequence[int]) -> jax.ffi.FfiLoweringRule:

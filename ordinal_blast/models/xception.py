@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.models import native
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
@@ -88,8 +89,9 @@ class Xception(nn.Module):
     middle: number of residual blocks of the last entry width.
     exit: widths of the last four separable convolutions; halves the image once.
     dense, depthwise: how these are computed, by XLA's own operator ("native", "grouped") or in a form that a CPU runs
-    faster ("patches", "shifted"); "auto" is the latter on a CPU, the former elsewhere. pooling: "shifted" is faster on
-    either than XLA's own ("windowed"). The values are the same to round-off and the parameters exactly.
+    faster ("patches", "shifted"); "auto" is the latter on a CPU, the former elsewhere. depthwise "native": by compiled
+    kernels, for float32 on a CPU, which "auto" takes where it can. pooling: "shifted" is faster on either than XLA's
+    own ("windowed"). The values are the same to round-off and the parameters exactly.
     inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", or "auto", native where it can.
     remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
@@ -117,6 +119,8 @@ class Xception(nn.Module):
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
         resolve_inference(self.inference, self.dtype)
+        if self.depthwise == "native":
+            native.check("depthwise", self.dtype)
         super().__post_init__()
 
     @nn.compact
