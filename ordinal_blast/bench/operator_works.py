@@ -12,7 +12,7 @@ import numpy as np
 
 from ordinal_blast.bench import machine
 from ordinal_blast.bench.network_works import in_torch
-from ordinal_blast.bench.work import OURS, Contender, Ready, Work, per
+from ordinal_blast.bench.work import OURS, TORCH, Contender, Ready, Work, per
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.pooling import PoolingForm, max_pool
 
@@ -42,7 +42,8 @@ def works(quick: bool) -> Iterator[Work]:
         for form in forms:
             if form != "auto":
                 contenders[f"form “{form}”"] = functools.partial(_ours, compute, operands, form=form)
-        contenders |= {name: one for name, one in in_torch("operator", operands, _COPIES).items() if "comp" not in name}
+        contenders |= in_torch("operator", operands, _COPIES)
+        del contenders[TORCH[2]]  # one operator is what it is
         bytes = passes * size * batch * side**2 * channels
         return Work(name, f"{title} and its gradients, {shape}", contenders, bytes=bytes)
 

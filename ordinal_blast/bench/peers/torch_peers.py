@@ -176,10 +176,6 @@ def _placed(x: torch.Tensor, form: torch.memory_format) -> torch.Tensor:
     return x.contiguous(memory_format=form) if x.ndim == 4 else x
 
 
-def _tensor(inputs: np.ndarray, form: torch.memory_format) -> torch.Tensor:
-    return _placed(_stored(inputs), form)
-
-
 def _autocast() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if DEVICE.type == "cpu" else torch.autocast("cuda", torch.bfloat16)
 
@@ -187,4 +183,4 @@ def _autocast() -> contextlib.AbstractContextManager[None]:
 def exported(sample: Sample) -> tuple[nn.Module, torch.Tensor]:
     """The network in evaluation mode and its inputs, as converters take them."""
     module = written(sample.network, sample.variables, sample.inputs.shape[1:])
-    return module.eval(), _tensor(sample.inputs, torch.contiguous_format).cpu()
+    return module.eval(), _placed(_stored(sample.inputs), torch.contiguous_format).cpu()
