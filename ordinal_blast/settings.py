@@ -224,7 +224,8 @@ class Settings:
     stack: int = setting(
         0,
         "cells that are trained as one program, at most: seeds of a variant whose network reads numbers or sequences; "
-        "the numbers are the same to round-off, which training amplifies; 0: 16, 1: one by one, to the last bit",
+        "the numbers are the same to round-off, which training amplifies; 0: 16, of sequences on a CPU 1, which is "
+        "faster there; 1: one by one, to the last bit",
         whole(0),
         place=True,
     )

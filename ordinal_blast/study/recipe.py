@@ -105,9 +105,9 @@ class Stage(abc.ABC, Generic[Section]):
         """Raise UsageError for settings that this data does not allow, before any work."""
         del work
 
-    def side_by_side(self, work: Work) -> bool:
-        """Whether its `course` may be advanced beside those of other seeds, as one program."""
-        del work
+    def side_by_side(self, work: Work, asked: bool) -> bool:
+        """Whether its `course` is advanced beside those of other seeds, as one program; asked: even if that is slow."""
+        del work, asked
         return False
 
     def course(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Course:

@@ -138,7 +138,7 @@ class _Run:
         most = 1 if {*settings.track} - {*tracking.INTERLEAVED} else settings.stack or _STACK
         variants: dict[str, list[Cell]] = {}
         for one in cells:
-            beside = recipe.stages(one.settings)[-1].side_by_side(self._work(one))
+            beside = recipe.stages(one.settings)[-1].side_by_side(self._work(one), asked=settings.stack > 1)
             variants.setdefault(one.variant if beside else one.name, []).append(one)
         groups = []
         for alike in variants.values():

@@ -283,3 +283,23 @@ def test_outputs_that_are_not_finite_and_a_measure_that_raises_are_told(bound):
         cell._results("a-s0: cnn", task, bound, "native", {"test": raw(np.full_like(OUTPUTS, np.nan))}, {})
     with pytest.raises(UsageError, match=r"^the measure mine.py:fails raised: ValueError: no idea$"):
         cell._results("a-s0: cnn", task, bound, "native", {"test": raw(OUTPUTS)}, {"mine.py:fails": fails})
+
+
+@pytest.mark.parametrize(
+    ("network", "platform", "devices", "asked", "expected"),
+    [
+        ("mlp", "cpu", 1, False, True),
+        ("mlp", "gpu", 4, False, True),
+        ("lstm", "cpu", 1, False, False),
+        ("lstm", "cpu", 1, True, True),
+        ("lstm", "gpu", 1, False, True),
+        ("lstm", "tpu", 4, False, True),
+        ("xception", "gpu", 1, True, False),
+    ],
+)
+def test_seeds_go_side_by_side_where_a_network_alone_does_not_fill_the_device(
+    network, platform, devices, asked, expected
+):
+    session = SimpleNamespace(devices=(SimpleNamespace(platform=platform),) * devices)
+    stage = Grader("stage", GraderSettings(network=NetworkSettings(network)))
+    assert stage.side_by_side(SimpleNamespace(session=session), asked) is expected
