@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+_BLOCK = 16  # new pixels of a side whose sources are multiplied at once: most weights beyond them are 0
 
 
 def area_and_centre(mask_logits: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -38,19 +39,18 @@ def crop(images: jax.Array, centre: jax.Array, share: float, size: int) -> jax.A
     corner = jnp.clip(centre, share / 2, 1 - share / 2) - share / 2
 
     def one(image: jax.Array, start: jax.Array) -> jax.Array:
-        (top, rows), (left, columns) = (
-            _band(_weights(length, size, size / (share * length), -at * size / share), at, share)
+        rows, columns = (
+            _bands(length, size, size / (share * length), -at * size / share)
             for length, at in ((height, start[0]), (width, start[1]))
         )
-        window = lax.dynamic_slice(image, (top, left, 0), (rows.shape[1], columns.shape[1], image.shape[2]))
-        return jnp.round(jnp.clip(_resample(window, rows, columns), 0, 255)).astype(jnp.uint8)
+        return jnp.round(jnp.clip(_resample(image, rows, columns), 0, 255)).astype(jnp.uint8)
 
     return _by_image(one, images, corner)
 
 
 def resize(images: jax.Array, size: int) -> jax.Array:
     """Images `[B, H, W, F]` resized to `[B, size, size, F]` float32 with antialiasing."""
-    rows, columns = (_weights(length, size, size / length, 0.0) for length in images.shape[1:3])
+    rows, columns = (_bands(length, size, size / length, 0.0) for length in images.shape[1:3])
     return _by_image(lambda image: _resample(image, rows, columns), images)
 
 
@@ -60,32 +60,46 @@ def _by_image(one: Callable[..., jax.Array], *stacked: jax.Array) -> jax.Array:
     return lax.map(lambda items: one(*items), stacked, batch_size=together)
 
 
-def _weights(length: int, size: int, scale: float, shift: Any) -> jax.Array:
-    """What each of `length` pixels gives to each of `size` new ones, `[size, length]`: triangles, wide enough to blur.
+class _Band(NamedTuple):
+    """The first pixel that some neighbouring new ones take from, and what each of them takes, `[new, pixels]`."""
+
+    first: jax.Array
+    weights: jax.Array
+
+
+def _bands(length: int, size: int, scale: float, shift: Any) -> list[_Band]:
+    """What `size` new pixels take from `length` pixels, a few new ones at a time: triangles, wide enough to blur.
 
     New position p lies at (p − shift) / scale, both from the edge, as in `jax.image.scale_and_translate`.
     """
-    wide = max(1 / scale, 1.0)
-    centres = (jnp.arange(size) + 0.5) / scale - shift / scale - 0.5
-    distances = jnp.abs(centres[:, None] - jnp.arange(length)[None]) / wide
-    triangles = jnp.maximum(0.0, 1 - distances)
-    inside = (centres >= -0.5) & (centres <= length - 0.5)
-    return jnp.where(inside[:, None], triangles / triangles.sum(1, keepdims=True), 0.0)
+    reach = max(1 / scale, 1.0)
+    count = min(length, math.ceil((_BLOCK - 1) / scale + 2 * reach) + 2)
+    bands = []
+    for start in range(0, size, _BLOCK):
+        centres = (jnp.arange(start, min(start + _BLOCK, size)) + 0.5) / scale - shift / scale - 0.5
+        first = jnp.clip(jnp.floor(centres[0] - reach).astype(jnp.int32), 0, length - count)
+        triangles = jnp.maximum(0.0, 1 - jnp.abs(centres[:, None] - (first + jnp.arange(count))[None]) / reach)
+        inside = (centres >= -0.5) & (centres <= length - 0.5)
+        bands.append(_Band(first, jnp.where(inside[:, None], triangles / triangles.sum(1, keepdims=True), 0.0)))
+    return bands
 
 
-def _band(weights: jax.Array, start: jax.Array, share: float) -> tuple[jax.Array, jax.Array]:
-    """The first pixel, and the weights `[size, share · length and a margin]`, beyond which all weights are 0."""
-    size, length = weights.shape
-    margin = 2 + math.ceil(share * length / size)
-    count = min(length, math.ceil(share * length) + 2 * margin)
-    first = jnp.clip(jnp.floor(start * length).astype(jnp.int32) - margin, 0, length - count)
-    return first, lax.dynamic_slice(weights, (0, first), (size, count))
-
-
-def _resample(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Σ rows[p, h] columns[q, w] image[h, w, f] as two products, float32 `[p, q, F]`; the image is `[H, W, F]`."""
+def _resample(image: jax.Array, rows: Sequence[_Band], columns: Sequence[_Band]) -> jax.Array:
+    """Σ rows[p, h] columns[q, w] image[h, w, f] as products of bands, float32 `[p, q, F]`; the image is `[H, W, F]`."""
     height, width, planes = image.shape
-    product = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-    lines = product(rows, image.reshape(height, -1).astype(jnp.float32)).reshape(-1, width, planes)
-    pixels = product(lines.transpose(2, 0, 1).reshape(-1, width), columns.T)
-    return pixels.reshape(planes, len(rows), len(columns)).transpose(1, 2, 0)
+    lines = _product(rows, image.reshape(height, -1)).reshape(-1, width, planes)
+    pixels = _product(columns, lines.transpose(1, 2, 0).reshape(width, -1))
+    return pixels.reshape(-1, planes, lines.shape[0]).transpose(2, 0, 1)
+
+
+def _product(bands: Sequence[_Band], values: jax.Array) -> jax.Array:
+    """The weights of the bands times `[pixels, N]`, float32 `[new, N]`."""
+    parts = [
+        jnp.matmul(
+            band.weights,
+            lax.dynamic_slice_in_dim(values, band.first, band.weights.shape[1]).astype(jnp.float32),
+            precision=lax.Precision.HIGHEST,
+        )
+        for band in bands
+    ]
+    return jnp.concatenate(parts)
