@@ -85,14 +85,21 @@ def train(args: argparse.Namespace) -> int:
     """Train one configuration."""
     from ordinal_blast.study import plan
 
-    return _run(args, plan.single)
+    return _run(args, lambda chosen: {"": plan.single(chosen)})
 
 
 def ablate(args: argparse.Namespace) -> int:
     """Run a grid of variants and seeds, and report."""
     from ordinal_blast.study import plan
 
-    return _run(args, lambda chosen: plan.ablation(args.ablation, chosen, args.seeds))
+    return _run(args, lambda chosen: {"": plan.ablation(args.ablation, chosen, args.seeds)})
+
+
+def study(args: argparse.Namespace) -> int:
+    """Ask every question of a configuration, each an ablation, and report on all."""
+    from ordinal_blast.study import questions
+
+    return _run(args, lambda chosen: questions.plans(chosen, args.seeds))
 
 
 def report(args: argparse.Namespace) -> int:
@@ -172,24 +179,29 @@ def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
     return override(Settings(), changes) if args.config is None else load(args.config, changes), changes
 
 
-def _run(args: argparse.Namespace, planned: Callable[[Settings], Plan]) -> int:
+def _run(args: argparse.Namespace, planned: Callable[[Settings], dict[str, Plan]]) -> int:
+    """Run plans, by the name of their folder in --workdir, where "" is that itself; report what finished."""
     from ordinal_blast.study import plan as plans
-    from ordinal_blast.study import runner, session
+    from ordinal_blast.study import questions, runner, session
 
     chosen, changes = _settings(args)
     plans.check_changes(changes, chosen)
-    plan = planned(chosen)
+    asked = planned(chosen)
     _check_folder("--workdir", args.workdir)
-    begun = session.begin(chosen.devices, chosen.compiled)
-    failed = runner.run(plan, args.workdir, args.command, begun, allow_changed_code=args.allow_changed_code)
-    if len(failed) < len(plan.cells):
+    begun, allow = session.begin(chosen.devices, chosen.compiled), args.allow_changed_code
+    if "" in asked:
+        failed = runner.run(asked[""], args.workdir, args.command, begun, allow_changed_code=allow)
+    else:
+        failed = questions.run(asked, args.workdir, args.command, begun, allow_changed_code=allow)
+    count = sum(len(plan.cells) for plan in asked.values())
+    if len(failed) < count:
         command = shlex.join(["ordinal-blast", "report", str(args.workdir), "--out", str(args.workdir / "report")])
         _report(args, [args.workdir], args.workdir / "report", command)
     if failed:
-        names = ", ".join(failed)
+        names, place = ", ".join(failed), "cells/<cell>" if "" in asked else "<question>/cells/<cell>"
         print(
-            f"ordinal-blast: {len(failed)} of {len(plan.cells)} cells failed ({names}): see cells/<cell>/error.txt in "
-            f"{args.workdir}, then run the same command again",
+            f"ordinal-blast: {len(failed)} of {count} cells failed ({names}): see {place}/error.txt in {args.workdir}, "
+            "then run the same command again",
             file=sys.stderr,
         )
     return 1 if failed else 0
@@ -302,8 +314,14 @@ def _parser() -> argparse.ArgumentParser:
     workdir(added, None)
     added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
 
+    example = "ordinal-blast study --config configs/study_small.py --workdir runs/study --seeds 5"
+    added = verb("study", study, example, configurable=True, extras="report,study")
+    added.add_argument("--config", required=True, help=config)
+    workdir(added, None)
+    added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
+
     added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo", extras="report")
-    added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train or ablate")
+    added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train, ablate or study")
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
     added.add_argument("--open", action="store_true", help="open the page in a browser")
     added.add_argument(

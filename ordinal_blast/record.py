@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from ordinal_blast.types import NO_ID, Task
 
 SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
-ERROR, PLAN = "error.txt", "plan.json"
-WRITTEN = (CONFIG, IDENTITY, PREDICTIONS, RESULT, PLAN)  # atomically, so that a kill may leave a neighbour
+ERROR, PLAN, QUESTIONS = "error.txt", "plan.json", "questions.json"
+WRITTEN = (CONFIG, IDENTITY, PREDICTIONS, RESULT, PLAN, QUESTIONS)  # atomically, so that a kill may leave a neighbour
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{,199}")  # of a cell
 _ARRAYS = ("labels", "weights", "outputs", "probs", "grades", "scores")  # of a task, as `TaskResult` names them
 
@@ -254,6 +254,28 @@ def headline(folder: Path) -> dict[str, float]:
     """QWK on the test set of the last stage, by task, from the result alone; NaN where it is undefined."""
     rows = [row for row in _checked(folder, predictions=False)["rows"] if row["split"] == "test"]
     return {row["task"]: _number(row["metrics"]["qwk"]) for row in rows if row["model"] == rows[-1]["model"]}
+
+
+def write_questions(root: Path, names: Sequence[str]) -> None:
+    """Write `questions.json` of a work directory: the folders in it that have a plan each, in order."""
+    write_json(root / QUESTIONS, {"schema": SCHEMA, "questions": [*names]})
+
+
+def read_questions(root: Path) -> list[str]:
+    """The folders that `write_questions` named, none where it was not called.
+
+    Raises UserError for a file that is damaged, or of another schema.
+    """
+    path = root / QUESTIONS
+    if not path.exists():
+        return []
+    kept = read_json(path, ("schema", "questions"))
+    names = kept["questions"]
+    if kept["schema"] != SCHEMA:
+        raise UserError(f"{path} has schema {kept['schema']}, this version reads {SCHEMA}: use another --workdir")
+    if not (isinstance(names, list) and all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names)):
+        raise UserError(f"{path} is damaged: run the command that wrote it again")
+    return names
 
 
 def write_plan(root: Path, plan: Mapping[str, Any]) -> None:

@@ -41,6 +41,10 @@ _CHAIN = Range(
     "one name or more, each once and without dots and slashes",  # they name folders too
     lambda v: _NAMES.holds(v) and len(v) > 0 and all(len(name) < 99 and not {*"./\\"} & {*name} for name in v),
 )
+_QUESTIONS = Range(
+    "ablation files, or their names, each once",
+    lambda v: ranges.list_of(PATH, empty=True).holds(v) and len(set(v)) == len(v),
+)
 _PLACE = Range(f"{PATH.words}, in printable text", lambda v: PATH.holds(v) and v.isprintable())
 _SOMEWHERE = Range(f"{_PLACE.words}, and not empty", lambda v: _WORD.holds(v) and _PLACE.holds(v))
 
@@ -238,6 +242,9 @@ class Settings:
     objective: ObjectiveSettings = setting(ObjectiveSettings, "what is optimised, and what is decided")
     data: DataSettings = setting(DataSettings, "where examples come from")
     report: ReportSettings = setting(ReportSettings, "what a report shows beside the numbers")
+    questions: tuple[str, ...] = setting(
+        (), "what `ordinal-blast study` asks in turn: ablation files, or their names", _QUESTIONS, place=True
+    )
     chain: tuple[str, ...] = setting(("grader",), "stages in order; each has a section of its name", _CHAIN)
     stages: Mapping[str, StageSettings] = dataclasses.field(
         default_factory=lambda: {"grader": GraderSettings()}, metadata={"stages": True}

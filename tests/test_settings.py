@@ -323,6 +323,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "tasks": [],
         "class_weights": "none",
         "measures": [],
+        "questions": [],
         "objective": {
             "name": "cross_entropy",
             "options": {},
@@ -352,7 +353,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 
 MARKS = {
-    "place": {"data.root", "data.cache", "compiled", "stack", "track"},  # change no result
+    "place": {"data.root", "data.cache", "compiled", "stack", "track", "questions"},  # change no result
     "decision": {
         "objective.rule",
         "objective.correct_weights",

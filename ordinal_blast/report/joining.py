@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ordinal_blast import question
+from ordinal_blast import question, record
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report import reading
 from ordinal_blast.report.compare import Study
@@ -24,6 +24,9 @@ def load(*run_dirs: Path | str) -> Study:
     Raises UserError for files that do not belong together, UsageError for what is no run and for runs that are not
     tested on the same examples.
     """
+    for run_dir in run_dirs:
+        if names := record.read_questions(Path(run_dir)):
+            raise UsageError(f"{run_dir} holds several questions ({', '.join(names)}): load {Path(run_dir, names[0])}")
     first, *others = read([Path(run_dir) for run_dir in run_dirs])
     if others:
         one, other = first.folders[0], others[0].folders[0]
@@ -32,12 +35,18 @@ def load(*run_dirs: Path | str) -> Study:
 
 
 def read(run_dirs: Sequence[Path]) -> list[Study]:
-    """One study per table, in the order given; raises UsageError for none or one given twice, UserError for no run."""
+    """One study per table, in the order given, of what `ordinal-blast study` wrote one per question.
+
+    Raises UsageError for none or one given twice, UserError for no run.
+    """
     if not run_dirs:
         raise UsageError("no run directory given: name at least one")
     if twice := [folder for folder, n in Counter(folder.resolve() for folder in run_dirs).items() if n > 1]:
         raise UsageError(f"{twice[0]} is given twice: name each run directory once")
-    return join({name: reading.read(folder) for name, folder in zip(_names(run_dirs), run_dirs, strict=True)})
+    asked = {folder: record.read_questions(folder) for folder in run_dirs}
+    plain = [folder for folder in run_dirs if not asked[folder]]
+    joined = join({name: reading.read(folder) for name, folder in zip(_names(plain), plain, strict=True)})
+    return [*joined, *(reading.read(folder / name) for folder, names in asked.items() for name in names)]
 
 
 def join(studies: Mapping[str, Study]) -> list[Study]:

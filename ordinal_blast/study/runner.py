@@ -37,8 +37,34 @@ def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed
     a cell's settings are wrong, `root` holds other cells under these names, the code that makes their numbers has
     changed (unless that is allowed), or another process is at work there.
     """
-    with parts.held():
-        return _Run(plan, root, session).whole(command, allow_changed_code)
+    return together({root: plan}, root, command, session, allow_changed_code=allow_changed_code)
+
+
+def together(
+    plans: Mapping[Path, Plan], root: Path, command: str, session: Session, *, allow_changed_code: bool = False
+) -> list[str]:
+    """Run several plans as `run` does, each in a folder of its own; what they share is done once, under `root`.
+
+    A cell that another plan has trained is decided from what that trained.
+    """
+    with parts.held(), contextlib.ExitStack() as locks:
+        sitting = _Sitting(root, session)
+        runs = [_Run(plan, folder, sitting) for folder, plan in plans.items()]
+        for one in runs:
+            one.check()
+        for folder in dict.fromkeys((root, *plans)):
+            locks.enter_context(alone(folder, session.progress.say))
+        for one in runs:
+            one.claim(command, allow_changed_code)
+        session.progress.start(sum(len(plan.cells) for plan in plans.values()))
+        try:
+            return [
+                name if folder == root else f"{folder.relative_to(root)}/{name}"
+                for folder, one in zip(plans, runs, strict=True)
+                for name in one.cells()
+            ]
+        finally:
+            session.progress.close()
 
 
 class _Flying(NamedTuple):
@@ -54,60 +80,74 @@ class _Flying(NamedTuple):
         return self.cells
 
 
-class _Run:
-    """One sitting on a plan; each dataset is opened once, and what its splits lack is said once."""
+class _Sitting:
+    """What plans that run together share: their stages, what was trained, and each dataset, opened once."""
 
-    def __init__(self, plan: Plan, root: Path, session: Session) -> None:
-        self.plan, self.root, self.session = plan, root, session
+    def __init__(self, root: Path, session: Session) -> None:
+        self.root, self.session = root, session
+        self.trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
         self._materials: dict[str, Material] = {}
+
+    def material(self, settings: Settings) -> Material:
+        """The data of these settings; what its splits lack is said once."""
+        key = digest([differences(settings.data), settings.data.root, settings.data.cache, settings.tasks])
+        if key not in self._materials:
+            opened = self._materials[key] = material.open(settings.data, settings.tasks)
+            for warning in opened.warnings:
+                self.session.progress.say(f"Warning, {opened.dataset.name}: {warning}")
+        return self._materials[key]
+
+
+class _Run:
+    """One plan of a sitting."""
+
+    def __init__(self, plan: Plan, root: Path, sitting: _Sitting) -> None:
+        self.plan, self.root, self.sitting, self.session = plan, root, sitting, sitting.session
         self._works: dict[str, Work] = {}
         self._identified: Mapping[str, Mapping[str, Any]] = {}
         self._failed: list[str] = []
-        self._ended = 0
 
-    def whole(self, command: str, allow_changed_code: bool) -> list[str]:
-        """The cells, after every check that can be made before any work."""
-        progress, cells = self.session.progress, self.plan.cells
-        for one in {one.variant: one for one in reversed(cells)}.values():
+    def check(self) -> None:
+        """Every check that can be made before any work."""
+        for one in {one.variant: one for one in reversed(self.plan.cells)}.values():
             validate(one.settings)
-        for one in cells:
+        for one in self.plan.cells:
             self._check(one)
             question.check_tasks(self.plan.question, [task.name for task in self._work(one).material.tasks])
-        with alone(self.root, progress.say):
-            plan = standing.joined(self.plan, command, self.root)
-            for folder in (self.root, *self.root.glob("cells/*/"), *self.root.glob("stages/*/")):
-                remove_leftovers(folder, record.WRITTEN)
-            code = {one.variant: identity.of_code(one.settings) for one in cells[: len(self.plan.variants)]}
-            identified = {
-                one.name: {
-                    "variant": one.variant,
-                    "data": self._work(one).material.identity,
-                    "code": code[one.variant],
-                }
-                for one in cells
-            }
-            changed: list[str] = []
-            for one in cells:
-                folder = record.folder_of(self.root, one.name)
-                changed += cell.claim(folder, one.settings, identified[one.name], allow_changed_code)
-            if changed:
-                names = ", ".join(dict.fromkeys(changed))
-                progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
-            record.write_plan(self.root, plan)
-            tracked = cells[0].settings.track
-            progress.tracker = tracking.begin(tracked, self.root, self.plan.experiment, progress.say)
-            progress.start(len(cells))
-            try:
-                return self._cells(identified)
-            finally:
-                progress.close()
 
-    def _cells(self, identified: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        self._identified = identified
+    def claim(self, command: str, allow_changed_code: bool) -> None:
+        """See that the folders are theirs, and write the plan."""
+        progress, cells = self.session.progress, self.plan.cells
+        plan = standing.joined(self.plan, command, self.root)
+        for folder in (self.root, *self.root.glob("cells/*/"), *self.sitting.root.glob("stages/*/")):
+            remove_leftovers(folder, record.WRITTEN)
+        code = {one.variant: identity.of_code(one.settings) for one in cells[: len(self.plan.variants)]}
+        self._identified = identified = {
+            one.name: {
+                "variant": one.variant,
+                "data": self._work(one).material.identity,
+                "code": code[one.variant],
+            }
+            for one in cells
+        }
+        changed: list[str] = []
+        for one in cells:
+            folder = record.folder_of(self.root, one.name)
+            changed += cell.claim(folder, one.settings, identified[one.name], allow_changed_code)
+        if changed:
+            names = ", ".join(dict.fromkeys(changed))
+            progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
+        record.write_plan(self.root, plan)
+
+    def cells(self) -> list[str]:
+        """Run every cell that is not finished; returns the names of those that failed."""
+        identified, progress = self._identified, self.session.progress
+        tracked = self.plan.cells[0].settings.track
+        progress.tracker = tracking.begin(tracked, self.root, self.plan.experiment, progress.say)
         digests = {
             one.name: cell.training_digest(one.settings, identified[one.name]["data"]) for one in self.plan.cells
         }
-        trained: dict[str, Path] = {}  # finished cells, by all that their training depends on
+        trained = self.sitting.trained
         first: list[Cell] = []
         others: list[Cell] = []
         for one in self.plan.cells:
@@ -180,7 +220,7 @@ class _Run:
         """
         with self._surviving(one):
             self._begin(one)
-            opened = cell.open(one, self._work(one), self._folder(one), self.root)
+            opened = cell.open(one, self._work(one), self._folder(one), self.sitting.root)
             if beside:
                 opened.course()
             return opened
@@ -228,8 +268,7 @@ class _Run:
             self._tell(one, f"FAILED: {errors.one_line(problem)}")
 
     def _tell(self, one: Cell, outcome: str) -> None:
-        self._ended += 1
-        self.session.progress.finish(self._ended, f"{one.name}: {outcome}")
+        self.session.progress.finish(f"{one.name}: {outcome}")
 
     def _folder(self, one: Cell) -> Path:
         return record.folder_of(self.root, one.name)
@@ -247,18 +286,10 @@ class _Run:
 
     def _work(self, one: Cell) -> Work:
         if one.name not in self._works:
-            opened = self._material(one.settings)
+            opened = self.sitting.material(one.settings)
             bound = decisions.bind(one.settings.objective, opened.tasks)
             self._works[one.name] = Work(opened, recipe.goal(one.settings), bound, self.session)
         return self._works[one.name]
-
-    def _material(self, settings: Settings) -> Material:
-        key = digest([differences(settings.data), settings.data.root, settings.data.cache, settings.tasks])
-        if key not in self._materials:
-            opened = self._materials[key] = material.open(settings.data, settings.tasks)
-            for warning in opened.warnings:
-                self.session.progress.say(f"Warning, {opened.dataset.name}: {warning}")
-        return self._materials[key]
 
 
 def validate(settings: Settings) -> None:

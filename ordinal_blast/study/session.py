@@ -24,13 +24,13 @@ class Progress:
         self.tracker: Tracker = Trackers({}, self.say)
         self._bar: tqdm | None = None
         self._begun = time.perf_counter()
-        self._worked = 0
+        self._worked = self._done = 0
         self._total = 0
         self._label = ""
 
     def start(self, total: int) -> None:
-        """Begin a plan of `total` cells."""
-        self._total = total
+        """Begin `total` cells."""
+        self._total, self._done = total, 0
         if sys.stderr.isatty():
             form = "{percentage:3.0f}%|{bar:24}| {n:.1f}/{total} cells, {remaining} left {postfix}"
             self._bar = tqdm(total=total, bar_format=form, dynamic_ncols=True)
@@ -62,16 +62,17 @@ class Progress:
         if done == total:
             self.say(f"  {what}: {total} done")
 
-    def finish(self, number: int, text: str) -> None:
-        """Cell `number` (from 1) of the plan is done, or skipped, or failed, as `text` says."""
+    def finish(self, text: str) -> None:
+        """A cell is done, or skipped, or failed, as `text` says."""
+        self._done += 1
         if self._bar is not None:
-            self._bar.update(number - self._bar.n)
+            self._bar.update(self._done - self._bar.n)
         left = ""
         self._worked += self._label != ""
-        if self._worked > 0 and number < self._total:
-            seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - number)
+        if self._worked > 0 and self._done < self._total:
+            seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - self._done)
             left = f", about {_duration(seconds)} left"
-        self.say(f"[{number}/{self._total}] {text}{left}")
+        self.say(f"[{self._done}/{self._total}] {text}{left}")
 
     def say(self, text: str) -> None:
         """One line that stays."""
