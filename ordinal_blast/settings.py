@@ -131,7 +131,15 @@ class NetworkSettings:
 
     name: str = setting("mlp", "xception, lstm, mlp, or a Flax module of your own", _WORD, part="network")
     options: Mapping[str, Any] = setting({}, "fields of the module")
-    init_from: str = setting("", "start from these weights: a finished cell or stage, or .safetensors", _PLACE)
+    init_from: str = setting(
+        "", "start from these weights: a finished cell or stage, .safetensors, or Keras's .h5 or .keras", _PLACE
+    )
+    init_channels: str = setting(
+        "same",
+        "where the images have other channels than these weights read: same, which is refused, or spread, the sum over "
+        "theirs divided among ours",
+        one_of("same", "spread"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

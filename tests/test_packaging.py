@@ -143,7 +143,7 @@ def constraints():
 
 
 def test_all_is_every_extra_that_a_study_can_use():
-    assert {*Requirement(EXTRAS["all"][0]).extras} == {"bayes", "embryo", "report", "sklearn", "study"}
+    assert {*Requirement(EXTRAS["all"][0]).extras} == {"bayes", "embryo", "pretrained", "report", "sklearn", "study"}
 
 
 def test_entry_points_lead_to_functions():

@@ -343,7 +343,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "grader": {
             "stage": "grader",
             "reads": "",
-            "network": {"name": "mlp", "options": {}, "init_from": ""},
+            "network": {"name": "mlp", "options": {}, "init_from": "", "init_channels": "same"},
             "standardize": False,
             **learning,
         },

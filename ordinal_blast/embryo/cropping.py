@@ -117,7 +117,7 @@ class Cropper(Stage[CropperSettings]):
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`; the facts say how well the masks of the validation set were met (Dice)."""
         section, problem = self.settings, self._problem()
-        start = section.network.init_from
+        start = section.network
         train, val = (self._examples(inputs, work, split) for split in ("train", "val"))
         fitted = loop.fit(
             problem,
@@ -129,7 +129,7 @@ class Cropper(Stage[CropperSettings]):
             devices=work.session.devices,
             name=self.name,
             report=work.session.progress.epoch(self.name),
-            initial=functools.partial(initial.variables, start) if start else None,
+            initial=functools.partial(initial.variables, start) if start.init_from else None,
         )
         masks = parallel.predict(problem, fitted.variables, val.inputs, len(val), _BATCH, work.session.devices)["mask"]
         return {

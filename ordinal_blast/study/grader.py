@@ -137,14 +137,15 @@ class Grader(Stage[GraderSettings]):
             updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
-        start = self.settings.network.init_from
+        start = self.settings.network
         if first is not None:
             network = f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"
             try:
                 with parts.blamed("it raises"):
-                    weights = (start, initial.digest(start)) if start else None
                     backbone = self._network({}).backbone
-                    _try(backbone, problem.augment, weights, (2, *first.shape[1:]), first.dtype.name)
+                    shapes = _try(backbone, problem.augment, (2, *first.shape[1:]), first.dtype.name)
+                    if start.init_from:
+                        initial.variables(start, shapes)
             except UserError as error:
                 raise type(error)(f"{network}: {one_line(error)}") from error
 
@@ -255,7 +256,7 @@ class Grader(Stage[GraderSettings]):
         if self._begun is None:
             view, facts = self._view(inputs, work)
             examples, goal = _examples(view, work), work.goal
-            start = self.settings.network.init_from
+            start = self.settings.network
             training = Course(
                 self._problem(work.bound),
                 examples["train"],
@@ -266,7 +267,7 @@ class Grader(Stage[GraderSettings]):
                 name=f"{goal.objective.name}, seed {goal.seed}, {self.name}",
                 monitor=Monitor(MEASURES, _measure, GradingCounts(tuple(work.bound.items()))),
                 report=work.session.progress.epoch(self.name),
-                initial=functools.partial(initial.variables, start) if start else None,
+                initial=functools.partial(initial.variables, start) if start.init_from else None,
             )
             self._begun = _Begun(examples, view, facts, training)
         return self._begun
@@ -312,13 +313,10 @@ def _measure(counts: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 @functools.lru_cache(maxsize=32)
-def _try(
-    backbone: nn.Module, view: OnInputs | None, weights: tuple[str, str] | None, shape: tuple[int, ...], dtype: str
-) -> None:
-    """Trace a network, with a head, at rest and in a step of training, and its view before that.
+def _try(backbone: nn.Module, view: OnInputs | None, shape: tuple[int, ...], dtype: str) -> dict[str, dict[str, Any]]:
+    """Trace a network, with a head, at rest and in a step of training, and its view before that: its variables' shapes.
 
-    weights: what it starts from, and the digest of that. Raises what they raise, UsageError for features that no head
-    can read, and UserError for weights that do not fit.
+    Raises what they raise, and UsageError for features that no head can read.
     """
     model = GradingNetwork(backbone, (("any", objectives.get("cross_entropy", num_classes=2)),))
 
@@ -331,5 +329,4 @@ def _try(
 
     inputs, keys = jnp.zeros((1, *shape), dtype), jax.random.split(jax.random.key(0), 1)  # of one device
     jax.eval_shape(jax.vmap(both, axis_name=AXIS), inputs, keys)
-    if weights:
-        initial.variables(weights[0], jax.eval_shape(lambda: model.init(keys[0], inputs[0], train=False)))
+    return jax.eval_shape(lambda: model.init(keys[0], inputs[0], train=False))

@@ -129,7 +129,7 @@ def test_training_gets_the_sections_of_its_stage_the_seed_the_view_and_the_weigh
     assert problem.optimizer == optimizer.make(section.optimizer, section.schedule, section.training, "cnn")
     assert (problem.optimizer.clip_norm, problem.optimizer.accumulate, problem.optimizer.ema) == (2.0, 3, 0.5)
     assert isinstance(calls["initial"], functools.partial)
-    assert (calls["initial"].func, calls["initial"].args) == (initial.variables, ("w.safetensors",))
+    assert (calls["initial"].func, calls["initial"].args) == (initial.variables, (section.network,))
     calls, _, _ = trained(GraderSettings(reads="images"), "images")
     assert calls["initial"] is calls["problem"].augment is None
 

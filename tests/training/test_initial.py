@@ -8,6 +8,7 @@ import pytest
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.models import MLP, GradingNetwork
 from ordinal_blast.objectives import get
+from ordinal_blast.settings import NetworkSettings
 from ordinal_blast.training import initial
 from ordinal_blast.training.checkpoints import FOLDER, Checkpoints
 
@@ -29,18 +30,23 @@ def trained(tmp_path):
     return tmp_path / "cell"
 
 
+def start(place, **options):
+    """The settings of a network that starts from these weights."""
+    return NetworkSettings(init_from=str(place), **options)
+
+
 def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def test_a_network_starts_from_the_best_variables_of_a_trained_one(trained):
-    same(initial.variables(str(trained), random(1)), random(0))
+    same(initial.variables(start(trained), random(1)), random(0))
 
 
 @pytest.mark.parametrize(("grades", "task"), [(5, "grade"), (3, "te")])
 def test_heads_that_do_not_fit_stay_as_they_are(trained, grades, task):
     like = random(1, grades, task=task)
-    got = initial.variables(str(trained), like)
+    got = initial.variables(start(trained), like)
     same(got["params"]["backbone"], random(0)["params"]["backbone"])
     same(got["batch_stats"], random(0)["batch_stats"])
     same(got["params"][f"{task}_head"], like["params"][f"{task}_head"])
@@ -52,9 +58,9 @@ def test_what_does_not_fit_is_named_in_one_line(trained):
         r"batch_stats/backbone/bn1/mean, .* \(12 in all\)$"
     )
     with pytest.raises(UserError, match=message):
-        initial.variables(str(trained), random(1, widths=(6, 4)))
+        initial.variables(start(trained), random(1, widths=(6, 4)))
     with pytest.raises(UserError, match=r"batch_stats/backbone/bn3/mean is missing; .*; and 2 more"):
-        initial.variables(str(trained), random(1, widths=(5, 4, 4)))
+        initial.variables(start(trained), random(1, widths=(5, 4, 4)))
 
 
 def test_other_weights_have_another_digest(trained, tmp_path):
@@ -67,7 +73,7 @@ def test_other_weights_have_another_digest(trained, tmp_path):
     assert initial.digest(str(tmp_path / "other")) != before
 
 
-@pytest.mark.parametrize("use", [initial.digest, lambda place: initial.variables(place, random(0))])
+@pytest.mark.parametrize("use", [initial.digest, lambda place: initial.variables(start(place), random(0))])
 def test_a_place_without_weights_is_refused(tmp_path, use):
     with pytest.raises(UsageError, match=r"^init_from is .*nowhere: it has to be a folder where a model was trained"):
         use(str(tmp_path / "nowhere"))
@@ -80,7 +86,7 @@ def test_a_place_without_weights_is_refused(tmp_path, use):
         lambda path: "/".join(path),
         lambda path: ".".join(path),
         lambda path: ".".join(path[1:]),
-        lambda path: ".".join(path[2:]) if path[1] == "backbone" else "unused." + path[-1],
+        lambda path: ".".join(path[2:]) if path[1] == "backbone" else "other_head." + path[-1],
     ],
 )
 def test_safetensors_are_read_by_the_paths_of_their_names(tmp_path, rename):
@@ -88,7 +94,7 @@ def test_safetensors_are_read_by_the_paths_of_their_names(tmp_path, rename):
     flat = {path: np.asarray(leaf) for path, leaf in initial.flatten_dict(random(0)).items()}
     file = tmp_path / "weights.safetensors"
     save_file({rename(path): leaf for path, leaf in flat.items()}, file)
-    got = initial.variables(str(file), random(1))
+    got = initial.variables(start(file), random(1))
     same(got["params"]["backbone"], random(0)["params"]["backbone"])
     same(got["batch_stats"], random(0)["batch_stats"])
     assert len(initial.digest(str(file))) == 12
@@ -98,12 +104,13 @@ def test_weights_of_another_precision_become_those_of_the_network_and_a_head_alo
     save_file = pytest.importorskip("safetensors.numpy").save_file
     file = tmp_path / "weights.safetensors"
     save_file({"params.head_in.kernel": np.float16([[0.5, 2]]), "params.grade_head.kernel": np.zeros((4, 3))}, file)
-    got = initial.variables(str(file), {"params": {"head_in": {"kernel": jnp.zeros((1, 2))}}})["params"]["head_in"]
+    got = initial.variables(start(file), {"params": {"head_in": {"kernel": jnp.zeros((1, 2))}}})["params"]["head_in"]
     assert (got["kernel"].dtype, got["kernel"].tolist()) == (jnp.float32, [[0.5, 2]])
+    save_file({"params.grade_head.kernel": np.zeros((4, 3))}, file)
     with pytest.raises(
         UserError, match=r"weights.safetensors does not fit the network: nothing of it; it holds params/"
     ):
-        initial.variables(str(file), {"params": {"grade_head": {"kernel": jnp.zeros((4, 2))}}})
+        initial.variables(start(file), {"params": {"grade_head": {"kernel": jnp.zeros((4, 2))}}})
 
 
 def test_a_damaged_or_missing_safetensors_file_is_one_line(tmp_path):
@@ -113,4 +120,4 @@ def test_a_damaged_or_missing_safetensors_file_is_one_line(tmp_path):
         initial.digest(str(file))
     file.write_bytes(b"not tensors")
     with pytest.raises(UserError, match=r"^cannot read the weights .*weights.safetensors: "):
-        initial.variables(str(file), random(0))
+        initial.variables(start(file), random(0))
