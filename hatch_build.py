@@ -14,6 +14,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "ordinal_blast/models/compiled/native_kernels.so"  # no module: what walks the package must not import it
+KERNELS = ("kernels", "dense")  # compiled once for each width of vectors
+HANDLERS = ("handlers", "dense_handlers")
 X86 = {"128": [], "256": ["-mavx2", "-mfma"], "512": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mfma"]}
 
 
@@ -63,13 +65,14 @@ def _build(sources: Path, library: Path) -> str | None:
     flags = [*compiler, "-std=c++17", "-O3", "-fPIC", "-fvisibility-inlines-hidden", "-w"]
     widths = X86 if platform.machine() in ("x86_64", "AMD64") else {"128": []}
     with tempfile.TemporaryDirectory() as folder:
-        objects = [f"{folder}/kernels{bits}.o" for bits in widths]
+        units = [(name, bits, [f"-DBITS={bits}", *options]) for name in KERNELS for bits, options in widths.items()]
+        units += [(name, "", [f"-I{ffi.include_dir()}"]) for name in HANDLERS]
+        objects = [f"{folder}/{name}{bits}.o" for name, bits, _ in units]
         steps = [
-            [*flags, f"-DBITS={bits}", *options, "-c", f"{sources}/kernels.cc", "-o", file]
-            for (bits, options), file in zip(widths.items(), objects, strict=True)
+            [*flags, *options, "-c", f"{sources}/{name}.cc", "-o", file]
+            for (name, _, options), file in zip(units, objects, strict=True)
         ]
-        steps.append([*flags, f"-I{ffi.include_dir()}", "-c", f"{sources}/handlers.cc", "-o", f"{folder}/handlers.o"])
-        steps.append([*compiler, "-shared", f"{folder}/handlers.o", *objects, "-pthread", "-o", f"{folder}/library"])
+        steps.append([*compiler, "-shared", *objects, "-pthread", "-o", f"{folder}/library"])
         for step in steps:
             run = subprocess.run(step, capture_output=True, text=True)
             if run.returncode:

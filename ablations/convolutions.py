@@ -16,7 +16,7 @@ def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
     for name, (dense, depthwise, pooling) in {
         "shifted": ("patches", "shifted", "shifted"),
-        "grouped": ("native", "grouped", "windowed"),
+        "grouped": ("xla", "grouped", "windowed"),
     }.items():
         yield (
             name,

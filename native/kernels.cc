@@ -1,40 +1,14 @@
-// Compiled once for each width of vectors: BITS is 128, 256 or 512. Nothing of the C++ library may be used here: its
-// inline functions would be shared by the linker with code that has to run on any processor.
+// Products, filters and pooling, compiled once for each width of vectors (see vectors.h).
 #include "kernels.h"
 
-#include <string.h>
+#include "vectors.h"
 
 namespace {
 
 // A tile of C is MR rows by NR columns in registers, over KC columns of A, whose panel of weights fits the first cache.
-constexpr int L = BITS / 32, NR = 2 * L, MR = BITS == 512 ? 14 : BITS == 256 ? 6 : 4;
+constexpr int NR = 2 * L;
 constexpr int64_t KC = 256, LDA = KC + 16, MOST = 28 * (14 / MR) * MR;
 constexpr int64_t CACHE = 320000;  // floats of a block of A: 1.3 MB
-typedef float V __attribute__((vector_size(4 * L), aligned(4), may_alias));
-
-inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline V load(const float* p) { return *reinterpret_cast<const V*>(p); }
-inline void store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
-inline float relu(float x) { return 0 > x ? 0 : x; }  // NaN stays
-inline V relu(V x) {
-  const V zero = {};
-  return zero > x ? zero : x;
-}
-inline V splat(float x) {
-#if BITS == 512
-  V v = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
-#elif BITS == 256
-  V v = {x, x, x, x, x, x, x, x};
-#else
-  V v = {x, x, x, x};
-#endif
-#if BITS == 512
-  __asm__("" : "+v"(v));  // one load into a register, where the compiler would load for either multiplication
-#endif
-  return v;
-}
 
 struct Shape {  // of the product: A [n, k], in kbs blocks of KC columns
   int64_t n, k, kbs, d;

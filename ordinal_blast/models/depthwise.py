@@ -6,6 +6,7 @@ are fused multiply-adds, and by the kernels a map is read once for all nine.
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import jax
@@ -22,21 +23,36 @@ _GROUP = 14  # rows that are added up element by element before the one reductio
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, form: DepthwiseForm = "auto") -> jax.Array:
-    """Convolve every channel of `[B, H, W, C]` with its own filter of `[k, k, 1, C]`, k odd, stride 1, same size."""
-    kernels = kernel.shape[0] == 3 and native.able(x.dtype)
-    form = resolved(form, on_cpu="native" if kernels else "shifted", elsewhere="grouped")
-    if form == "native":
-        native.check("depthwise", x.dtype)
-        return _native(x, kernel)
-    if form == "shifted":
-        return _shifted(x, kernel)
+    """Convolve every channel of `[B, H, W, C]` with its own filter of `[3, 3, 1, C]`, stride 1, same size."""
+    form = resolved("depthwise", form, x.dtype, pure="shifted", elsewhere="grouped")
+    if form != "grouped":
+        return _conv(form, x, kernel)
     numbers = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=numbers, feature_group_count=kernel.shape[-1]
     )
 
 
-@jax.custom_vjp
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _conv(form: str, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return native.depthwise(x, kernel) if form == "native" else _shifted(x, kernel)
+
+
+def _forward(form: str, x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _conv(form, x, kernel), (x, kernel)
+
+
+def _backward(form: str, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What x receives is the same convolution of the cotangent, the kernel turned by 180 degrees."""
+    x, kernel = saved
+    if form == "native":
+        return native.depthwise(cotangent, kernel, turned=True), native.depthwise_gradient(x, cotangent)
+    return _shifted(cotangent, kernel[::-1, ::-1]), _filter_gradient(x, cotangent, kernel)
+
+
+_conv.defvjp(_forward, _backward)
+
+
 def _shifted(x: jax.Array, kernel: jax.Array) -> jax.Array:
     size, height, width = kernel.shape[0], *x.shape[1:3]
     padded, taps = _pad(x, size), kernel.reshape(size, size, 1, 1, 1, -1)
@@ -45,36 +61,6 @@ def _shifted(x: jax.Array, kernel: jax.Array) -> jax.Array:
         for row in range(size)
         for column in range(size)
     )
-
-
-def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _shifted(x, kernel), (x, kernel)
-
-
-def _backward(saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
-    # What x receives is the same convolution of the cotangent, the kernel turned by 180 degrees.
-    return _shifted(cotangent, kernel[::-1, ::-1]), _filter_gradient(x, cotangent, kernel)
-
-
-_shifted.defvjp(_forward, _backward)
-
-
-@jax.custom_vjp
-def _native(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return native.depthwise(x, kernel)
-
-
-def _native_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _native(x, kernel), (x, kernel)
-
-
-def _native_backward(saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
-    return native.depthwise(cotangent, kernel, turned=True), native.depthwise_gradient(x, cotangent)
-
-
-_native.defvjp(_native_forward, _native_backward)
 
 
 def _pad(x: jax.Array, size: int, below: int = 0) -> jax.Array:

@@ -15,6 +15,7 @@ from jax import lax
 from ordinal_blast.models import native
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
+from ordinal_blast.models.forms import resolved
 from ordinal_blast.models.normalization import normalise
 from ordinal_blast.models.pooling import PoolingForm, max_pool
 
@@ -127,14 +128,12 @@ class Evaluated:
         return compute
 
 
-def resolve_inference(inference: Inference, dtype: jnp.dtype) -> Inference:
+def resolve_inference(inference: Inference, dtype: jnp.dtype) -> str:
     """Choose "native" on a CPU in float32 where the kernels were compiled, "xla" elsewhere, where it is "auto".
 
     ValueError for "native" where that cannot be.
     """
-    if inference == "native":
-        native.check("inference", dtype)
-    return ("native" if native.able(dtype) else "xla") if inference == "auto" else inference
+    return resolved("inference", inference, dtype, pure="xla", elsewhere="xla")
 
 
 def product(

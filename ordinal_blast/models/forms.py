@@ -1,12 +1,22 @@
-"""Which of an operator's forms is computed where the form is "auto"."""
+"""Which of an operator's forms is computed."""
 
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
+
+from ordinal_blast.models import native
 
 
-def resolved(form: str, *, on_cpu: str, elsewhere: str) -> str:
-    """The form itself, or, of "auto", the one for the kind of the present default device; `bench` measures both."""
-    if form != "auto":
-        return form
-    return on_cpu if jax.default_backend() == "cpu" else elsewhere
+def resolved(option: str, form: str, dtype: jnp.dtype, *, pure: str, elsewhere: str) -> str:
+    """The form itself, or, of "auto", on a CPU "native" or else the pure form, and elsewhere the other.
+
+    `bench` measures them. ValueError that names the option for "native" where there are no kernels for this dtype.
+    """
+    if form == "auto":
+        if jax.default_backend() != "cpu":
+            return elsewhere
+        return "native" if native.able(dtype) else pure
+    if form == "native":
+        native.check(option, dtype)
+    return form

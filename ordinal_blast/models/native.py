@@ -19,7 +19,12 @@ _TARGETS = {
     "ordinal_blast_pool": "OrdinalBlastPool",
     "ordinal_blast_filter": "OrdinalBlastFilter",
     "ordinal_blast_filter_gradient": "OrdinalBlastFilterGradient",
+    "ordinal_blast_dense": "OrdinalBlastDense",
+    "ordinal_blast_dense_map": "OrdinalBlastDenseMap",
+    "ordinal_blast_dense_kernel": "OrdinalBlastDenseKernel",
 }
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 @functools.cache
@@ -104,6 +109,47 @@ def depthwise_gradient(x: jax.Array, cotangent: jax.Array, *, bits: int = 0) -> 
     """The gradient of its kernel, `[3, 3, 1, C]`, for the cotangent of its result."""
     sums = _call("ordinal_blast_filter_gradient", (9, x.shape[-1]))(x, cotangent, **_whole(bits=bits))
     return sums.reshape(3, 3, 1, -1)
+
+
+def dense(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    stride: int = 1,
+    pads: Pads = ((0, 0), (0, 0)),
+    bits: int = 0,
+) -> jax.Array:
+    """Convolve `[B, H, W, C]` with `[k, l, C, D]` and add the bias `[D]`; pads: rows above, below, columns beside."""
+    sides = [
+        (length + sum(pad) - size) // stride + 1
+        for length, pad, size in zip(x.shape[1:3], pads, kernel.shape, strict=False)
+    ]
+    bias, biased = (jnp.zeros(1, jnp.float32), False) if bias is None else (bias, True)
+    call = _call("ordinal_blast_dense", (len(x), *sides, kernel.shape[-1]))
+    return call(x, kernel, bias, biased=biased, **_place(stride, pads, bits))
+
+
+def dense_map_gradient(
+    cotangent: jax.Array, kernel: jax.Array, size: tuple[int, int], *, stride: int, pads: Pads, bits: int = 0
+) -> jax.Array:
+    """The gradient of its map, of so many rows and columns, for the cotangent of its result."""
+    call = _call("ordinal_blast_dense_map", (len(cotangent), *size, kernel.shape[2]))
+    return call(cotangent, kernel, **_place(stride, pads, bits))
+
+
+def dense_kernel_gradient(
+    x: jax.Array, cotangent: jax.Array, size: tuple[int, int], *, stride: int, pads: Pads, bits: int = 0
+) -> tuple[jax.Array, jax.Array]:
+    """The gradients of its kernel, of so many rows and columns, and of its bias."""
+    rows, columns = size
+    call = _call("ordinal_blast_dense_kernel", (rows * columns * x.shape[-1] + 1, cotangent.shape[-1]))
+    sums = call(x, cotangent, **_whole(rows=rows, columns=columns), **_place(stride, pads, bits))
+    return sums[:-1].reshape(rows, columns, x.shape[-1], -1), sums[-1]
+
+
+def _place(stride: int, pads: Pads, bits: int) -> dict[str, np.int64]:
+    return _whole(stride=stride, top=pads[0][0], left=pads[1][0], bits=bits)
 
 
 def _call(target: str, shape: Sequence[int]) -> jax.ffi.FfiLoweringRule:

@@ -8,17 +8,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.models import native
 from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
+from ordinal_blast.models.convolution import DenseForm, conv, upsampled_conv
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
-from ordinal_blast.models.same_conv import KernelGradient, same_conv, upsampled_conv
 from ordinal_blast.ranges import check_fields, list_of, one_of
 
 _RANGES = {
     "widths": list_of(WIDTH),
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
-    "kernel_gradient": one_of(*get_args(KernelGradient)),
+    "dense": one_of(*get_args(DenseForm)),
 }
 
 
@@ -28,7 +29,7 @@ class _Conv(nn.Module):
     features: int
     size: int
     repeat: bool
-    form: KernelGradient
+    form: DenseForm
     dtype: jnp.dtype
 
     @nn.compact
@@ -36,9 +37,8 @@ class _Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape[-1:], jnp.float32)
-        convolve = upsampled_conv if self.repeat else same_conv
-        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), form=self.form)
-        return y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
+        convolve = upsampled_conv if self.repeat else conv
+        return convolve(x.astype(self.dtype), kernel.astype(self.dtype), bias.astype(self.dtype), form=self.form)
 
 
 class UNet(nn.Module):
@@ -47,7 +47,7 @@ class UNet(nn.Module):
     The defaults are the published cropper: 469,089 parameters with the moving statistics of batch normalisation, for
     64×64×3 images. One level per width, the last being the bottleneck; each convolution is followed by ReLU, then batch
     normalisation, in the paper's order. uint8 images are scaled to [−1, 1] inside; floats are taken as scaled.
-    kernel_gradient: how the gradients of kernels are computed, see `same_conv`; the values are the same.
+    dense: how convolutions are computed, see `convolution.conv`; the values are the same to round-off.
     ValueError where H or W is not a multiple of 2^(levels − 1), UsageError for a number that means nothing.
     """
 
@@ -55,12 +55,14 @@ class UNet(nn.Module):
     widths: tuple[int, ...] = (32, 64, 128)
     momentum: float = 0.99
     epsilon: float = 1e-3
-    kernel_gradient: KernelGradient = "auto"
+    dense: DenseForm = "auto"
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
+        if self.dense == "native":
+            native.check("dense", self.dtype)
         super().__post_init__()
 
     @nn.compact
@@ -72,12 +74,12 @@ class UNet(nn.Module):
         if x.shape[1] % multiple or x.shape[2] % multiple:
             raise ValueError(f"images of {x.shape[1]}×{x.shape[2]} pixels: height and width must divide by {multiple}")
 
-        def conv(x: jax.Array, features: int, size: int, name: str, repeat: bool = False) -> jax.Array:
-            return _Conv(features, size, repeat, self.kernel_gradient, self.dtype, name=name)(x)
+        def layer(x: jax.Array, features: int, size: int, name: str, repeat: bool = False) -> jax.Array:
+            return _Conv(features, size, repeat, self.dense, self.dtype, name=name)(x)
 
         def block(x: jax.Array, features: int, name: str) -> jax.Array:
             for index in (1, 2):
-                x = nn.relu(conv(x, features, 3, f"{name}_conv{index}"))
+                x = nn.relu(layer(x, features, 3, f"{name}_conv{index}"))
                 norm = BatchNorm(self.momentum, self.epsilon, self.axis_name, self.dtype, name=f"{name}_bn{index}")
                 x = norm(x, train=train, mask=mask)
             return x
@@ -90,7 +92,7 @@ class UNet(nn.Module):
             x = nn.max_pool(skips[-1], (2, 2), (2, 2))
         x = block(x, bottleneck, "bottleneck")
         for level, (features, skip) in enumerate(zip(reversed(levels), reversed(skips), strict=True), start=1):
-            upsampled = conv(x, features, 2, f"expansion{level}_up", repeat=True)
+            upsampled = layer(x, features, 2, f"expansion{level}_up", repeat=True)
             x = jnp.concatenate([skip, upsampled], axis=-1)
             x = block(x, features, f"expansion{level}")
-        return conv(x, 1, 1, "logits")[..., 0].astype(jnp.float32)
+        return layer(x, 1, 1, "logits")[..., 0].astype(jnp.float32)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ordinal_blast.errors import UsageError
-from ordinal_blast.models import Xception, evaluated, native
+from ordinal_blast.models import UNet, Xception, evaluated, native
+from ordinal_blast.models.convolution import conv
 from ordinal_blast.models.depthwise import depthwise_conv
 
 compiled = pytest.mark.skipif(not native.available(), reason="installed without its native kernels")
@@ -72,9 +73,116 @@ def test_filters_and_their_gradients_are_those_of_the_grouped_convolution(bits, 
         np.testing.assert_allclose(one, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(initial=1))
 
 
-def test_filters_by_kernels_are_refused_where_there_are_none_in_a_sentence():
-    with pytest.raises(ValueError, match=r'depthwise "native" is for float32 .* use "auto"'):
-        SMALL.clone(depthwise="native", dtype=jnp.bfloat16)
+def dense(x, kernel, bias, stride, pads, bits):
+    """Values, the gradient of the map, those of the kernel and of the bias, for one cotangent, by kernels."""
+    size, how = kernel.shape[:2], {"stride": stride, "pads": pads, "bits": bits}
+    y = native.dense(x, kernel, bias, **how)
+    cotangent = drawn(*y.shape) + 1
+    by_kernel, by_bias = native.dense_kernel_gradient(x, cotangent, size, **how)
+    return cotangent, (y, native.dense_map_gradient(cotangent, kernel, x.shape[1:3], **how), by_kernel, by_bias)
+
+
+def by_xla(x, kernel, bias, stride, pads, cotangent):
+    """The same by XLA in float64."""
+    numbers = ("NHWC", "HWIO", "NHWC")
+
+    def compute(x, kernel, bias):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), pads, dimension_numbers=numbers
+        ) + bias.reshape(1, 1, 1, -1)
+
+    with jax.enable_x64(True):
+        y, pull = jax.vjp(compute, *(jnp.asarray(a, jnp.float64) for a in (x, kernel, bias)))
+        return y, *pull(jnp.asarray(cotangent, jnp.float64))
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("shape", "window", "features", "stride", "pads"),
+    [
+        ((1, 1, 1, 1), (3, 3), 1, 1, ((1, 1), (1, 1))),
+        ((2, 5, 7, 3), (3, 3), 16, 1, ((1, 1), (1, 1))),
+        ((3, 8, 6, 5), (2, 2), 33, 1, ((0, 1), (0, 1))),
+        ((1, 17, 15, 16), (3, 3), 64, 1, ((0, 0), (0, 0))),
+        ((2, 6, 9, 33), (3, 2), 5, 2, ((1, 0), (0, 1))),
+        ((1, 7, 20, 64), (1, 1), 3, 1, ((0, 0), (0, 0))),
+        ((2, 5, 5, 4), (1, 1), 6, 3, ((0, 0), (0, 0))),  # positions that no window sees
+        ((1, 3, 2, 2), (5, 5), 4, 1, ((2, 2), (2, 2))),  # a window that is larger than the map
+        ((1, 9, 8, 3), (3, 3), 7, 3, ((2, 3), (1, 4))),  # more padding than a window needs
+        ((2, 150, 40, 3), (3, 3), 2, 1, ((1, 1), (1, 1))),  # several blocks of rows
+        ((1, 4, 600, 70), (3, 3), 2, 1, ((1, 1), (1, 1))),  # a row alone exceeds a block
+    ],
+)
+def test_dense_convolutions_and_their_gradients_are_those_of_xla_in_float64(shape, window, features, stride, pads):
+    x, kernel, bias = drawn(*shape), drawn(*window, shape[-1], features), drawn(features)
+    exact = None
+    for bits in WIDTHS:
+        cotangent, got = dense(x, kernel, bias, stride, pads, bits)
+        exact = by_xla(x, kernel, bias, stride, pads, cotangent) if exact is None else exact
+        for one, expected in zip(got, exact, strict=True):
+            np.testing.assert_allclose(one, expected, rtol=1e-5, atol=3e-6 * np.abs(expected).max())
+
+
+@compiled
+def test_no_images_leave_gradients_of_nothing():
+    x, kernel, bias = drawn(0, 4, 4, 2), drawn(3, 3, 2, 5), drawn(5)
+    _, (y, by_x, by_kernel, by_bias) = dense(x, kernel, bias, 1, ((1, 1), (1, 1)), 0)
+    assert (y.shape, by_x.shape) == ((0, 4, 4, 5), (0, 4, 4, 2))
+    assert not by_kernel.any()
+    assert not by_bias.any()
+
+
+@compiled
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_what_is_no_number_reaches_what_sees_it_and_nothing_else(bits):
+    pads = ((1, 1), (1, 1))
+    x, kernel, bias = drawn(2, 6, 19, 5), drawn(3, 3, 5, 19), drawn(19)
+    spoilt = {
+        "x": (x.at[0, 0, 0, 4].set(jnp.inf).at[1, 5, 18, 0].set(jnp.nan), kernel),
+        "kernel": (x, kernel.at[0, 0, 4, 18].set(jnp.inf)),
+    }
+    for broken in spoilt.values():
+        cotangent, got = dense(*broken, bias, 1, pads, bits)
+        for one, expected in zip(got, by_xla(*broken, bias, 1, pads, cotangent), strict=True):
+            np.testing.assert_array_equal(np.isfinite(one), np.isfinite(expected))
+    large = 2.0**100  # of which every product is exact
+    np.testing.assert_array_equal(
+        native.dense(large * x, kernel, pads=pads, bits=bits), large * native.dense(x, kernel, pads=pads, bits=bits)
+    )
+
+
+@compiled
+def test_a_dense_convolution_is_the_same_under_vmap_remat_pmap_and_of_a_transposed_map():
+    x, kernel, bias = drawn(4, 5, 6, 3), drawn(3, 3, 3, 7), drawn(7)
+
+    def total(kernel, x):
+        return jnp.square(conv(x, kernel, bias, form="native")).mean((1, 2, 3)).sum()
+
+    expected = jax.grad(total)(kernel, x)
+    np.testing.assert_array_equal(jax.jit(jax.grad(jax.checkpoint(total)))(kernel, x), expected)
+    turned = jnp.asarray(x.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    np.testing.assert_array_equal(jax.jit(jax.grad(total))(kernel, turned), expected)
+    parts = x[:, None]
+    for spread in (jax.vmap, jax.pmap):
+        gradients = spread(jax.grad(total), in_axes=(None, 0))(kernel, parts)
+        np.testing.assert_allclose(gradients.sum(0), expected, rtol=1e-5, atol=1e-6)
+
+
+@compiled
+def test_maps_and_kernels_that_do_not_fit_are_refused():
+    with pytest.raises(Exception, match=r"kernels \[k, k, C, D\]"):
+        native.dense(drawn(1, 4, 4, 3), drawn(3, 3, 2, 5))
+    with pytest.raises(Exception, match=r"the bias is \[D\]"):
+        native.dense(drawn(1, 4, 4, 3), drawn(3, 3, 3, 5), drawn(4))
+    with pytest.raises(Exception, match="no vectors of that width"):
+        native.dense(drawn(1, 4, 4, 3), drawn(3, 3, 3, 5), bits=1024)
+
+
+@pytest.mark.parametrize("option", ["dense", "depthwise"])
+def test_kernels_are_refused_where_there_are_none_in_a_sentence(option):
+    for network in (SMALL, UNet()) if option == "dense" else (SMALL,):
+        with pytest.raises(ValueError, match=rf'{option} "native" is for float32 .* use "auto"'):
+            network.clone(**{option: "native"}, dtype=jnp.bfloat16)
 
 
 @compiled

@@ -7,7 +7,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.models import Xception, count_parameters
 
 SMALL = Xception(stem=(3, 4), entry=(5,), middle=1, exit=(5, 6, 7, 8), stem_stride=1)
-NATIVE = {"dense": "native", "depthwise": "grouped", "pooling": "windowed"}
+XLA = {"dense": "xla", "depthwise": "grouped", "pooling": "windowed"}
 SHIFTED = {"dense": "patches", "depthwise": "shifted", "pooling": "shifted"}
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), np.uint8)
 
@@ -63,7 +63,7 @@ def test_both_forms_are_the_architecture_written_out_in_numpy(plain):
     x = plain.max_pool(y) + shortcut(x, "block4_shortcut")
     x = relu(sep(relu(sep(x, "block5_sepconv1")), "block5_sepconv2"))
 
-    for forms in (NATIVE, SHIFTED):
+    for forms in (XLA, SHIFTED):
         model = SMALL.clone(**forms)
         got = jax.jit(lambda v, model=model: model.apply(v, PIXELS, train=False))(plain.as_float32(variables))
         np.testing.assert_allclose(got, x.mean((1, 2)), rtol=1e-4, atol=1e-5)
