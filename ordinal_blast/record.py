@@ -385,8 +385,9 @@ def _check_columns(path: Path, model: str, split: Split) -> None:
             raise UserError(
                 f"{path}: {name} of {model}/{split.name} has shape {column.shape}, not {shape}; {_again(path.parent)}"
             )
-    unknown = [i for i, group in enumerate(split.columns.get("group", ())) if str(group).strip() in NO_ID]
-    if unknown:
+    groups = split.columns.get("group", np.array([], str))
+    unknown = np.flatnonzero(np.isin(np.strings.strip(groups.astype(str, copy=False)), NO_ID))
+    if len(unknown):
         raise UserError(
             f"{path}: group of {model}/{split.name} has no id at {unknown[0]}; run the cell again with a group for each"
         )

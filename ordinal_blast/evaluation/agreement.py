@@ -8,6 +8,7 @@ jackknife over seeds, which is on the large side for what pairs of seeds say; Ef
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 
@@ -66,11 +67,11 @@ def rank_correlation(scores: ArrayLike, groups: ArrayLike, *, confidence: float 
     """
     rows, members = _checked(scores, groups)
     least = -1 / (len(rows) - 1)
-    products = np.zeros((len(rows), len(rows), members.max() + 1))
-    for group, chosen in enumerate(by_group(members)):
-        ranks = stats.rankdata(rows[:, chosen], axis=1)
-        ranks -= ranks.mean(axis=1, keepdims=True)
-        products[..., group] = ranks @ ranks.T
+    size = int(members.max()) + 1
+    ranks = [_centred_ranks(row, members) for row in rows]
+    products = np.empty((len(rows), len(rows), size))
+    for a, b in itertools.combinations_with_replacement(range(len(rows)), 2):
+        products[a, b] = products[b, a] = np.bincount(members, ranks[a] * ranks[b], size)
 
     def correlation(products: np.ndarray) -> np.ndarray:
         count = len(products)
@@ -131,9 +132,25 @@ def _checked(scores: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return rows[:, kept], np.unique(members[kept], return_inverse=True)[1]
 
 
-def by_group(members: np.ndarray) -> list[np.ndarray]:
-    """The places of the examples of each group, of members int `[N]` in 0..G-1."""
-    return np.split(np.argsort(members, kind="stable"), np.cumsum(np.bincount(members))[:-1])
+def ordered(scores: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The examples by group and score, and in that order `[N]`: where its group starts, its ties start, and they end.
+
+    scores `[N]`, members int `[N]` in 0..G-1; the last place is beyond the ties.
+    """
+    order = np.lexsort((scores, members))
+    groups, ranked = members[order], scores[order]
+    first = np.flatnonzero(np.append(True, (groups[1:] != groups[:-1]) | (ranked[1:] != ranked[:-1])))
+    ties = np.diff(first, append=len(ranked))
+    start = np.searchsorted(groups, np.arange(int(groups[-1]) + 1))[groups]
+    return order, start, np.repeat(first, ties), np.repeat(first + ties, ties)
+
+
+def _centred_ranks(scores: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Rank of each score `[N]` within its group, ties sharing their mean, less the mean rank of the group."""
+    order, start, first, beyond = ordered(scores, members)
+    centred = np.empty(len(scores))
+    centred[order] = (first + beyond - 1) / 2 - start - (np.bincount(members)[members[order]] - 1) / 2
+    return centred
 
 
 def _estimate(

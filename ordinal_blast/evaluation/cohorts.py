@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation import multireader
-from ordinal_blast.evaluation.agreement import by_group, picks
+from ordinal_blast.evaluation.agreement import ordered, picks
 from ordinal_blast.evaluation.multireader import Comparison
 from ordinal_blast.evaluation.validation import as_array, as_members, as_scores
 
@@ -23,13 +23,26 @@ def c_index(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confiden
     """
     truth, rows, members = _checked(labels, scores, groups)
     size = int(members.max()) + 1
-    in_order, pairs = np.zeros((*rows.shape[:2], size)), np.zeros(size)
-    for group, chosen in enumerate(by_group(members)):
-        low, high = np.nonzero(truth[chosen][:, None] < truth[chosen])
-        below, above = rows[..., chosen[low]], rows[..., chosen[high]]
-        in_order[..., group] = (below < above).sum(axis=-1) + (below == above).sum(axis=-1) / 2
-        pairs[group] = len(low)
-    return _ratio(in_order, pairs, confidence)
+    order, start, first, _ = ordered(truth, members)
+    pairs = np.bincount(members[order], first - start, size)
+    levels = np.empty(len(truth), np.int64)  # of labels within their group, from 0
+    levels[order] = np.cumsum(first == np.arange(len(truth))) - 1
+    levels[order] -= levels[order][start]
+    in_order = [_in_order(levels, row, members, size) for row in rows.reshape(-1, len(truth))]
+    return _ratio(np.stack(in_order).reshape(*rows.shape[:2], size), pairs, confidence)
+
+
+def _in_order(levels: np.ndarray, scores: np.ndarray, members: np.ndarray, size: int) -> np.ndarray:
+    """How many pairs of each group scores put in the order of levels int `[N]`, ties counting half, `[G]`."""
+    order, start, first, beyond = ordered(scores, members)
+    levels, groups = levels[order], members[order]
+    counts = np.zeros(size)
+    for level in range(1, int(levels.max()) + 1):
+        higher = levels == level
+        lower = np.append(0, np.cumsum(levels < level))  # up to each place
+        twice = lower[first[higher]] + lower[beyond[higher]] - 2 * lower[start[higher]]
+        counts += np.bincount(groups[higher], twice / 2, size)
+    return counts
 
 
 def critical_errors(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95) -> Comparison:

@@ -23,6 +23,7 @@ from ordinal_blast.evaluation.validation import (
     as_scores,
     check_choice,
     check_confidence,
+    count_units,
 )
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -76,7 +77,7 @@ def sides(labels: ArrayLike, clusters: ArrayLike | None = None) -> tuple[int, in
     """How many cases there are and how many controls, or clusters `[N]`, such as patients, with one of them."""
     is_case = as_binary(labels)
     units = np.arange(len(is_case)) if clusters is None else as_clusters(clusters, len(is_case))
-    return len(np.unique(units[is_case])), len(np.unique(units[~is_case]))
+    return count_units(units[is_case]), count_units(units[~is_case])
 
 
 def smaller_side(labels: ArrayLike, clusters: ArrayLike | None = None) -> int:
@@ -119,7 +120,7 @@ def covariance(
     is_case = as_binary(labels)
     members = as_clusters(clusters, len(is_case))
     sides = [members[is_case], members[~is_case]]
-    counts = [len(np.unique(side)) for side in sides]
+    counts = [count_units(side) for side in sides]
     if min(counts) < 2:
         raise ValueError(
             f"cases must lie in 2 clusters or more and so must controls, found {counts[0]} and {counts[1]}"

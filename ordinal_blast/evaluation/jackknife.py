@@ -20,6 +20,7 @@ from ordinal_blast.evaluation.validation import (
     as_labelled_probs,
     as_num_classes,
     as_weights,
+    count_units,
 )
 
 # A smallest or largest share rests on one grade and jumps to another: no jackknife holds for it (Efron, 1979).
@@ -98,7 +99,7 @@ def hangs_on_one_unit(
     units = np.arange(len(labels)) if cases is None else as_clusters(cases, len(labels))
     counted = np.full(len(labels), True) if weights is None else as_weights(weights, len(labels)) > 0
     return name in _BY_GRADE and any(
-        len(np.unique(units[counted & (labels == grade)])) < 2 for grade in np.unique(labels[counted])
+        count_units(units[counted & (labels == grade)]) < 2 for grade in np.unique(labels[counted])
     )
 
 

@@ -37,6 +37,7 @@ from ordinal_blast.evaluation.validation import (
     as_num_classes,
     check_choice,
     check_confidence,
+    count_units,
 )
 
 Over = Literal["both", "seeds", "examples"]
@@ -287,7 +288,7 @@ def auc(
     rows = [placements_of(labels, scores[v, s], f"scores[{v}, {s}]") for v, s in np.ndindex(num_variants, num_seeds)]
     sides = np.stack([row.cases for row in rows]), np.stack([row.controls for row in rows])
     units = np.arange(len(is_case)) if cases is None else as_clusters(cases, len(is_case))
-    counts = [len(np.unique(units[side])) for side in (is_case, ~is_case)]
+    counts = [count_units(units[side]) for side in (is_case, ~is_case)]
     size = int(units.max()) + 1
     influence = np.zeros((len(rows), size))
     for placed, members, count in zip(sides, (units[is_case], units[~is_case]), counts, strict=True):

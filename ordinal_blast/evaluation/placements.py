@@ -29,17 +29,18 @@ def placements(is_case: np.ndarray, scores: np.ndarray) -> Placements:
 
     Scores are compared exactly: where a model is sure, what tells two examples apart may be in the last digits.
     """
-    cases, controls = np.sort(scores[is_case]), np.sort(scores[~is_case])
+    order = np.argsort(scores)
+    ranked, case = scores[order], is_case[order]
+    first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    ties = np.diff(first, append=len(ranked))
     # In halves, so that everything up to the last division is a whole number: no drift, and no area above 1.
-    below, above = _twice_below(controls, scores[is_case]), _twice_below(cases, scores[~is_case])
-    pairs = 2 * len(cases) * len(controls)
+    cases = np.append(0, np.cumsum(case))
+    twice_below = np.repeat(cases[first] + cases[first + ties], ties)  # cases below each example and at or below it
+    twice = np.empty(len(scores), np.int64)
+    twice[order] = np.where(case, np.repeat(2 * first + ties, ties) - twice_below, twice_below)
+    below, above = twice[is_case], twice[~is_case]
     return Placements(
-        cases=below / (2 * len(controls)),
-        controls=(2 * len(cases) - above) / (2 * len(cases)),
-        auc=int(below.sum()) / pairs,
+        cases=below / (2 * len(above)),
+        controls=(2 * len(below) - above) / (2 * len(below)),
+        auc=int(below.sum()) / (2 * len(below) * len(above)),
     )
-
-
-def _twice_below(ranked: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """How many of the ranked are below each score and how many at or below it, added."""
-    return np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")

@@ -9,7 +9,7 @@ Vaicenavicius et al., 2019), so that the test keeps its level at any n, K and nu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,8 +19,7 @@ from ordinal_blast.evaluation.validation import as_clusters, as_count, as_labell
 
 BINS = 10
 DRAWS = 1000
-_CHUNK = 20_000_000  # events whose draws are counted at once
-_BLOCK = 25_000  # numbers that are drawn at once: they stay in cache
+_BLOCK = 50_000  # numbers that are drawn at once: they stay in cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,22 +107,10 @@ def assess(
     n = np.stack([np.bincount(place, minlength=bins) for place in places])
     rng = np.random.default_rng(as_seed(seed))
     if clusters is None:
-        gaps = [
-            _counts(above, chosen, places, bins, size, rng) - predicted[:, :, None]
-            for size in _chunks(draws, values.size)
-        ]
+        null = _counts(above, chosen, places, bins, draws, rng) - predicted[:, :, None]
     else:
-        members = as_clusters(clusters, len(labels))
-        residuals = events - values.T
-        cells = [members * bins + place for place in places]
-        width = int(members.max()) + 1
-        sums = [np.bincount(cell, one, width * bins) for cell, one in zip(cells, residuals, strict=True)]
-        by_cluster = np.stack(sums).reshape(num_classes, width, bins).transpose(1, 0, 2).reshape(width, -1)
-        gaps = [
-            (by_cluster.T @ rng.choice([-1.0, 1.0], (width, size))).reshape(num_classes, bins, size)
-            for size in _chunks(draws, width)
-        ]
-    null, gap = np.concatenate(gaps, axis=2), seen - predicted
+        null = _signed(events - values.T, places, bins, as_clusters(clusters, len(labels)), draws, rng)
+    gap = seen - predicted
     with np.errstate(invalid="ignore", divide="ignore"):
         tails = np.quantile(null, [(1 - confidence) / 2, (1 + confidence) / 2], axis=2)
         observed, low, high = (np.clip((predicted + one) / n, 0, 1) for one in (gap, *tails))
@@ -145,33 +132,58 @@ def _sums(values: np.ndarray, places: Sequence[np.ndarray], bins: int) -> np.nda
 
 
 def _counts(
-    above: np.ndarray, chosen: np.ndarray, places: Sequence[np.ndarray], bins: int, size: int, rng: np.random.Generator
+    above: np.ndarray, chosen: np.ndarray, places: Sequence[np.ndarray], bins: int, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
     """How many targets come true in each bin, `[K, bins, R]`, with labels drawn from P(y > k) `[N, K]` R times.
 
     A label is above k where a uniform number is below P(y > k), block of examples by block; counts of a block are whole
     numbers that float32 holds exactly.
     """
-    total = np.zeros((above.shape[1], bins, size))
-    limits, numbers = above.astype(np.float32), np.arange(bins)[:, None]
+    total = np.zeros((above.shape[1], bins, draws))
+    limits, targets = above.astype(np.float32), np.arange(len(total))[:, None]
     rows = np.arange(len(above))
     low, high = limits[rows, chosen], np.where(chosen > 0, limits[rows, chosen - 1], 2)  # of the grade chosen
-    for start in range(0, len(above), step := max(1, _BLOCK // size)):
-        block = slice(start, start + step)
-        fate = rng.random((len(above[block]), size), np.float32)
-        for k, (count, place) in enumerate(zip(total, places, strict=True)):
+    for block in _blocks(len(above), draws):
+        fate = rng.random((len(above[block]), draws), np.float32)
+        of_bin = np.zeros((len(total), bins, len(fate)), np.float32)
+        of_bin[targets, [place[block] for place in places], np.arange(len(fate))] = 1
+        for k, (count, members) in enumerate(zip(total, of_bin, strict=True)):
             if k < len(total) - 1:
                 event = fate < limits[block, k, None]
             else:
                 event = (fate < high[block, None]) & (fate >= low[block, None])
-            count += (numbers == place[block]).astype(np.float32) @ event.astype(np.float32)
+            count += members @ event.astype(np.float32)
     return total
 
 
-def _chunks(draws: int, width: int) -> list[int]:
-    """How many draws to take at once, so that they fit the memory."""
-    edges = [*range(0, draws, max(1, _CHUNK // width)), draws]
-    return np.diff(edges).tolist()
+def _signed(
+    residuals: np.ndarray,
+    places: Sequence[np.ndarray],
+    bins: int,
+    members: np.ndarray,
+    draws: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Sums of residuals `[K, N]` in each bin, `[K, bins, R]`, when clusters int `[N]` take signs together R times."""
+    order = np.argsort(members, kind="stable")
+    starts = np.searchsorted(members[order], np.arange(int(members.max()) + 2))
+    total = np.zeros((len(residuals) * bins, draws))
+    for block in _blocks(len(starts) - 1, draws):
+        chosen = order[starts[block.start] : starts[block.stop]]
+        width = block.stop - block.start
+        cells = (members[chosen] - block.start) * bins
+        sums = [
+            np.bincount(cells + place[chosen], of_target[chosen], width * bins).reshape(width, bins)
+            for place, of_target in zip(places, residuals, strict=True)
+        ]
+        total += np.concatenate(sums, axis=1).T @ rng.choice([-1.0, 1.0], (width, draws))
+    return total.reshape(len(residuals), bins, draws)
+
+
+def _blocks(count: int, draws: int) -> Iterator[slice]:
+    """Slices of 0..count of which `_BLOCK` numbers are drawn at once."""
+    step = max(1, _BLOCK // draws)
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def brier_parts(labels: ArrayLike, probs: ArrayLike, num_classes: int) -> Parts:

@@ -17,7 +17,6 @@ from ordinal_blast.report.comparison import MARKS, bold, covered, difference_pic
 from ordinal_blast.report.formats import MISSING, count, interval, listed, number, quoted
 from ordinal_blast.report.measures import Measure, primary, secondary
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.rankings import patients_of
 from ordinal_blast.report.results import Group
 from ordinal_blast.report.verdicts import BETTER, CANNOT_TELL, EQUIVALENT, NOT_TESTED, WORSE
 
@@ -90,7 +89,7 @@ def planned(study: Study) -> str:
         here = rows[rows["present"]].iloc[0]
         if not math.isfinite(here["detectable"]):
             continue
-        unit = "test example" if patients_of(group) is None else "test patient"
+        unit = "test example" if group.patients is None else "test patient"
         design = f"{count(here['seeds'], 'seed')} on {count(here['units'], unit)}"
         on = named(study, group, measure)
         worst, best = jackknife.bounds(measure.key, len(group.grades)) or (-math.inf, math.inf)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ordinal_blast.evaluation import delong
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import listed, quoted, runs_of
-from ordinal_blast.report.rankings import patients_of, thresholds, units
+from ordinal_blast.report.rankings import thresholds, units
 from ordinal_blast.report.results import Group
 
 
@@ -22,7 +22,7 @@ def caveats(study: Study) -> list[str]:
             "by nothing else. None of them covers another training set, "
             "another split, or tuning."
         )
-    patients = next((ids for ids in map(patients_of, groups) if ids is not None), None)
+    patients = next((group.patients for group in groups if group.patients is not None), None)
     if patients is not None:
         notes.append(
             f"The {len(patients):,} test examples come from {units(patients)}: those count as independent, not the "

@@ -17,9 +17,8 @@ from ordinal_blast.evaluation import multireader, significance
 from ordinal_blast.evaluation.multireader import Comparison, Contrast, Over
 from ordinal_blast.report import pairing
 from ordinal_blast.report.measures import LEVEL, Measure, tested_share
-from ordinal_blast.report.rankings import Ranking, patients_of
+from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.results import Group
-from ordinal_blast.storage import digest
 
 SEEDS, HOLD_OUTS = "seeds", "hold-outs"  # what a contrast rests on, beside what `multireader` says
 SEEDS_ALONE = "seeds alone: not tested"  # no standard error over test examples is known
@@ -70,13 +69,11 @@ def measured(group: Group, measure: Measure, reference: str) -> Tested:
         return _over_rows(group, measure, reference, compare, HOLD_OUTS)
     if measure.key not in multireader.MEASURES:
         return _over_seeds_alone(group, measure, reference, SEEDS_ALONE)
-    labels = group.of(group.cells[0]).labels
-    known = labels >= 0
-    patients = patients_of(group)
-    if len(np.unique(np.flatnonzero(known) if patients is None else patients)) < 2:
+    known, patients = group.known, group.patients
+    if (known.sum() if patients is None else patients.max(initial=-1) + 1) < 2:
         return _over_seeds_alone(group, measure, reference, ONE_UNIT)
     analyse = functools.partial(compared, group, measure.key, known, patients)
-    return _multireader(group.seeds, reference, analyse, _cases(group, known, patients))
+    return _multireader(group.seeds, reference, analyse, group.units)
 
 
 def compared(
@@ -180,11 +177,3 @@ def _over_rows(
     own = {v: values.loc[list(seeds), v].to_numpy(np.float64) for v, seeds in group.seeds.items()}
     shared = {v: pairing.common(group.seeds, v, reference) for v in differences}
     return Tested(differences, {v: contrast(a, np.zeros_like(a)) for v, a in own.items()}, shared, {})
-
-
-def _cases(group: Group, known: np.ndarray, patients: np.ndarray | None) -> str:
-    """A digest of the names of the units that are drawn: test examples or, where they share them, patients."""
-    split = group.cells[0].tested(group.stage)
-    if patients is None:
-        return digest(split.ids[known].tolist())
-    return digest([str(name) for name in split.columns["group"][known][np.unique(patients, return_index=True)[1]]])

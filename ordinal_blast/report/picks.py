@@ -13,6 +13,7 @@ import pandas as pd
 
 from ordinal_blast.evaluation import agreement, cohorts, simultaneous
 from ordinal_blast.evaluation.agreement import Agreement
+from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report import pairing
 from ordinal_blast.report.results import Group, Results
 
@@ -58,11 +59,11 @@ def summed(groups: Sequence[Group]) -> dict[str, dict[int, np.ndarray]]:
 def _rows(results: Results, groups: Sequence[Group]) -> Iterator[Row]:
     first = groups[0]
     split = first.cells[0].tested(first.stage)
-    members = split.columns.get("group", split.ids)
+    members = np.unique(split.columns.get("group", split.ids), return_inverse=True)[1]
     alike = all(group.same_examples for group in groups) and all(
         np.array_equal(split.ids, one.ids(one.cells[0])) for one in groups
     )
-    if not alike or len(np.unique(members)) == len(members):
+    if not alike or members.max() + 1 == len(members):
         return
     targets = {first.task: first.of(first.cells[0]).labels} if len(groups) == 1 else {}
     targets |= {name: column for name, column in split.columns.items() if _binary(column)}
@@ -101,7 +102,7 @@ def _against(labels: np.ndarray, scores: np.ndarray, members: np.ndarray) -> Ite
     known = labels >= 0
     labels, scores, members = labels[known], scores[None, :, known], members[known]
     inside = members[cohorts.contrasting(labels, members)] if len(labels) else members
-    count = len(np.unique(inside))
+    count = count_units(inside)
     if count < 2:
         return
     for measure, of in _AGAINST.items():

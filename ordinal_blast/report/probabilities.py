@@ -15,8 +15,8 @@ import pandas as pd
 
 from ordinal_blast.evaluation import conformal, costs, metrics, reliability, uncertainty
 from ordinal_blast.report import strata
-from ordinal_blast.report.rankings import boundary, patients_in
-from ordinal_blast.report.results import Cell, Group, Results
+from ordinal_blast.report.rankings import boundary
+from ordinal_blast.report.results import Cell, Group, Results, patients_in
 
 ENSEMBLE = "ensemble"  # in the column `model`, beside the seeds of single models
 MOST_PROBABLE = "most probable grade"  # in the column `threshold`, beside "grade > k"
@@ -140,7 +140,7 @@ def _models(group: Group, variant: str) -> Iterator[_Model]:
 
 
 def _single(group: Group, cell: Cell) -> _Model:
-    result, split = group.of(cell), cell.tested(group.stage)
+    result = group.of(cell)
     kept = result.labels >= 0
     rule = cell.record.objective["decides_by"]
     return _Model(
@@ -149,7 +149,7 @@ def _single(group: Group, cell: Cell) -> _Model:
         result.labels[kept],
         result.probs[kept].astype(np.float64),
         result.grades[kept],
-        patients_in(split, kept),
+        group.patients if group.same_examples else patients_in(cell.tested(group.stage), kept),
     )
 
 

@@ -14,7 +14,7 @@ from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, extent, number
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.probabilities import CALIBRATED_ON, ENSEMBLE, LEVEL, MOST_PROBABLE
-from ordinal_blast.report.rankings import boundary, patients_of, units
+from ordinal_blast.report.rankings import boundary, units
 from ordinal_blast.report.results import Group
 
 _REJECTED = 0.05  # p of the calibration test of one model
@@ -56,8 +56,7 @@ def _calibration(group: Group, studio: Studio, singles: pd.DataFrame, means: pd.
             Entry(number(mean["rps"]), f"expects {number(mean['expected_rps'])}"),
         ]
 
-    patients = patients_of(group)
-    alone = "examples" if patients is None else units(patients)
+    alone = "examples" if group.patients is None else units(group.patients)
     notes = (
         "ECE of the most probable grade (15 bins) is above 0 by chance alone; debiased, the root mean square gap "
         "without what chance adds (10 bins). Rejected: models whose P(grade > k) fail a test of calibration, all k at "

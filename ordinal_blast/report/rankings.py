@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ordinal_blast.evaluation import roc
-from ordinal_blast.evaluation.validation import as_members
-from ordinal_blast.record import Split
+from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report import pairing
-from ordinal_blast.report.results import Group
+from ordinal_blast.report.results import Group, patients_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +46,10 @@ def thresholds(group: Group) -> list[Ranking]:
     if not group.same_examples:
         return []
     truth = group.of(group.cells[0]).labels
+    scores = _summed([group], group.known)
     rankings = (
-        _ranking(boundary(group, grade), truth > k, truth >= 0, [group]) for k, grade in enumerate(group.grades[:-1])
+        _ranking(boundary(group, grade), truth[group.known] > k, scores, group.patients, group.planned)
+        for k, grade in enumerate(group.grades[:-1])
     )
     return [ranking for ranking in rankings if ranking]
 
@@ -71,25 +72,14 @@ def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
         or not all(np.array_equal(first.ids, other.ids) for other in others)
     ):
         return None
-    truth = first.columns[column]
-    return _ranking(f"{name}, by {' + '.join(group.task.upper() for group in groups)}", truth == 1, truth >= 0, groups)
-
-
-def patients_of(group: Group, known: np.ndarray | None = None) -> np.ndarray | None:
-    """The patient or treatment `[N]` of each known test example; None where each has its own.
-
-    known: bool `[N]`; left out, the examples with a label.
-    """
-    split = group.cells[0].tested(group.stage)
-    return patients_in(split, split.tasks[group.task].labels >= 0 if known is None else known)
-
-
-def patients_in(split: Split, kept: np.ndarray) -> np.ndarray | None:
-    """The patient or treatment `[N]` of each example of a split that is kept; None where each has its own."""
-    if "group" not in split.columns or not kept.any():
-        return None
-    patients = as_members(split.columns["group"][kept], int(kept.sum()), "group")
-    return patients if patients.max() + 1 < len(patients) else None
+    known = first.columns[column] >= 0
+    return _ranking(
+        f"{name}, by {' + '.join(group.task.upper() for group in groups)}",
+        first.columns[column][known] == 1,
+        _summed(groups, known),
+        patients_in(first, known),
+        groups[0].planned,
+    )
 
 
 def units(patients: np.ndarray) -> str:
@@ -98,21 +88,29 @@ def units(patients: np.ndarray) -> str:
     return f"{number:,} {'patient or treatment' if number == 1 else 'patients or treatments'}"
 
 
-def _ranking(name: str, positive: np.ndarray, known: np.ndarray, groups: Sequence[Group]) -> Ranking | None:
-    """Known examples ranked by the groups' summed scores; None where a side has fewer than two, or of one patient."""
-    labels = positive[known]
-    clusters = patients_of(groups[0], known)
-    independent = np.arange(len(labels)) if clusters is None else clusters
-    if min(len(np.unique(independent[side])) for side in (labels, ~labels)) < 2:
+def _ranking(
+    name: str,
+    labels: np.ndarray,
+    scores: dict[str, dict[int, np.ndarray]],
+    patients: np.ndarray | None,
+    planned: int,
+) -> Ranking | None:
+    """None where a side has fewer than two examples, or all of one patient."""
+    independent = np.arange(len(labels)) if patients is None else patients
+    if min(count_units(independent[side]) for side in (labels, ~labels)) < 2:
         return None
+    return Ranking(name, labels, scores, patients, planned)
+
+
+def _summed(groups: Sequence[Group], known: np.ndarray) -> dict[str, dict[int, np.ndarray]]:
+    """The groups' scores of the known examples, summed, of every variant and seed that has all of them."""
     everywhere = [variant for variant in groups[0].variants if all(variant in group.variants for group in groups)]
     seeds = {variant: pairing.common({g.task: g.seeds[variant] for g in groups}) for variant in everywhere}
-    scores = {
+    return {
         variant: {seed: sum(_scores(group, variant, seed) for group in groups)[known] for seed in common}
         for variant, common in seeds.items()
         if common
     }
-    return Ranking(name, labels, scores, clusters, groups[0].planned)
 
 
 def _scores(group: Group, variant: str, seed: int) -> np.ndarray:

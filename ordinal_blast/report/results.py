@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ordinal_blast.evaluation.validation import as_members
 from ordinal_blast.record import Record, Split, TaskResult
 from ordinal_blast.report import pairing
+from ordinal_blast.storage import digest
 
 PLACE = ("variant", "seed", "stage", "task", "split")
 _NAMED = (*PLACE[:1], *PLACE[2:], "experiment", "reference", "objective", "rule", "measure", "question")
@@ -42,6 +44,14 @@ class Cell:
         model = self.record.models.get(stage)
         empty = Split("test", np.array([], str), {}, {})
         return model.splits.get("test", empty) if model else empty
+
+
+def patients_in(split: Split, kept: np.ndarray) -> np.ndarray | None:
+    """The patient or treatment `[N]` of each example of a split that is kept; None where each has its own."""
+    if "group" not in split.columns or not kept.any():
+        return None
+    patients = as_members(split.columns["group"][kept], int(kept.sum()), "group")
+    return patients if patients.max() + 1 < len(patients) else None
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
@@ -86,6 +96,25 @@ class Group:
             return False
         ids, labels = self.ids(self.cells[0]), self.of(self.cells[0]).labels
         return all(_equal(self.ids(cell), ids) and _equal(self.of(cell).labels, labels) for cell in self.cells[1:])
+
+    @functools.cached_property
+    def known(self) -> np.ndarray:
+        """Which test examples of the first cell have a label, bool `[N]`."""
+        return self.of(self.cells[0]).labels >= 0
+
+    @functools.cached_property
+    def patients(self) -> np.ndarray | None:
+        """The patient or treatment of each test example with a label, int `[n]`; None where each has its own."""
+        return patients_in(self.cells[0].tested(self.stage), self.known)
+
+    @functools.cached_property
+    def units(self) -> str:
+        """A digest of the names of what is drawn: test examples with a label or, where they share them, patients."""
+        split = self.cells[0].tested(self.stage)
+        if self.patients is None:
+            return digest(split.ids[self.known].tolist())
+        first = np.unique(self.patients, return_index=True)[1]
+        return digest([str(name) for name in split.columns["group"][self.known][first]])
 
     def within(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame of the study that are of this stage and task."""

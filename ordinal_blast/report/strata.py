@@ -15,8 +15,7 @@ from ordinal_blast.evaluation import jackknife, multireader, simultaneous
 from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import count, listed
-from ordinal_blast.report.rankings import patients_of
-from ordinal_blast.report.results import Group, Results
+from ordinal_blast.report.results import Group, Results, patients_in
 from ordinal_blast.types import NO_ID
 
 COLUMNS = (
@@ -84,7 +83,7 @@ def _rows(results: Results, group: Group, key: str) -> Iterator[Row]:
 
 def _stratum(results: Results, group: Group, key: str, column: str, stratum: str, chosen: np.ndarray) -> Iterator[Row]:
     labels = group.of(group.cells[0]).labels[chosen]
-    patients = patients_of(group, chosen)
+    patients = patients_in(group.cells[0].tested(group.stage), chosen)
     units = len(labels) if patients is None else int(patients.max()) + 1
     counts = np.bincount(labels, minlength=len(group.grades))
     place: Row = {

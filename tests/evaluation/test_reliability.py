@@ -127,3 +127,15 @@ def test_what_cannot_be_assessed_is_one_clear_line():
     with pytest.raises(ValueError, match="at least 2 clusters"):
         reliability.assess(labels, probs, 3, clusters=["a"] * 20)
     assert np.isnan(reliability.debiased_ece(labels[:1], probs[:1], 3))
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(300) // 3])
+def test_how_many_numbers_are_drawn_at_once_changes_nothing(clusters, monkeypatch):
+    rng = np.random.default_rng(9)
+    probs, labels = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
+    whole = reliability.assess(labels, probs, 4, clusters=clusters, draws=200)
+    monkeypatch.setattr(reliability, "_BLOCK", 7 * 200)
+    parts = reliability.assess(labels, probs, 4, clusters=clusters, draws=200)
+    assert parts.p_value == whole.p_value
+    for field in ("low", "high"):
+        assert getattr(parts, field) == pytest.approx(getattr(whole, field), rel=1e-12, nan_ok=True)
