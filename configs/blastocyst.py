@@ -44,7 +44,8 @@ def get_config() -> ConfigDict:
     )
     config.crops = dict(stage="ordinal_blast.embryo.crops:Crop")
     config.cnn = dict(network=dict(name="xception", options=dict(dtype="auto")), schedule=plateau)
-    config.cnn.training = dict(batch_size=24)
+    # The memory of a step is asked for once in eight, a sixth faster on a CPU.
+    config.cnn.training = dict(batch_size=24, steps_per_dispatch=8)
     config.sequences = dict(stage="ordinal_blast.embryo.sequences:Sequences")
     config.rnn = dict(network=dict(name="lstm"), schedule=plateau, training=dict(steps_per_dispatch=16))
     return config

@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     config.crops.update(start_hpi=96.0, step_h=4.0, time_shifts_h=(0.0,), focal_planes=0, size=48)
     config.cnn.network.options.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
     config.cnn.update(augment=dict(name="quarter"), optimizer=dict(learning_rate=2e-3))
-    config.cnn.training.update(batch_size=32, epochs=10)
+    config.cnn.training.update(batch_size=32, epochs=10, steps_per_dispatch=1)
     config.cnn.schedule.options.patience = 2
     config.sequences.max_frames = 8
     config.rnn.optimizer = dict(learning_rate=3e-3)

@@ -24,7 +24,7 @@ _FORWARD = (
     Target("1.1 × ONNX Runtime and OpenVINO", 1.1, RUNTIMES),
     Target("75 % of the matrix limit", 0.75, measure="limit"),
 )
-_MEGABYTES = "resident at most, of a process that takes four steps, libraries included"
+_MEGABYTES = "resident at most, of a process that calls the step four times, libraries included"
 
 
 def works(quick: bool) -> Iterator[Work]:
@@ -67,11 +67,10 @@ def sample_of(example: Callable[[], Example]) -> Callable[[], Sample]:
     return lambda: example().sample
 
 
-def _networks(example: Callable[[], Example], function: str) -> dict[str, Contender]:
-    """Ours, PyTorch in every layout and Keras; function: "forward" or "step"."""
-    mine = {"forward": ours.forward, "step": ours.step_of}[function]
+def _networks(example: Callable[[], Example], function: str, steps: int = 1) -> dict[str, Contender]:
+    """Ours, PyTorch in every layout and Keras; function: "forward" or "step", ours so many in a call."""
     return {
-        OURS: lambda: mine(example()),
+        OURS: lambda: ours.forward(example()) if function == "forward" else ours.step_of(example(), steps),
         **in_torch(function, sample_of(example)),
         "Keras": peers("keras_peers", function, sample_of(example)),
     }
@@ -112,9 +111,9 @@ def _xception_step(config: str, batch: int, side: int) -> Work:
         f"xception-step-{batch}",
         f"Xception training step, {batch} × {side} × {side} × 3",
         network,
-        example,
         (Target("1.2 × the best PyTorch layout", 1.2, TORCH),),
         (batch, side, side, 3),
+        _networks(example, "step", ours.steps(config, "cnn")),
         limits=tried.STEP,
     )
 
@@ -124,9 +123,9 @@ def _unet_step(config: str, batch: int, side: int) -> Work:
     example = functools.cache(lambda: ours.segmented(network, images(batch, side)))
     target = Target("1.1 × PyTorch", 1.1, TORCH)
     title = f"U-Net cropper training step, {batch} × {side} × {side} × 3"
-    contenders = _networks(example, "step")
+    contenders = _networks(example, "step", ours.steps(config, "cropper"))
     del contenders["Keras"]
-    return _step("unet-step", title, network, example, (target,), (batch, side, side, 3), contenders, limits=tried.UNET)
+    return _step("unet-step", title, network, (target,), (batch, side, side, 3), contenders, limits=tried.UNET)
 
 
 def _lstm_step(config: str, batch: int, frames: int, features: int) -> Work:
@@ -134,7 +133,7 @@ def _lstm_step(config: str, batch: int, frames: int, features: int) -> Work:
     sequences = np.random.default_rng(0).standard_normal((batch, frames, features), np.float32)
     example = functools.cache(lambda: ours.graded(network, sequences, GRADES))
     contenders = {
-        OURS: lambda: dataclasses.replace(ours.step_of(example()), value=None),
+        OURS: lambda: dataclasses.replace(ours.step_of(example(), ours.steps(config, "rnn")), value=None),
         "torch.nn.LSTM": peers("torch_peers", "step", TORCH[1], sample_of(example)),
         "Keras": peers("keras_peers", "step", sample_of(example)),
     }
@@ -144,17 +143,16 @@ def _lstm_step(config: str, batch: int, frames: int, features: int) -> Work:
         "torch.nn.LSTM has logistic gates and one mask of dropout on its inputs; ours, as in Keras 2, hard sigmoids "
         "and a mask for each gate on inputs and states."
     )
-    return _step("lstm-step", title, network, example, (target,), (batch, frames, features), contenders, note)
+    return _step("lstm-step", title, network, (target,), (batch, frames, features), contenders, note)
 
 
 def _step(
     name: str,
     title: str,
     network: NetworkSettings,
-    example: Callable[[], Example],
     targets: tuple[Target, ...],
     shape: tuple[int, ...],
-    contenders: Mapping[str, Contender] | None = None,
+    contenders: Mapping[str, Contender],
     note: str = "",
     limits: str = "",
 ) -> Work:
@@ -162,7 +160,7 @@ def _step(
     return Work(
         name,
         title,
-        contenders or _networks(example, "step"),
+        contenders,
         targets,
         operations.TRAINING * shape[0] * counted,
         operations.ADAM_BYTES * parameters,
@@ -193,7 +191,7 @@ def _memory(config: str, batch: int, side: int) -> Work:
         f"xception-memory-{batch}",
         f"Xception training step, {batch} × {side} × {side} × 3: memory",
         {
-            OURS: contender("ready = ours.step_of(example)"),
+            OURS: contender(f"ready = ours.step_of(example, {ours.steps(config, 'cnn')})"),
             TORCH[0]: contender(torch.format(layout=TORCH[0])),
         },
         unit="MB",

@@ -43,6 +43,12 @@ class Example(NamedTuple):
         return self._replace(inputs=self.inputs[:count], labels=self.labels[:count])
 
 
+def steps(config: str, stage: str) -> int:
+    """How many steps of a stage one call takes."""
+    count: int = stage_of(config, stage).training.steps_per_dispatch
+    return count
+
+
 def section(config: str, stage: str) -> NetworkSettings:
     """The network of a stage of a configuration of the project."""
     network: NetworkSettings = stage_of(config, stage).network
@@ -100,19 +106,19 @@ def forward(example: Example) -> Ready:
     return Ready(call, call())
 
 
-def step_of(example: Example) -> Ready:
-    """A step of Adam, in the program that training compiles."""
+def step_of(example: Example, steps: int = 1) -> Ready:
+    """A step of Adam, in the program that training compiles, which takes so many steps in one call."""
     value = forward(example).value
     state = parallel.replicate(_state(example), devices())
     run = parallel.train_steps(example.problem, devices())
-    batch = parallel.stack([_batch(example)], 1)
+    batches = parallel.stack([_batch(example)] * steps, 1)
 
-    def call() -> object:
+    def call() -> None:
         nonlocal state
-        state, metrics = run(state, batch)
-        return metrics.loss
+        state, metrics = run(state, batches)
+        jax.block_until_ready(metrics.loss)
 
-    return Ready(call, value)
+    return Ready(per(call, steps), value)
 
 
 def epoch(example: Example, val: Example, training: TrainingSettings) -> Ready:
