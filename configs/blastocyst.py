@@ -5,7 +5,7 @@ focal planes, not 7 or 11, of 500 x 500 pixels for both instruments, where the E
 is never divided among training, validation and test, which the paper draws at random; 5 % of the wells are empty, and
 the cropper learns from one frame of each well of these sets at a rate of 0.001, not from images of its own, 29 % of
 them empty, at 0.5; a weighted loss is divided by the sum of the weights; the CNN's time moves by 0 or 30 minutes in
-training, not by anything up to 30, and with cnn_time tMEB not at all.
+training, not by anything up to 30.
 
 Command   ordinal-blast ablate ablations/losses.py --config configs/blastocyst.py --workdir runs/blastocyst --seeds 3
 Hardware  one GPU with 40 GB or more; 1.1 TB of disk for the frames (128 MB an embryo); not meant for a CPU

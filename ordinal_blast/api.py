@@ -53,10 +53,10 @@ def ablate(
     defaults. variants: an ablation file or its name; names of objectives, the first of which is the reference; or per
     name the settings that it changes, `{"corn": {"objective": "corn"}}`.
 
-    data: what is in memory instead of `config.data`, a mapping of arrays: x (or images, sequences, numbers), y (or a
-    mapping of labels by task) and, where they are known, group, split and id of every example; or a pandas frame as x,
-    and y or the name of a column of x as label. Beside them stand options of the source `arrays`, or `table` for a
-    frame, such as `grades=("low", "high")`. Where there is no split, groups are divided by `config.data.split`.
+    data: what is in memory instead of `config.data`, a mapping of arrays: x (or images, clips, sequences, numbers), y
+    (or a mapping of labels by task) and, where they are known, group, split and id of every example; or a pandas frame
+    as x, and y or the name of a column of x as label. Beside them stand options of the source `arrays`, or `table` for
+    a frame, such as `grades=("low", "high")`. Where there is no split, groups are divided by `config.data.split`.
 
     reference, subject, primary ("mae", "qwk:icm", or several) and equivalence say what is asked of them, as the
     constants of an ablation file do (`question.ask`); left out, the first variant, none, "mae" and none.

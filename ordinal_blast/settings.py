@@ -45,6 +45,14 @@ _QUESTIONS = Range(
     "ablation files, or their names, each once",
     lambda v: ranges.list_of(PATH, empty=True).holds(v) and len(set(v)) == len(v),
 )
+_CONDITIONS = Range(
+    "texts COLUMN=VALUE, each once",
+    lambda v: _NAMES.holds(v) and all(text.partition("=")[0] and "=" in text for text in v),
+)
+_OUTCOMES = Range(
+    "a section of column names with the names of two grades or more, worst first",
+    lambda v: all(_NAMES.holds(grades) and len(grades) > 1 for grades in v.values()),
+)
 _PLACE = Range(f"{PATH.words}, in printable text", lambda v: PATH.holds(v) and v.isprintable())
 _SOMEWHERE = Range(f"{_PLACE.words}, and not empty", lambda v: _WORD.holds(v) and _PLACE.holds(v))
 
@@ -74,11 +82,24 @@ class ObjectiveSettings:
         "cross_entropy", "the loss: a name of objectives.names(), or a function of your own", _WORD, part="objective"
     )
     options: Mapping[str, Any] = setting({}, "keyword options of the loss")
+    adjust_loss: float = setting(
+        0.0,
+        "logits rise in the loss by so many times the log share of their grade in training, for losses of K logits "
+        "(Menon et al. 2021); 0: none",
+        number(least=0),
+    )
     rule: str = setting(
         "native", "the decision: native, mode, median, mean, or a rule of your own", _WORD, decision=True, part="rule"
     )
     correct_weights: bool = setting(
         False, "undo class_weights in the decision of a strictly proper loss", FLAG, decision=True
+    )
+    adjust_decision: float = setting(
+        0.0,
+        "log-probabilities fall by so many times the log share of their grade in training: 1 decides as if grades were "
+        "equally common (Menon et al. 2021); 0: none",
+        number(least=0),
+        decision=True,
     )
     calibration: str = setting(
         "none",
@@ -95,6 +116,12 @@ class SplitSettings:
     by: str = setting("official", "official, or a column whose values are never divided: group, id, clinic, ...", _WORD)
     fractions: tuple[float, ...] = setting((0.8, 0.1, 0.1), "shares of training, validation and test", SHARES)
     seed: int = setting(0, "of the random division", SEED)
+    unseen: tuple[str, ...] = setting(
+        (),
+        "COLUMN=VALUE, once or more: examples with that value are left out of training and validation, and are tested "
+        "where the division puts them",
+        _CONDITIONS,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +140,11 @@ class DataSettings:
     )
     options: Mapping[str, Any] = setting({}, "keyword options of the source")
     split: SplitSettings = setting(SplitSettings, "how it is divided")
+    outcomes: Mapping[str, Any] = setting(
+        {},
+        "columns of whole numbers that are tasks too, each with the names of its grades from 0 on, worst first; −1 is "
+        "missing",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +161,9 @@ class ReportSettings:
 class NetworkSettings:
     """Who grades: a network from inputs to features; heads are added for every task."""
 
-    name: str = setting("mlp", "xception, lstm, mlp, or a Flax module of your own", _WORD, part="network")
+    name: str = setting(
+        "mlp", "xception, lstm, mean, attention, frames, mlp, or a Flax module of your own", _WORD, part="network"
+    )
     options: Mapping[str, Any] = setting({}, "fields of the module")
     init_from: str = setting(
         "", "start from these weights: a finished cell or stage, .safetensors, or Keras's .h5 or .keras", _PLACE
@@ -208,7 +242,7 @@ class GraderSettings(StageSettings):
 
     reads: str = setting(
         "",
-        "images, sequences or numbers; empty: what the network declares",
+        "images, clips, sequences or numbers; empty: what the network declares",
         one_of("", *INPUTS),
     )
     network: NetworkSettings = setting(NetworkSettings, "who grades")
@@ -243,7 +277,18 @@ class Settings:
     )
     track: tuple[str, ...] = setting((), "where metrics go as they come, beside metrics.jsonl", _TRACKERS, place=True)
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
-    class_weights: str = setting("none", "of the loss", one_of("none", "inverse_frequency"))
+    class_weights: str = setting(
+        "none",
+        "of the loss, for a grade that n of N labels have: inverse_frequency N / (K n), which average 1; inverse_share "
+        "N / n, as Kragh et al. (2019) print them",
+        one_of("none", "inverse_frequency", "inverse_share"),
+    )
+    divide_by: str = setting(
+        "weights",
+        "what a weighted sum of losses is divided by: the sum of the weights in the batch, or its labelled examples, "
+        "as equations 1 and 2 of Kragh et al. (2019)",
+        one_of("weights", "examples"),
+    )
     measures: tuple[str, ...] = setting(
         (), "functions of your own that are reported too", _NAMES, decision=True, part="measure"
     )
@@ -420,6 +465,7 @@ def _check_read(settings: Settings) -> None:
                 f"data.split.{name} is {getattr(split, name)!r}, and nothing reads it: data.split.by is official, so "
                 "that nothing is divided; leave it out, or divide by group"
             )
+    ranges.check("data.outcomes", settings.data.outcomes, _OUTCOMES)
     ranges.check("report.published", settings.report.published, _PUBLISHED)
 
 

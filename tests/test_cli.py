@@ -377,7 +377,7 @@ def test_only_commands_that_name_parts_import_from_the_present_folder(tmp_path, 
         ("seed=4294967296", "seed is 4294967296: it takes a whole number from 0 to 4294967295"),
         ("devices=-1", "devices is -1: it takes a whole number from 0 on"),
         ("tasks=('grade','grade')", "tasks is ('grade', 'grade'): it takes names, each once"),
-        ("class_weights=x", "class_weights is 'x': it takes one of 'none', 'inverse_frequency'"),
+        ("class_weights=x", "class_weights is 'x': it takes one of 'none', 'inverse_frequency', 'inverse_share'"),
     ],
 )
 def test_a_setting_outside_its_range_is_one_line_before_the_data_is_looked_at(tmp_path, capsys, change, message):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ordinal_blast import parts
 from ordinal_blast.data import splits, store
+from ordinal_blast.data.sheets import shown
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
 from ordinal_blast.types import Task
@@ -62,14 +63,16 @@ def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndar
     """Row indices `[n]` of train, val and test by the rule of a `data.split` section.
 
     by: "official" for the splits the dataset comes with, or a column ("group" for treatments or patients, "id" for
-    single items, "clinic") whose values are never divided. Raises UsageError for another rule.
+    single items, "clinic") whose values are never divided. unseen: "COLUMN=VALUE" texts, see `splits.without`. Raises
+    UsageError for another rule, or a value that no example has.
     """
+    columns = _discrete(dataset)
+    conditions = [condition.partition("=")[::2] for condition in split.unseen]
+    return splits.without(_divided(dataset, split, columns), _holding(dataset, conditions, columns))
+
+
+def _divided(dataset: store.Dataset, split: SplitSettings, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
     by = split.by
-    columns = [
-        name
-        for name, column in sorted(dataset.columns.items())
-        if isinstance(column, np.ndarray) and column.ndim == 1 and not np.issubdtype(column.dtype, np.floating)
-    ]
     if by == "official":
         if set(dataset.official) != set(splits.NAMES):
             comes = f"as {', '.join(dataset.official)}" if len(dataset.official) > 1 else "unsplit"
@@ -79,6 +82,52 @@ def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndar
         known = ", ".join(columns)
         raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
     return splits.grouped(dataset.columns[by], split.fractions, split.seed)
+
+
+def _discrete(dataset: store.Dataset) -> list[str]:
+    """The columns whose values tell examples apart: texts and whole numbers."""
+    return [
+        name
+        for name, column in sorted(dataset.columns.items())
+        if isinstance(column, np.ndarray) and column.ndim == 1 and not np.issubdtype(column.dtype, np.floating)
+    ]
+
+
+def _holding(dataset: store.Dataset, conditions: Iterable[tuple[str, str]], columns: Sequence[str]) -> np.ndarray:
+    """Which rows `[N]` have one of the values, by column."""
+    chosen = np.zeros(len(dataset), bool)
+    for name, value in conditions:
+        if name not in columns:
+            raise UsageError(f"data.split.unseen is {name}={value}: {dataset.name} has {', '.join(columns)}")
+        texts = dataset.columns[name].astype(str)
+        if not (texts == value).any():
+            known = shown(", ".join(np.unique(texts)[:12]))
+            raise UsageError(f"data.split.unseen is {name}={value}, and no example has that: there is {known}")
+        chosen |= texts == value
+    return chosen
+
+
+def with_outcomes(dataset: store.Dataset, outcomes: Mapping[str, Sequence[str]]) -> store.Dataset:
+    """The data set with columns of whole numbers as tasks too: a column with the names of its grades, from 0 on.
+
+    -1 is missing. Raises UsageError for a column that there is not, that is a task already, or holds other numbers.
+    """
+    tasks, labels = list(dataset.tasks), {}
+    for name, grades in outcomes.items():
+        column = dataset.columns.get(name)
+        whole = isinstance(column, np.ndarray) and column.ndim == 1 and column.dtype.kind in "iu"
+        if not whole or name in {task.name for task in dataset.tasks}:
+            known = [other for other in _discrete(dataset) if dataset.columns[other].dtype.kind in "iu"]
+            there = ", ".join(other for other in known if "/" not in other) or "none"
+            raise UsageError(f"data.outcomes has {name}: columns of whole numbers in {dataset.name} are {there}")
+        if column.min() < -1 or column.max() >= len(grades):
+            raise UsageError(
+                f"data.outcomes names {len(grades)} grades of {name}, whose numbers run from {column.min()} to "
+                f"{column.max()}: name one for each, from 0 on; -1 is missing"
+            )
+        tasks.append(Task(name, tuple(grades)))
+        labels[f"label/{name}"] = column.astype(np.int32)
+    return dataclasses.replace(dataset, tasks=tuple(tasks), columns={**dataset.columns, **labels})
 
 
 def graded(dataset: store.Dataset, names: Sequence[str]) -> tuple[Task, ...]:
@@ -93,10 +142,10 @@ def graded(dataset: store.Dataset, names: Sequence[str]) -> tuple[Task, ...]:
 def labelled(
     dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Sequence[Task]
 ) -> Mapping[str, np.ndarray]:
-    """The rows `[n]` of each set that have a label for one of the tasks.
+    """The rows `[n]` of each set that have a label for one of the tasks; of the test set, for one of the data set's.
 
-    Raises UserError where a set has too few labels of a task: none at all, fewer than two to choose an epoch by, or one
-    grade alone to learn from.
+    So that studies of some tasks and of others are tested on the same examples. Raises UserError where a set has too
+    few labels of a task: none at all, fewer than two to choose an epoch by, or one grade alone to learn from.
     """
     advice = "divide it otherwise, or leave that task out of tasks"
     for task in tasks:
@@ -112,8 +161,10 @@ def labelled(
             if name == "train" and len(np.unique(labels)) < 2:
                 only = task.grades[labels[0]]
                 raise UserError(f"task {task.name} has only the grade {only} {where}, which teaches nothing: {advice}")
-    either = np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in tasks], axis=0)
-    return {name: rows[either[rows]] for name, rows in split.items()}
+    either, any_task = (
+        np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in of], axis=0) for of in (tasks, dataset.tasks)
+    )
+    return {name: rows[(any_task if name == "test" else either)[rows]] for name, rows in split.items()}
 
 
 def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:

@@ -45,7 +45,7 @@ def open(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
 
     Raises UserError or UsageError for what cannot be built, divided or graded.
     """
-    dataset = store.open_dataset(catalog.prepare(data))
+    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data)), data.outcomes)
     chosen = catalog.graded(dataset, tasks)
     everything = catalog.divide(dataset, data.split)
     splits = catalog.labelled(dataset, everything, chosen)

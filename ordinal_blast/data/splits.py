@@ -76,6 +76,18 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
     return result
 
 
+def without(rows: Mapping[str, np.ndarray], unseen: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Splits whose training and validation rows lack those that are unseen, bool `[N]`; the test set keeps them.
+
+    So that models that have seen a clinic, or not, are tested on the same examples. UsageError for a set left empty.
+    """
+    kept = {name: indices if name == "test" else indices[~unseen[indices]] for name, indices in rows.items()}
+    for name, indices in kept.items():
+        if not len(indices):
+            raise UsageError(f"data.split.unseen leaves the {name} set empty: leave something to see")
+    return kept
+
+
 def split_off(strata: np.ndarray, share: float, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Split rows into those kept and a random `share` chosen, of every stratum alike to within one row.
 

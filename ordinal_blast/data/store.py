@@ -42,9 +42,9 @@ class Source:
     identity: JSON-able, equal if and only if the records are equal; it names the built copy. known: JSON-able, all that
     is said of the records without their files: a built copy serves for lost files where it agrees. features: TFDS
     features of one record, which holds `id`, `group`, one `label/TASK` a task (-1 where missing) and what networks
-    read: `images`, `sequences` or `numbers`. splits: per split, a function that yields the records. notes: every row or
-    image that was dropped or is odd, in a sentence each; kept when the records are written, so that these functions may
-    add to a list. Raises UsageError for names that are none.
+    read: `images`, `clips`, `sequences` or `numbers`. splits: per split, a function that yields the records. notes:
+    every row or image that was dropped or is odd, in a sentence each; kept when the records are written, so that these
+    functions may add to a list. Raises UsageError for names that are none.
     """
 
     name: str

@@ -16,10 +16,10 @@ from ordinal_blast import parts
 from ordinal_blast.data import augment
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.embryo import timelapse
-from ordinal_blast.embryo.segmentation import CropFrames, DiceLoss, OnInputsAndMask, Segmenter, shrink
+from ordinal_blast.embryo.segmentation import LOSSES, CropFrames, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models import networks
-from ordinal_blast.ranges import SEED, list_of, number, whole
+from ordinal_blast.ranges import SEED, list_of, number, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import (
@@ -53,13 +53,16 @@ class EmbryoFinder:
     devices: tuple[jax.Device, ...]
 
     def crops(
-        self, frames: np.ndarray, planes: Sequence[float], *, share: float, size: int
+        self, frames: np.ndarray, planes: Sequence[float], *, share: float, size: int, around: str = "embryo"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Crops uint8 `[N, size, size, F]` of frames uint8 `[N, H, W, F]` in these planes, and the embryo's area `[N]`.
 
-        share: the side of the window over that of the frame. An area is a share of the frame, 0 where none is seen.
+        share: the side of the window over that of the frame; around: see `CropFrames`, whose mask follows the planes.
+        An area is a share of the frame, 0 where none is seen.
         """
-        model = CropFrames(self.problem.model, timelapse.plane_indices(planes, self.planes), self.size, share, size)
+        model = CropFrames(
+            self.problem.model, timelapse.plane_indices(planes, self.planes), self.size, share, size, around
+        )
         variables = {collection: {"segmenter": values} for collection, values in self.variables.items()}
         outputs = parallel.predict(Problem(model), variables, frames.__getitem__, len(frames), _BATCH, self.devices)
         return outputs["crops"], outputs["area"]
@@ -73,6 +76,7 @@ class CropperSettings(StageSettings):
     size: int = setting(64, "pixels of a side of the frames that it reads", whole(1))
     planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", list_of(number()))
     frames_per_embryo: int = setting(1, "frames of a recording that it learns from", whole(1))
+    loss: str = setting("dice", "of masks: dice, or the cross_entropy of every pixel", one_of(*LOSSES))
     network: NetworkSettings = setting(NetworkSettings(name="unet"), "from frames to masks")
     augment: AugmentSettings = setting(AugmentSettings, "random views, the same of a frame and its mask")
     optimizer: OptimizerSettings = setting(OptimizerSettings, "how parameters move")
@@ -159,7 +163,7 @@ class Cropper(Stage[CropperSettings]):
         view = augment.make(section.augment, f"{self.name}.augment")
         return Problem(
             Segmenter(networks.make(section.network, f"{self.name}.network")),
-            DiceLoss(),
+            LOSSES[section.loss],
             optimizer.make(section.optimizer, section.schedule, section.training, self.name),
             OnInputsAndMask(view) if view else None,
         )

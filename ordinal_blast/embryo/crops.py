@@ -16,7 +16,7 @@ from ordinal_blast.embryo import recordings, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError
-from ordinal_blast.ranges import Range, check, list_of, number, whole
+from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
@@ -46,12 +46,18 @@ class CropSettings(StageSettings):
     start_hpi: float = setting(90.0, "first hour that is looked at, after insemination", number())
     stop_hpi: float = setting(128.0, "last hour that is looked at", number())
     step_h: float = setting(1.0, "hours from frame to frame", number(above=0))
+    around: str = setting(
+        "embryo",
+        "where the window lies: around the embryo that the cropper finds, around that of the true mask, at the centre "
+        "of the frame, or nowhere, for the whole frame",
+        one_of("embryo", "mask", "centre", "frame"),
+    )
     crop_share: float = setting(0.8, "side of the window over that of the frame", number(above=0, most=1))
     size: int = setting(224, "pixels of a side of the crops", whole(1))
     planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes of the CNN's images, in µm", _NUMBERS)
     cnn_time: str = setting("tA", "when the CNN looks: tA, tMEB, or an hour such as 110", _TIME)
     time_shifts_h: tuple[float, ...] = setting(
-        (-0.5, 0.0, 0.5), "hours of which one is drawn in training to move the CNN's time; tMEB never moves", _SHIFTS
+        (-0.5, 0.0, 0.5), "hours of which one is drawn in training to move the CNN's time", _SHIFTS
     )
     focal_planes: int = setting(1, "steps by which the CNN's focus may move in training, up or down", whole(0))
     plane_um: float = setting(15.0, "µm of such a step", number(above=0))
@@ -67,8 +73,8 @@ class Crops:
     """Crops of every embryo.
 
     pixels: uint8 `[N, S, size, size, F]`. areas: `[N, S]`, the embryo's share of the frame. The first T = `len(hours)`
-    slots are the hourly frames, the others those at the CNN's time with each shift. planes: the focal planes `[F]` that
-    were recorded, and base `[P]` those of the CNN's images, in µm. notes: on the hourly frames of new examples.
+    slots are the hourly frames, the others those at the CNN's time with every shift. planes: the focal planes `[F]`
+    that were recorded, and base `[P]` those of the CNN's images, in µm. notes: on the hourly frames of new examples.
     """
 
     pixels: np.ndarray
@@ -97,8 +103,9 @@ class Crop(Stage[CropSettings]):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Frames, their hours, the cropper, and tA where the CNN looks then."""
-        return ("frames", "hpi", *(("tA",) if self.settings.cnn_time == "tA" else ()), "cropper")
+        """Frames, their hours, the cropper, tA where the CNN looks then, and masks where the window follows them."""
+        also = {"tA": self.settings.cnn_time == "tA", "masks": self.settings.around == "mask"}
+        return ("frames", "hpi", *(name for name, needed in also.items() if needed), "cropper")
 
     def validate(self) -> None:
         """Raise UsageError for hours that end before they start."""
@@ -112,15 +119,21 @@ class Crop(Stage[CropSettings]):
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Crop the frames of all embryos, a few embryos at a time."""
         section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
-        slots = _slots(section, inputs["hpi"], inputs.get("tA"))
-        shape = (*slots.shape, section.size, section.size, len(planes))
+        hpi, count = inputs["hpi"], len(inputs["hpi"])
+        slots = len(section.hours) + len(section.time_shifts_h)
+        shape = (count, slots, section.size, section.size, len(planes))
         pixels = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
-        areas = np.zeros(slots.shape, np.float32)
-        for start in range(0, len(slots), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(slots)))
-            few = _cropped(section, inputs["cropper"], inputs["frames"][rows], slots[rows], planes)
+        areas = np.zeros((count, slots), np.float32)
+        for start in range(0, count, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, count))
+            frames = inputs["frames"][rows]
+            if "masks" in inputs:  # travel as one plane more
+                masks = inputs["masks"][rows].astype(np.uint8)
+                frames = np.concatenate([frames, masks[..., None]], axis=-1)
+            assessed = inputs["tA"][rows] if "tA" in inputs else None
+            few = _cropped(section, inputs["cropper"], frames, hpi[rows], assessed, planes)
             pixels[rows], areas[rows] = few.pixels, few.areas
-            work.session.progress.note(self.name, rows[-1] + 1, len(slots))
+            work.session.progress.note(self.name, rows[-1] + 1, count)
         pixels.flush()
         np.save(folder / "areas.npy", areas)
         return {"frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
@@ -169,19 +182,23 @@ class Crop(Stage[CropSettings]):
     def _of_recording(self, recording: Recording, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
         """What it makes of a recording; its "notes" are on the image, and the crops have those on hourly frames."""
         section = dataclasses.replace(self.settings, time_shifts_h=(0.0,))
+        notes += _maskless(section)
+        section = _without_masks(section)
         still_notes = notes
         if section.cnn_time == "tA" and recording.assessed is None:
             section = dataclasses.replace(section, cnn_time="tMEB")
             still_notes += ("it has no tA, the time that the run grades at: graded at its maximum expansion",)
-        slots = _slots(section, recording.hpi[None], np.asarray([recording.assessed]))
-        crops = _cropped(section, cropper, recording.frames[None], slots, recording.planes)
-        still_notes += _unseen(crops.areas[0, _cnn_slots(section, crops)[0]])
+        frames, hpi, assessed = (np.asarray(x)[None] for x in (recording.frames, recording.hpi, recording.assessed))
+        crops = _cropped(section, cropper, frames, hpi, assessed, recording.planes)
+        still_notes += _unseen(crops.areas[0, _cnn_slots(section, crops)])
         crops = dataclasses.replace(crops, notes=notes + _unseen(crops.areas[0, : len(section.hours)]))
         return {"images": cnn_view(section, crops)(np.arange(1), None), "crops": crops, "notes": still_notes}
 
     def _of_frame(self, frame: np.ndarray, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
-        section = self.settings
-        pixels, areas = cropper.crops(frame, section.planes, share=section.crop_share, size=section.size)
+        notes, section = notes + _maskless(self.settings), _without_masks(self.settings)
+        pixels, areas = cropper.crops(
+            frame, section.planes, share=section.crop_share, size=section.size, around=section.around
+        )
         return {"images": pixels, "notes": notes + _unseen(areas)}
 
 
@@ -191,51 +208,65 @@ def cnn_view(section: CropSettings, crops: Crops) -> View:
     moved = ([plane + step * section.plane_um for plane in crops.base] for step in steps)
     planes = np.asarray([timelapse.plane_indices(crops.planes, wanted) for wanted in moved])
     slots = _cnn_slots(section, crops)
-    sharp = section.focal_planes
-    still = 0 if section.cnn_time == "tMEB" else section.time_shifts_h.index(0)
+    sharp, still = section.focal_planes, section.time_shifts_h.index(0)
 
     def view(rows: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         count = len(rows)
         focus = np.full(count, sharp) if rng is None else rng.integers(0, len(steps), count)
-        when = np.full(count, still) if rng is None else rng.integers(0, slots.shape[1], count)
+        when = np.full(count, still) if rng is None else rng.integers(0, len(slots), count)
         return np.stack(
-            [crops.pixels[row, slots[row, w]][..., planes[f]] for row, w, f in zip(rows, when, focus, strict=True)]
+            [crops.pixels[row, slots[w]][..., planes[f]] for row, w, f in zip(rows, when, focus, strict=True)]
         )
 
     return view
 
 
-def _slots(section: CropSettings, hpi: np.ndarray, assessed: np.ndarray | None) -> np.ndarray:
-    """Which recorded frame fills each slot, int `[N, S]`: the hourly grid, then the CNN's time with each shift.
-
-    hpi: `[N, T]`; assessed: tA `[N]`, where the CNN looks then.
-    """
-    count, hours = len(hpi), section.hours
-    times = np.broadcast_to(hours, (count, len(hours)))
-    if section.cnn_time != "tMEB":
-        at = assessed if section.cnn_time == "tA" else np.full(count, float(section.cnn_time))
-        times = np.concatenate([times, at[:, None] + np.asarray(section.time_shifts_h)], axis=1)
-    return np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
-
-
 def _cnn_slots(section: CropSettings, crops: Crops) -> np.ndarray:
-    """The slots `[N, W]` of the frames that the CNN may see: at tMEB, or at its time with each shift."""
-    if section.cnn_time == "tMEB":
-        return crops.tmeb()[:, None]
-    count, slots = crops.areas.shape
-    hours = len(crops.hours)
-    return np.broadcast_to(np.arange(hours, slots), (count, slots - hours))
+    """The slots int `[W]` of the frames that the CNN may see, at its time with every shift."""
+    return len(crops.hours) + np.arange(len(section.time_shifts_h))
 
 
 def _cropped(
-    section: CropSettings, cropper: EmbryoFinder, frames: np.ndarray, slots: np.ndarray, planes: tuple[float, ...]
+    section: CropSettings,
+    cropper: EmbryoFinder,
+    frames: np.ndarray,
+    hpi: np.ndarray,
+    assessed: np.ndarray | None,
+    planes: tuple[float, ...],
 ) -> Crops:
-    """The crops of the frames uint8 `[N, T, H, W, F]` of a few embryos that fill the slots int `[N, S]`."""
-    # The grid of slots is flattened, so that every call of the network has the same shape.
-    flat = frames[np.arange(len(slots))[:, None], slots].reshape(-1, *frames.shape[2:])
-    pixels, areas = cropper.crops(flat, planes, share=section.crop_share, size=section.size)
-    shaped = (array.reshape(*slots.shape, *array.shape[1:]) for array in (pixels, areas))
-    return Crops(*shaped, section.hours, planes, section.planes)
+    """The crops of a few embryos: those nearest to the hourly grid, which tell tMEB, then those at the CNN's time.
+
+    frames: uint8 `[N, T, H, W, F]` at the hours hpi `[N, T]`, with a mask as one plane more where the window follows
+    it; assessed: tA `[N]`, where the CNN looks then.
+    """
+
+    def at(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        slots = np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
+        # The grid of slots is flattened, so that every call of the network has the same shape.
+        flat = frames[np.arange(len(slots))[:, None], slots].reshape(-1, *frames.shape[2:])
+        flat_pixels, flat_areas = cropper.crops(
+            flat, planes, share=section.crop_share, size=section.size, around=section.around
+        )
+        return flat_pixels.reshape(*slots.shape, *flat_pixels.shape[1:]), flat_areas.reshape(slots.shape)
+
+    hours = section.hours
+    pixels, areas = at(np.broadcast_to(hours, (len(hpi), len(hours))))
+    if section.cnn_time == "tMEB":
+        looked = hours[timelapse.maximum_expansion(areas, hours, hours[0])]
+    else:
+        looked = assessed if section.cnn_time == "tA" else np.full(len(hpi), float(section.cnn_time))
+    more_pixels, more_areas = at(np.asarray(looked)[:, None] + np.asarray(section.time_shifts_h))
+    pixels, areas = np.concatenate([pixels, more_pixels], axis=1), np.concatenate([areas, more_areas], axis=1)
+    return Crops(pixels, areas, hours, planes, section.planes)
+
+
+def _maskless(section: CropSettings) -> tuple[str, ...]:
+    said = "it has no mask, which the run crops by: cropped around the embryo that the cropper finds"
+    return (said,) if section.around == "mask" else ()
+
+
+def _without_masks(section: CropSettings) -> CropSettings:
+    return dataclasses.replace(section, around="embryo") if section.around == "mask" else section
 
 
 def _stand_ins(recording: Recording, section: CropSettings) -> tuple[str, ...]:

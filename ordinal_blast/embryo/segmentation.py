@@ -30,7 +30,8 @@ class CropFrames(nn.Module):
     """Frames to crops: mask of the shrunken frame, its centre of mass, a window around it, resized.
 
     segmenter: trained on `mask_size` pixels; planes: which focal planes it reads; share: the window's side over the
-    frame's; size: of the crop, in pixels.
+    frame's; size: of the crop, in pixels. around: "embryo" for the mask that the segmenter finds, "mask" for a true
+    one, the last channel of the frames, "centre" for the middle of the frame, "frame" for all of it.
     """
 
     segmenter: Segmenter
@@ -38,12 +39,19 @@ class CropFrames(nn.Module):
     mask_size: int
     share: float
     size: int
+    around: str = "embryo"
 
     def __call__(self, frames: jax.Array, *, train: bool) -> dict[str, jax.Array]:
-        """Frames uint8 `[B, H, W, F]` to crops uint8 `[B, size, size, F]` and area `[B]`, the embryo's share."""
+        """Frames uint8 `[B, H, W, F]` to crops uint8 `[B, size, size, F]` and area `[B]`, what is found."""
         small = shrink(frames[..., list(self.planes)], self.mask_size)
         area, centre = area_and_centre(self.segmenter(small, train=train)["mask"])
-        return {"area": area, "crops": crop(frames, centre, self.share, self.size)}
+        if self.around == "mask":
+            frames, mask = frames[..., :-1], frames[..., -1]
+            _, centre = area_and_centre(mask.astype(jnp.float32))
+        elif self.around != "embryo":
+            centre = jnp.full_like(centre, 0.5)
+        share = 1.0 if self.around == "frame" else self.share
+        return {"area": area, "crops": crop(frames, centre, share, self.size)}
 
 
 def shrink(frames: jax.Array, size: int) -> jax.Array:
@@ -64,6 +72,24 @@ class DiceLoss:
         losses = 1 - (2 * both + 1) / (sizes + 1)
         weight = weights["mask"]
         return jnp.sum(weight * losses) / jnp.maximum(jnp.sum(weight), 1e-12)
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelCrossEntropy:
+    """−mean over pixels of m log p + (1 − m) log(1 − p) per image, weighted mean over images; takes what Dice does."""
+
+    def __call__(self, outputs: Outputs, labels: Outputs, weights: Outputs) -> jax.Array:
+        """Mask logits `[B, H, W]`, masks `[B, H, W]` in {0, 1} and weights `[B]`, all under "mask", to one scalar."""
+        logits, mask = (x["mask"].astype(jnp.float32) for x in (outputs, labels))
+        losses = jnp.mean(jax.nn.softplus(logits) - mask * logits, axis=(1, 2))
+        weight = weights["mask"]
+        return jnp.sum(weight * losses) / jnp.maximum(jnp.sum(weight), 1e-12)
+
+
+LOSSES: Mapping[str, Callable[[Outputs, Outputs, Outputs], jax.Array]] = {
+    "dice": DiceLoss(),
+    "cross_entropy": PixelCrossEntropy(),
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.crops import Crops
-from ordinal_blast.ranges import whole
+from ordinal_blast.ranges import one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
@@ -19,12 +19,19 @@ from ordinal_blast.storage import read_npy
 from ordinal_blast.study.grader import Features
 from ordinal_blast.study.recipe import Stage, Values, Work
 
+_ORDERS = ("chronological", "reversed")
+
 
 @dataclasses.dataclass(frozen=True)
 class SequenceSettings(StageSettings):
-    """How long sequences are."""
+    """How long sequences are, and in which order."""
 
     max_frames: int = setting(30, "frames of a sequence, the last at the time of maximum expansion", whole(1))
+    order: str = setting(
+        "chronological",
+        "of the frames: chronological, or reversed, which begins at maximum expansion",
+        one_of(*_ORDERS),
+    )
 
 
 class Sequences(Stage[SequenceSettings]):
@@ -62,4 +69,5 @@ class Sequences(Stage[SequenceSettings]):
     def _of(self, crops: Crops, features: Features) -> np.ndarray:
         count, hours = len(crops.pixels), len(crops.hours)
         frames = features.extract(crops.hourly, count * hours).reshape(count, hours, -1)
-        return timelapse.sequences(frames, crops.tmeb(), self.settings.max_frames)
+        backwards = self.settings.order == "reversed"
+        return timelapse.sequences(frames, crops.tmeb(), self.settings.max_frames, backwards=backwards)

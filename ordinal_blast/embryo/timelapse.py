@@ -33,15 +33,15 @@ def maximum_expansion(area: np.ndarray, hpi: np.ndarray, start: float = 90.0) ->
     return np.argmax(np.where(hpi >= start, area, -np.inf), axis=-1)
 
 
-def sequences(features: np.ndarray, last: np.ndarray, max_frames: int) -> np.ndarray:
-    """The up to `max_frames` frames that end at `last`, in chronological order, then zero vectors.
+def sequences(frames: np.ndarray, last: np.ndarray, max_frames: int, *, backwards: bool = False) -> np.ndarray:
+    """The up to `max_frames` frames that end at `last`, in chronological order or backwards, then zeros.
 
-    features: `[N, T, D]` hourly features; last: int `[N]`, index of tMEB. Returns float32 `[N, max_frames, D]`.
+    frames: `[N, T, ...]` hourly features or images; last: int `[N]`, index of tMEB. Returns `[N, max_frames, ...]`.
     """
-    result = np.zeros((len(features), max_frames, features.shape[-1]), np.float32)
-    for row, (frames, end) in enumerate(zip(features, last, strict=True)):
-        kept = frames[max(0, end + 1 - max_frames) : end + 1]
-        result[row, : len(kept)] = kept
+    result = np.zeros((len(frames), max_frames, *frames.shape[2:]), frames.dtype)
+    for row, (hourly, end) in enumerate(zip(frames, last, strict=True)):
+        kept = hourly[max(0, end + 1 - max_frames) : end + 1]
+        result[row, : len(kept)] = kept[::-1] if backwards else kept
     return result
 
 

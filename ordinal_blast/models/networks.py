@@ -14,7 +14,7 @@ from one key a step and device: the same after a resume, others on another numbe
 takes the statistics of the global batch without its padding rows, whatever the devices; `nnx.BatchNorm` takes those of
 all devices too, padding included.
 
-A module says what it reads by a class attribute: `reads = "images"`, "sequences" or "numbers".
+A module says what it reads by a class attribute: `reads = "images"`, "clips", "sequences" or "numbers".
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ from ordinal_blast.settings import NetworkSettings
 from ordinal_blast.types import AXIS, INPUTS
 
 NETWORKS: Mapping[str, str] = {
+    "attention": "ordinal_blast.models.frame_pooling:AttentionPooling",
+    "frames": "ordinal_blast.models.joint:frames_and_sequence",
     "lstm": "ordinal_blast.models.lstm:LSTM",
+    "mean": "ordinal_blast.models.frame_pooling:MeanPooling",
     "mlp": "ordinal_blast.models.mlp:MLP",
     "unet": "ordinal_blast.models.unet:UNet",
     "xception": "ordinal_blast.models.xception:Xception",
@@ -50,7 +53,7 @@ _OFF = "deterministic"
 
 
 def reads(network: NetworkSettings) -> str:
-    """What the network says that it reads, "images", "sequences" or "numbers"; "" where it says nothing."""
+    """What the network says that it reads, a name of INPUTS; "" where it says nothing."""
     said = getattr(parts.find("network", network.name, NETWORKS), "reads", "")
     check(f"{network.name}.reads", said, one_of("", *INPUTS))
     return said

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from ordinal_blast import parts
 from ordinal_blast.errors import needs, one_line
 from ordinal_blast.objectives import arguments, numerics, options
-from ordinal_blast.objectives.families import Family, Rescaled
+from ordinal_blast.objectives.families import Family, Rescaled, Softmax
 from ordinal_blast.objectives.loss import RULES, AnyLoss, Spec, fact, option_defaults
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Objective:
     function: AnyLoss
     family: Family
     bound: tuple[tuple[str, Any], ...] = ()
+    shift: tuple[float, ...] = ()  # of the K logits, in the loss alone; see `adjusted`
 
     @property
     def spec(self) -> Spec:
@@ -86,7 +87,7 @@ class Objective:
     def loss(self, outputs: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
         """Scalar sum(weights * losses) / sum(weights), 0 if all weights are 0; rows of weight 0 may hold anything."""
         if self.spec.batch_coupled:
-            return self.function(outputs, labels, weights, **self._loss_options)
+            return self.function(self._shifted(outputs), labels, weights, **self._loss_options)
         weights = arguments.weights_of(weights, numerics.widen(outputs))
         losses = self.losses(*arguments.masked(jnp.asarray(outputs), jnp.asarray(labels), weights))
         total = jnp.sum(weights)
@@ -97,7 +98,7 @@ class Objective:
         """Loss of each example, `[B]`. ValueError where the loss is of the batch as a whole."""
         if self.spec.batch_coupled:
             raise ValueError(f"{self.name} is a loss of the whole batch and has no loss per example: use loss()")
-        return self.function(outputs, labels, **self._loss_options)
+        return self.function(self._shifted(outputs), labels, **self._loss_options)
 
     def log_probs(self, outputs: ArrayLike) -> jax.Array:
         """Class log-probabilities `[B, K]`."""
@@ -137,6 +138,21 @@ class Objective:
                 f"class_weights: {self.num_classes} finite positive numbers are needed, got {class_weights}"
             )
         return self.rescaled(np.ones(self.num_classes), -np.log(weights))
+
+    def adjusted(self, shift: ArrayLike) -> Self:
+        """The objective whose loss is that of logits + shift, `[K]`; probabilities and decisions are of the logits.
+
+        With shift = log shares of the grades, the logits mean grades as if all were equally common (logit-adjusted
+        loss, Menon et al. 2021). ValueError where the outputs are no K logits, or unless shift is K finite numbers.
+        """
+        values = np.asarray(shift, np.float64)
+        if not isinstance(self.family, Softmax):
+            raise ValueError(
+                f"{self.name} has no logit for every grade: its outputs are those of {type(self.family).__name__}"
+            )
+        if values.shape != (self.num_classes,) or not np.isfinite(values).all():
+            raise ValueError(f"shift: {self.num_classes} finite numbers are needed, got {shift}")
+        return dataclasses.replace(self, shift=tuple(map(float, values)))
 
     def rescaled(self, slope: ArrayLike, offset: ArrayLike) -> Self:
         """The objective whose log-probabilities are log softmax(slope * log p + offset), slope and offset `[K]`.
@@ -182,6 +198,12 @@ class Objective:
         if labels.ndim != 1 or labels.min() < 0 or labels.max() >= self.num_classes:
             raise ValueError(f"{self.name} is fitted on labels [N] in 0 ... {self.num_classes - 1}")
         return dataclasses.replace(self, family=self.family.fit(outputs, labels, weights))
+
+    def _shifted(self, outputs: ArrayLike) -> ArrayLike:
+        if not self.shift:
+            return outputs
+        logits = self._check_outputs(outputs)
+        return logits + jnp.asarray(self.shift, logits.dtype)[None, :]
 
     @property
     def _loss_options(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def caveats(study: Study) -> list[str]:
     return [
         *notes,
         *_weighted(study),
+        *_adjusted(study),
         *_recalibrated(study),
         _round_off(study),
         *_source_text(study),
@@ -107,6 +108,24 @@ def _weighted(study: Study) -> list[str]:
             "and decisions are those of the unweighted problem (objective.correct_weights)."
         )
     return notes
+
+
+def _adjusted(study: Study) -> list[str]:
+    """Whose probabilities are those of grades that are equally common, or nearer to that than the data."""
+    ways = {
+        "adjust_loss": "trained by a loss whose logits rise by {} times the log share of their grade",
+        "adjust_decision": "decided with log-probabilities that fall by {} times the log share of their grade",
+    }
+    names: dict[tuple[str, float], list[str]] = {}
+    for cell in study.cells:
+        for way in ways:
+            if strength := cell.record.objective.get(way, 0.0):
+                names.setdefault((way, strength), []).append(cell.variant)
+    return [
+        f"{_whom(of, study)} {ways[way].format(f'{strength:g}')} (Menon et al. 2021): at 1, probabilities, decisions "
+        "and scores are those where all grades are equally common, and not those of the data."
+        for (way, strength), of in names.items()
+    ]
 
 
 def _recalibrated(study: Study) -> list[str]:

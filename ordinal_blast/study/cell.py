@@ -201,6 +201,8 @@ def _conclude(
                 "options": dict(objective.options),
                 "rule": objective.rule,
                 "correct_weights": objective.correct_weights,
+                "adjust_loss": objective.adjust_loss,
+                "adjust_decision": objective.adjust_decision,
                 "calibration": objective.calibration,
                 "decides_by": decisions.decides_by(first, objective.rule),  # whatever the task
                 "undone_weights": undone,
@@ -302,6 +304,7 @@ def _dataset(material: Material, split: SplitSettings) -> dict[str, Any]:
     dataset = material.dataset
     official = split.by == "official"
     rule = "as published with the dataset" if official else f"by {split.by}, shares {tuple(split.fractions)}"
+    rule += f"; trained without {', '.join(split.unseen)}" if split.unseen else ""
     return {
         "name": dataset.name,
         "summary": dataset.summary,

@@ -66,25 +66,73 @@ def class_weights(kind: str, material: Material, task: Task) -> np.ndarray:
     if kind == "none":
         return np.ones(task.num_classes, np.float32)
     train = material.dataset.columns[f"label/{task.name}"][material.splits["train"]]
-    return inverse_frequency(train, task.num_classes)
+    weights = inverse_frequency(train, task.num_classes)
+    return weights * np.count_nonzero(weights) if kind == "inverse_share" else weights
+
+
+def log_shares(material: Material, task: Task) -> np.ndarray:
+    """The log share of each grade among the training labels of a task, float64 `[K]`; UsageError for one without."""
+    labels = material.dataset.columns[f"label/{task.name}"][material.splits["train"]]
+    counts = np.bincount(labels[labels >= 0], minlength=task.num_classes)
+    if not counts.all():
+        lacking = task.grades[int(np.argmin(counts))]
+        raise UsageError(
+            f"objective.adjust_loss and objective.adjust_decision need every grade in the training set, and task "
+            f"{task.name} has no {lacking} there: leave them at 0"
+        )
+    return np.log(counts / counts.sum())
+
+
+def adjusted(bound: Mapping[str, Objective], objective: ObjectiveSettings, material: Material) -> dict[str, Objective]:
+    """The objectives as they train, with logits that rise by `adjust_loss` times the log share of their grade.
+
+    Raises UsageError for a loss that has no K logits.
+    """
+    if not objective.adjust_loss:
+        return dict(bound)
+    try:
+        return {
+            task.name: bound[task.name].adjusted(objective.adjust_loss * log_shares(material, task))
+            for task in material.tasks
+        }
+    except ValueError as error:
+        raise UsageError(f"objective.adjust_loss: {error}") from error
 
 
 def undone(objective: ObjectiveSettings, kind: str, material: Material) -> dict[str, list[float]]:
-    """The class weights `[K]` of each task that its decision undoes; none unless `correct_weights`."""
-    if not objective.correct_weights or kind == "none":
+    """What the probabilities `[K]` of each task are divided by in its decision; nothing for most studies.
+
+    The class weights, where `correct_weights`; and the share of every grade to the power `adjust_decision`.
+    """
+    corrects = objective.correct_weights and kind != "none"
+    if not corrects and not objective.adjust_decision:
         return {}
-    return {task.name: class_weights(kind, material, task).tolist() for task in material.tasks}
+    divisors = {}
+    for task in material.tasks:
+        weights = class_weights(kind if corrects else "none", material, task).astype(np.float64)
+        if objective.adjust_decision:
+            weights = weights * np.exp(objective.adjust_decision * log_shares(material, task))
+        divisors[task.name] = weights.tolist()
+    return divisors
 
 
 def corrected(bound: Mapping[str, Objective], weights: Mapping[str, Sequence[float]]) -> dict[str, Objective]:
-    """The objectives that decide: those that trained, without the class weights that are to be undone.
+    """The objectives that decide: those that trained, their probabilities over what is `undone`."""
+    return {
+        task: one.rescaled(np.ones(one.num_classes), -np.log(weights[task])) if task in weights else one
+        for task, one in bound.items()
+    }
 
-    Raises UsageError for a loss whose class weights cannot be undone.
-    """
-    try:
-        return {task: one.corrected(weights[task]) if task in weights else one for task, one in bound.items()}
-    except ValueError as error:
-        raise UsageError(f"objective.correct_weights: {error}") from error
+
+def check_correction(objective: ObjectiveSettings, kind: str, material: Material) -> None:
+    """Raise UsageError for a loss whose class weights cannot be undone, or a grade without a share of the labels."""
+    weights = undone(objective, kind, material)
+    if objective.correct_weights and kind != "none":
+        for task, one in bind(objective, material.tasks).items():
+            try:
+                one.corrected(weights[task])
+            except ValueError as error:
+                raise UsageError(f"objective.correct_weights: {error}") from error
 
 
 def check_calibration(objective: ObjectiveSettings, material: Material) -> None:

@@ -24,7 +24,7 @@ from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
-from ordinal_blast.study.recipe import Graded, Stage, Values, Work
+from ordinal_blast.study.recipe import Goal, Graded, Stage, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
 from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
@@ -102,6 +102,7 @@ class Grader(Stage[GraderSettings]):
             "tasks": [task.name for task in work.material.tasks],
             "objective": [work.goal.objective.name, dict(work.goal.objective.options)],
             "class_weights": work.goal.class_weights,
+            **_unusual(work.goal),
             "seed": work.goal.seed,
             "code": identity.of_stage(self.settings, work.goal.objective.name),
             **({"init_from": initial.digest(start)} if start else {}),
@@ -137,6 +138,11 @@ class Grader(Stage[GraderSettings]):
             updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
+        coupled = [one.name for one in work.bound.values() if one.spec.batch_coupled]
+        if coupled and work.goal.divide_by == "examples":
+            raise UsageError(
+                f"divide_by is examples, and {coupled[0]} is a loss of the batch as a whole: leave it at weights"
+            )
         start = self.settings.network
         if first is not None:
             network = f"{self.name}.network {self.settings.network.name} on {name} {first.shape[1:]}"
@@ -222,12 +228,12 @@ class Grader(Stage[GraderSettings]):
     def _network(self, bound: Mapping[str, Objective]) -> GradingNetwork:
         return GradingNetwork(networks.make(self.settings.network, f"{self.name}.network"), tuple(bound.items()))
 
-    def _problem(self, bound: Mapping[str, Objective]) -> Problem:
+    def _problem(self, bound: Mapping[str, Objective], divide_by: str = "weights") -> Problem:
         section, where = self.settings, self.name
         view = augment.make(section.augment, f"{where}.augment")
         return Problem(
             self._network(bound),
-            GradingLoss(tuple(bound.items())),
+            GradingLoss(tuple(bound.items()), divide_by),
             optimizer.make(section.optimizer, section.schedule, section.training, where),
             OnInputs(view) if view else None,
         )
@@ -258,7 +264,7 @@ class Grader(Stage[GraderSettings]):
             examples, goal = _examples(view, work), work.goal
             start = self.settings.network
             training = Course(
-                self._problem(work.bound),
+                self._problem(work.bound, goal.divide_by),
                 examples["train"],
                 examples["val"],
                 self.settings.training,
@@ -274,6 +280,12 @@ class Grader(Stage[GraderSettings]):
 
     _begun: _Begun | None = None
     _at_hand: _Trained | None = None
+
+
+def _unusual(goal: Goal) -> dict[str, Any]:
+    """What else a training depends on, where it is not at its default: a setting that is new renames no stage."""
+    known = {"divide_by": (goal.divide_by, "weights"), "adjust_loss": (goal.objective.adjust_loss, 0.0)}
+    return {name: value for name, (value, default) in known.items() if value != default}
 
 
 def _examples(view: View, work: Work) -> dict[str, Examples]:

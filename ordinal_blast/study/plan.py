@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import inspect
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +46,8 @@ class Plan:
 def ablation(path: str, base: Settings, seeds: int) -> Plan:
     """The plan of an ablation file: its docstring is the question, `variants()` yields (name, overrides).
 
+    Where `variants` takes the settings that are varied, it is called with them: `variants(base)`.
+
     Constants of the file say what decides it: REFERENCE, SUBJECT, PRIMARY, EQUIVALENCE, FAMILIES, as `question.ask`
     takes them. Raises UsageError for a file without variants, and as `of_variants` does.
     """
@@ -53,7 +56,7 @@ def ablation(path: str, base: Settings, seeds: int) -> Plan:
         raise UsageError(f"{path} has no variants(): it is not an ablation")
     text = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     with parts.blamed(f"{path}: variants() raised"):
-        variants = module.variants()
+        variants = module.variants(base) if inspect.signature(module.variants).parameters else module.variants()
     planned = of_variants(text, variants, base, seeds, f"{path}: variants()")
     declared = {name: getattr(module, name.upper()) for name in DECLARED if hasattr(module, name.upper())}
     return asking(planned, path, **declared)

@@ -1,8 +1,8 @@
 """What a cell is made by: stages in a row, each of which says what it reads and what it makes.
 
-A stage reads columns of the data set and what earlier stages made, by name. Three of these names are inputs of
-networks: "images", "sequences" and "numbers", each a View of all rows of the data set. Everything else is between the
-stages that know its name.
+A stage reads columns of the data set and what earlier stages made, by name. Four of these names are inputs of
+networks: "images", "clips", "sequences" and "numbers", each a View of all rows of the data set. Everything else is
+between the stages that know its name.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Goal:
     objective: ObjectiveSettings
     class_weights: str
     seed: int
+    divide_by: str = "weights"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Stage(abc.ABC, Generic[Section]):
 
 def goal(settings: Settings) -> Goal:
     """The part of a study's settings that stages may depend on."""
-    return Goal(settings.objective, settings.class_weights, settings.seed)
+    return Goal(settings.objective, settings.class_weights, settings.seed, settings.divide_by)
 
 
 @contextlib.contextmanager

@@ -280,14 +280,14 @@ class _Run:
         for stage in chain:
             with recipe.blamed(stage.name, stage.settings):
                 stage.check(work)
-        undone = decisions.undone(settings.objective, settings.class_weights, work.material)
-        decisions.corrected(work.bound, undone)
+        decisions.check_correction(settings.objective, settings.class_weights, work.material)
         cell.check(settings, work.material)
 
     def _work(self, one: Cell) -> Work:
         if one.name not in self._works:
             opened = self.sitting.material(one.settings)
-            bound = decisions.bind(one.settings.objective, opened.tasks)
+            objective = one.settings.objective
+            bound = decisions.adjusted(decisions.bind(objective, opened.tasks), objective, opened)
             self._works[one.name] = Work(opened, recipe.goal(one.settings), bound, self.session)
         return self._works[one.name]
 

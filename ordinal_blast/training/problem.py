@@ -61,11 +61,21 @@ class GradingCounts:
 
 @dataclasses.dataclass(frozen=True)
 class GradingLoss:
-    """The mean over tasks of each task's objective: ICM and TE weigh the same (Kragh et al. 2019, section 2.5)."""
+    """The mean over tasks of each task's objective: ICM and TE weigh the same (Kragh et al. 2019, section 2.5).
+
+    divide_by: "weights" for sum(w l) / sum(w) of a task, "examples" for sum(w l) over the number of w above 0.
+    """
 
     objectives: tuple[tuple[str, Objective], ...]
+    divide_by: str = "weights"
 
     def __call__(self, outputs: Outputs, labels: Outputs, weights: Outputs) -> jax.Array:
         """Outputs `[B, num_outputs]`, labels `[B]` and weights `[B]` per task to one scalar."""
-        losses = [objective.loss(outputs[task], labels[task], weights[task]) for task, objective in self.objectives]
+        losses = [
+            objective.loss(outputs[task], labels[task], weights[task]) * self._factor(weights[task])
+            for task, objective in self.objectives
+        ]
         return sum(losses[1:], losses[0]) / len(losses)
+
+    def _factor(self, weights: jax.Array) -> jax.Array | float:
+        return 1.0 if self.divide_by == "weights" else weights.sum() / jnp.maximum((weights > 0).sum(), 1)

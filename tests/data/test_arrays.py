@@ -108,7 +108,7 @@ def test_missing_numbers_are_learnt_on_the_training_rows_and_rows_of_a_file_are_
         ({"y": None}, "eyes.npz: y is absent or unknown: an array file holds"),
         ({"y_te": LABELS}, "eyes.npz: y is absent or unknown"),
         ({"colour": LABELS}, "eyes.npz: colour is absent or unknown"),
-        ({"x": NUMBERS[:, 0]}, r"x is float32 .12.: give images .N, H, W, C., sequences"),
+        ({"x": NUMBERS[:, 0]}, r"x is float32 .12.: give images .N, H, W, C., clips"),
         ({"x": NUMBERS[:0]}, r"x is float32 .0, 4.: give images"),
         ({"x": NUMBERS.astype(str)}, r"x is <U\d+ .12, 4.: give images"),
         ({"x": NUMBERS + 0j}, r"x is complex64 .12, 4.: give images"),

@@ -274,8 +274,64 @@ def test_tasks_are_named_once_and_each_has_a_label_in_every_split():
     with pytest.raises(UserError, match="task icm has no label in the test split of eyes"):
         catalog.labelled(opened, split, tasks)
     found = catalog.labelled(opened, split | {"test": np.asarray([3, 4])}, tasks[1:])
-    assert {name: rows.tolist() for name, rows in found.items()} == {"train": [0, 1, 2], "val": [3, 0], "test": [3]}
+    assert {name: rows.tolist() for name, rows in found.items()} == {"train": [0, 1, 2], "val": [3, 0], "test": [3, 4]}
     with pytest.raises(UserError, match=r"task te has 1 label in the val split of eyes, and choosing an epoch needs 2"):
         catalog.labelled(opened, split | {"val": np.asarray([3, 1])}, tasks[:1])
     with pytest.raises(UserError, match=r"task icm has only the grade C in the train split of eyes, which teaches no"):
         catalog.labelled(opened, split | {"train": np.asarray([0, 3, 4])}, tasks[1:])
+
+
+def clinics():
+    opened = dataset(np.arange(40), icm=[0, 1, 2, 1] * 10)
+    columns = {"clinic": np.asarray(["north", "south"] * 20), "number": np.arange(40) % 4}
+    return dataclasses.replace(opened, columns={**opened.columns, **columns})
+
+
+def test_a_clinic_is_held_out_by_its_name_and_a_number_by_its_text():
+    opened = clinics()
+    split = SplitSettings("id", (0.5, 0.25, 0.25), 1, ("clinic=south", "number=0"))
+    whole = catalog.divide(opened, dataclasses.replace(split, unseen=()))
+    parts = catalog.divide(opened, split)
+    for name in ("train", "val"):
+        np.testing.assert_array_equal(parts[name], [row for row in whole[name] if row % 4 == 2])
+    np.testing.assert_array_equal(parts["test"], whole["test"])
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("hospital=south", "data.split.unseen is hospital=south: eyes has clinic, group, id, label/icm, number"),
+        ("clinic=east", "data.split.unseen is clinic=east, and no example has that: there is north, south"),
+    ],
+)
+def test_a_value_that_no_example_has_cannot_be_held_out(condition, message):
+    with pytest.raises(UsageError, match=message):
+        catalog.divide(clinics(), SplitSettings("id", (0.5, 0.25, 0.25), 1, (condition,)))
+
+
+def test_a_column_of_whole_numbers_is_a_task_of_its_own():
+    opened = clinics()
+    beats = np.where(np.arange(40) % 3, np.arange(40) % 2, -1)
+    opened = dataclasses.replace(opened, columns={**opened.columns, "beats": beats})
+    more = catalog.with_outcomes(opened, {"beats": ("no", "yes")})
+    assert more.tasks == (*opened.tasks, Task("beats", ("no", "yes")))
+    np.testing.assert_array_equal(more.columns["label/beats"], beats)
+    rows = {"train": np.arange(20), "val": np.arange(20, 30), "test": np.arange(30, 40)}
+    kept = catalog.labelled(more, rows, more.tasks[1:])
+    np.testing.assert_array_equal(kept["train"], [row for row in range(20) if row % 3])
+    # Every test example has a grade of another task: variants of either are tested on the same ones.
+    np.testing.assert_array_equal(kept["test"], rows["test"])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "message"),
+    [
+        ({"clinic": ("a", "b")}, "data.outcomes has clinic: columns of whole numbers in eyes are group, number"),
+        ({"nothing": ("a", "b")}, "data.outcomes has nothing: columns of whole numbers in eyes are group, number"),
+        ({"icm": ("a", "b")}, "data.outcomes has icm: columns of whole numbers"),
+        ({"number": ("a", "b")}, "data.outcomes names 2 grades of number, whose numbers run from 0 to 3"),
+    ],
+)
+def test_an_outcome_that_cannot_be_is_refused(outcomes, message):
+    with pytest.raises(UsageError, match=message):
+        catalog.with_outcomes(clinics(), outcomes)

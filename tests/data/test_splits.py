@@ -111,3 +111,14 @@ def test_validation_comes_from_the_training_rows_wherever_they_stand(groups, str
     for share in (0.0, 1.0, "x"):
         with pytest.raises(UsageError, match=r"^data\.options\.val_share is "):
             with_validation(rows, labels, groups, share, (5, 0), stratified=stratified)
+
+
+def test_what_is_unseen_is_in_the_test_set_alone_and_the_test_set_is_as_before():
+    rows = {"train": np.arange(0, 6), "val": np.arange(6, 9), "test": np.arange(9, 12)}
+    unseen = np.asarray([True, False, False] * 4)
+    kept = splits.without(rows, unseen)
+    np.testing.assert_array_equal(kept["train"], [1, 2, 4, 5])
+    np.testing.assert_array_equal(kept["val"], [7, 8])
+    np.testing.assert_array_equal(kept["test"], rows["test"])
+    with pytest.raises(UsageError, match=r"data.split.unseen leaves the val set empty"):
+        splits.without(rows, np.arange(12) >= 6)

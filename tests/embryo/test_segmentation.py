@@ -6,8 +6,8 @@ import numpy as np
 
 from ordinal_blast import schema
 from ordinal_blast.data import augment
-from ordinal_blast.embryo import cropping, crops, sequences
-from ordinal_blast.embryo.segmentation import DiceLoss, OnInputsAndMask
+from ordinal_blast.embryo import clips, cropping, crops, sequences
+from ordinal_blast.embryo.segmentation import LOSSES, DiceLoss, OnInputsAndMask
 from ordinal_blast.settings import GraderSettings
 
 KEYS = jax.random.split(jax.random.key(0), 40)
@@ -56,6 +56,7 @@ def test_what_is_not_stated_of_croppers_crops_and_sequences_is_this():
         "size": 64,
         "planes": (-45.0, 0.0, 45.0),
         "frames_per_embryo": 1,
+        "loss": "dice",
         "network.name": "unet",
     }
     assert set(learning) - set(cropper) == {"reads", "standardize"}
@@ -63,6 +64,7 @@ def test_what_is_not_stated_of_croppers_crops_and_sequences_is_this():
         "start_hpi": 90.0,
         "stop_hpi": 128.0,
         "step_h": 1.0,
+        "around": "embryo",
         "crop_share": 0.8,
         "size": 224,
         "planes": (-45.0, 0.0, 45.0),
@@ -71,4 +73,17 @@ def test_what_is_not_stated_of_croppers_crops_and_sequences_is_this():
         "focal_planes": 1,
         "plane_um": 15.0,
     }
-    assert sequence["max_frames"] == 30
+    assert (sequence["max_frames"], sequence["order"]) == (30, "chronological")
+    assert clips.ClipSettings().max_frames == 30
+
+
+def test_the_cross_entropy_of_pixels_is_the_mean_over_pixels_and_weighted_over_images():
+    rng = np.random.default_rng(0)
+    logits, masks = rng.normal(0, 3, (3, 4, 4)), rng.integers(0, 2, (3, 4, 4))
+    p = 1 / (1 + np.exp(-logits))
+    of_images = -(masks * np.log(p) + (1 - masks) * np.log(1 - p)).mean((1, 2))
+    weights = np.asarray([1.0, 3.0, 0.0])
+    got = LOSSES["cross_entropy"](
+        {"mask": np.float32(logits)}, {"mask": np.float32(masks)}, {"mask": np.float32(weights)}
+    )
+    np.testing.assert_allclose(got, (of_images[0] + 3 * of_images[1]) / 4, rtol=1e-5)

@@ -130,7 +130,7 @@ def test_networks_of_the_package_say_what_they_read(name, column):
 def test_a_network_of_ones_own_says_what_it_reads_or_nothing(nets):
     said = {name: networks.reads(NetworkSettings(f"{nets}:{name}")) for name in ("Flag", "OfNNX", "Plain")}
     assert said == {"Flag": "numbers", "OfNNX": "images", "Plain": ""}
-    with pytest.raises(UsageError, match=r"nets.py:Odd.reads is 'pictures': it takes one of '', 'images', 'sequences'"):
+    with pytest.raises(UsageError, match=r"nets.py:Odd.reads is 'pictures': it takes one of '', 'images', 'clips'"):
         networks.reads(NetworkSettings(f"{nets}:Odd"))
 
 
@@ -173,7 +173,11 @@ def test_a_module_that_is_called_as_ours_are_gets_what_ours_get(nets):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("xcepton", {}, r"^cnn\.network\.name is 'xcepton' \(did you mean xception\?\): there are lstm, mlp, unet, xc"),
+        (
+            "xcepton",
+            {},
+            r"^cnn\.network\.name is 'xcepton' \(did you mean xception\?\): there are attention, frames, l",
+        ),
         ("xception", {"midle": 2}, r"^cnn\.network\.options has no midle: it takes middle"),
         ("xception", {"middle": -1}, r"^cnn\.network\.options\.middle is -1: it takes a whole number from 0 on$"),
         (

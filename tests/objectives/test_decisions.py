@@ -1,5 +1,6 @@
 """Which decision an objective's own rule is, and probabilities that undo class weights."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -70,6 +71,45 @@ def test_class_weights_are_undone(name):
     assert (corrected.num_outputs, corrected.family.layer) == (objective.num_outputs, objective.family.layer)
     assert corrected.loss(outputs, jnp.array([1])) == objective.loss(outputs, jnp.array([1]))
     assert hash(corrected) == hash(objective.corrected(tuple(weights)))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "ordinal_cross_entropy", "sord", "soft_qwk"])
+def test_an_adjusted_loss_is_that_of_shifted_logits_and_decides_by_the_logits(name):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 2, (8, 3)).astype(np.float32), rng.integers(0, 3, 8)
+    weights, shift = rng.uniform(0, 2, 8).astype(np.float32), np.log([0.1, 0.3, 0.6])
+    objective = objectives.get(name, num_classes=3)
+    adjusted = objective.adjusted(shift)
+    shifted = logits + shift.astype(np.float32)
+    np.testing.assert_allclose(
+        adjusted.loss(logits, labels, weights), objective.loss(shifted, labels, weights), rtol=1e-6
+    )
+    np.testing.assert_array_equal(adjusted.log_probs(logits), objective.log_probs(logits))
+    np.testing.assert_array_equal(adjusted.predict(logits), objective.predict(logits))
+    assert hash(adjusted) == hash(objective.adjusted(tuple(shift))) != hash(objective)
+
+
+def test_the_optimum_of_an_adjusted_cross_entropy_is_that_of_equally_common_grades():
+    shares, likely = np.asarray([0.1, 0.3, 0.6]), np.asarray([0.5, 0.2, 0.3])  # P(y), P(x | y) of one x
+    truth = shares * likely / np.sum(shares * likely)
+    objective = objectives.get("cross_entropy", num_classes=3).adjusted(np.log(shares))
+    balanced = np.log(likely / likely.sum())[None, :]
+    outputs, labels = np.repeat(balanced, 3, axis=0).astype(np.float32), np.arange(3)
+    slope = jax.grad(lambda z: jnp.sum(objective.losses(z, labels) * truth))(outputs)
+    np.testing.assert_allclose(np.sum(slope, axis=0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "message"),
+    [
+        ("corn", (0.0, 0.0, 0.0), "corn has no logit for every grade: its outputs are those of Conditional"),
+        ("cross_entropy", (0.0, 0.0), "shift: 3 finite numbers are needed"),
+        ("cross_entropy", (0.0, 0.0, -np.inf), "shift: 3 finite numbers are needed"),
+    ],
+)
+def test_what_cannot_be_adjusted_is_refused(name, shift, message):
+    with pytest.raises(ValueError, match=message):
+        objectives.get(name, num_classes=3).adjusted(shift)
 
 
 RULES = {

@@ -47,6 +47,21 @@ def test_class_weights_that_are_undone_are_told_as_undone(told):
     assert "which change what a proper loss estimates" not in notes
 
 
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [("adjust_loss", "trained by a loss whose logits rise by 1"), ("adjust_decision", "decided with log")],
+)
+def test_an_adjustment_of_the_logits_is_told_with_what_probabilities_mean_then(told, way, said):
+    def change(kept):
+        if kept.variant == "b":
+            kept.objective[way] = 1.0
+
+    assert "equally common" not in told()[0]
+    notes, _ = told(change)
+    assert f"b was {said}" in notes
+    assert "those where all grades are equally common" in notes
+
+
 @pytest.mark.parametrize(("selects", "said"), [(True, ". These also selected the epoch"), (False, ", which selected")])
 def test_a_calibration_is_told_with_what_else_its_examples_decided(told, selects, said):
     def change(kept):

@@ -270,6 +270,43 @@ def test_class_weights_are_undone_where_that_is_said_and_there_are_some():
     assert decisions.undone(undo, "none", material) == decisions.undone(leave, "inverse_frequency", material) == {}
 
 
+def test_shares_are_inverted_as_printed_and_a_decision_is_adjusted_by_them():
+    task = Task("one", ("low", "middle", "high"))
+    material = Material(Rows(), (task,), {"train": np.arange(6)}, {}, ())
+    known = LABELS[:6][LABELS[:6] >= 0]
+    shares = np.bincount(known, minlength=3) / len(known)
+    assert shares.all()
+    np.testing.assert_allclose(decisions.class_weights("inverse_share", material, task), 1 / shares, rtol=1e-6)
+    adjust, both = (ObjectiveSettings(correct_weights=correct, adjust_decision=2.0) for correct in (False, True))
+    np.testing.assert_allclose(decisions.undone(adjust, "none", material)["one"], shares**2, rtol=1e-6)
+    np.testing.assert_allclose(decisions.undone(both, "inverse_share", material)["one"], shares, rtol=1e-6)
+    q = np.asarray([[0.5, 0.3, 0.2]])
+    bound = decisions.corrected(decisions.bind(adjust, (task,)), decisions.undone(adjust, "none", material))
+    decided = np.exp(bound["one"].log_probs(np.log(q).astype(np.float32)))
+    np.testing.assert_allclose(decided, q / shares**2 / np.sum(q / shares**2), rtol=1e-5)
+    trains = decisions.adjusted(decisions.bind(adjust, (task,)), ObjectiveSettings(adjust_loss=0.5), material)
+    np.testing.assert_allclose(trains["one"].shift, np.log(shares) / 2, rtol=1e-6)
+
+
+def test_an_adjustment_needs_every_grade_in_training():
+    material = Material(Rows(), (Task("one", ("low", "middle", "high", "highest")),), {"train": np.arange(6)}, {}, ())
+    message = r"need every grade in the training set, and task one has no highest"
+    decides, trains = ObjectiveSettings(adjust_decision=1.0), ObjectiveSettings(adjust_loss=1.0)
+    with pytest.raises(UsageError, match=message):
+        decisions.check_correction(decides, "none", material)
+    bound = decisions.bind(trains, material.tasks)
+    with pytest.raises(UsageError, match=message):
+        decisions.adjusted(bound, trains, material)
+
+
+def test_outputs_without_a_logit_for_every_grade_are_not_adjusted():
+    material = Material(Rows(), (Task("one", ("low", "middle", "high")),), {"train": np.arange(6)}, {}, ())
+    corn = ObjectiveSettings("corn", adjust_loss=1.0)
+    bound = decisions.bind(corn, material.tasks)
+    with pytest.raises(UsageError, match=r"objective.adjust_loss: corn has no logit for every grade"):
+        decisions.adjusted(bound, corn, material)
+
+
 def test_outputs_that_are_not_finite_and_a_measure_that_raises_are_told(bound):
     def raw(outputs):
         labels = np.asarray([2, 0])

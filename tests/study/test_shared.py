@@ -135,14 +135,17 @@ def test_a_stage_is_named_by_data_split_settings_code_seed_and_what_it_reads(cha
 
 
 def test_a_shared_grader_is_named_by_all_that_its_training_depends_on(tmp_path):
-    def key(section=None, tasks="ab", objective=None, class_weights="none", seed=0):
+    def key(section=None, tasks="ab", objective=None, class_weights="none", seed=0, divide_by="weights"):
         material = SimpleNamespace(tasks=tuple(Task(name, ("low", "high")) for name in tasks))
-        goal = Goal(objective or ObjectiveSettings(), class_weights, seed)
+        goal = Goal(objective or ObjectiveSettings(), class_weights, seed, divide_by)
         work = Work(material, goal, {}, None)
         return grader.Grader("cnn", section or GraderSettings()).depends(work)
 
     base = key()
-    assert key(objective=ObjectiveSettings(rule="median", correct_weights=True, calibration="temperature")) == base
+    decides = ObjectiveSettings(rule="median", correct_weights=True, calibration="temperature", adjust_decision=1.0)
+    assert key(objective=decides) == base
+    assert key(divide_by="examples") == base | {"divide_by": "examples"}
+    assert key(objective=ObjectiveSettings(adjust_loss=0.5)) == base | {"adjust_loss": 0.5}
     assert base["tasks"] == ["a", "b"]
     for name, change in {
         "tasks": {"tasks": "a"},

@@ -158,3 +158,20 @@ def test_every_update_is_that_of_the_textbook(case, devices):
         np.testing.assert_allclose(fitted.variables["params"]["dense"][key], value, rtol=1e-4, atol=1e-5)
     if shape == "plateau":
         assert len({rate for _, _, rate, _ in told}) > 2
+
+
+def test_a_weighted_loss_is_divided_by_the_weights_or_by_the_labelled_examples():
+    rng = np.random.default_rng(0)
+    outputs = {task: rng.normal(size=(6, 3)).astype(np.float32) for task in ("icm", "te")}
+    labels = {"icm": np.asarray([0, 1, 2, 1, 0, 2]), "te": np.asarray([2, 2, 1, -1, 0, 0])}
+    weights = {"icm": np.float32([5.9, 1, 2.1, 1, 5.9, 2.1]), "te": np.float32([1, 1, 3, 0, 2, 2])}
+    bound = tuple((task, objectives.get("cross_entropy", num_classes=3)) for task in outputs)
+    sums = {}
+    for task, logits in outputs.items():
+        log_probs = logits - np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
+        sums[task] = -np.sum(weights[task] * log_probs[np.arange(6), labels[task]])
+    by_weights = sums["icm"] / 18 / 2 + sums["te"] / 9 / 2
+    by_examples = sums["icm"] / 6 / 2 + sums["te"] / 5 / 2  # one label of te is missing
+    for divide_by, expected in {"weights": by_weights, "examples": by_examples}.items():
+        got = GradingLoss(bound, divide_by)(outputs, labels, weights)
+        np.testing.assert_allclose(got, expected, rtol=1e-6)

@@ -20,7 +20,10 @@ from ordinal_blast.storage import read_npz
 from ordinal_blast.types import INPUTS, NO_ID
 
 _LARGEST = float(np.finfo(np.float32).max)
-_HELD = "x (or images, sequences, numbers), y (or y_TASK for each task), and group, split, id and columns where known"
+_HELD = (
+    "x (or images, clips, sequences, numbers), y (or y_TASK for each task), and group, split, id and columns where "
+    "known"
+)
 
 
 def source(
@@ -130,16 +133,17 @@ def _inputs(path: Path, arrays: Mapping[str, np.ndarray], missing: str) -> tuple
         raise UserError(f"{path} has {', '.join(named) or 'nothing that networks read'}: an array file holds {_HELD}")
     x, kind = arrays[named[0]], named[0]
     grey = x.ndim == 3 and (kind == "images" or (kind == "x" and x.dtype == np.uint8))
-    kind = {4: "images", 3: "images" if grey else "sequences", 2: "numbers"}.get(x.ndim, "") if kind == "x" else kind
+    if kind == "x":
+        kind = {5: "clips", 4: "images", 3: "images" if grey else "sequences", 2: "numbers"}.get(x.ndim, "")
     x = x[..., None] if grey else x
     if x.ndim != INPUTS.get(kind) or not x.size or x.dtype.kind not in "biuf":
         raise UserError(
-            f"{path}: {named[0]} is {x.dtype} {list(x.shape)}: give images [N, H, W, C], sequences [N, T, D] or "
-            "numbers [N, D], one or more"
+            f"{path}: {named[0]} is {x.dtype} {list(x.shape)}: give images [N, H, W, C], clips "
+            "[N, T, H, W, C], sequences [N, T, D] or numbers [N, D], one or more"
         )
-    if kind == "images" and x.dtype.kind in "iu":
+    if kind in ("images", "clips") and x.dtype.kind in "iu":
         if x.min() < 0 or x.max() > 255:
-            raise UserError(f"{path}: images are whole numbers from {x.min()} to {x.max()}: give uint8 or floats")
+            raise UserError(f"{path}: {kind} are whole numbers from {x.min()} to {x.max()}: give uint8 or floats")
         return kind, x.astype(np.uint8)
     bad = ~(np.abs(x.astype(np.float64)) <= _LARGEST)
     if kind == "numbers" and missing != "refuse":

@@ -1,0 +1,63 @@
+"""The stage that hands the hourly crops themselves to a network of whole recordings, for joint training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.crops import Crops
+from ordinal_blast.ranges import whole
+from ordinal_blast.record import Record
+from ordinal_blast.schema import setting
+from ordinal_blast.settings import StageSettings
+from ordinal_blast.study.recipe import Stage, Values, Work
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSettings(StageSettings):
+    """How long clips are."""
+
+    max_frames: int = setting(30, "frames of a clip, the last at the time of maximum expansion", whole(1))
+
+
+class Clips(Stage[ClipSettings]):
+    """The hourly crops up to maximum expansion, then zeros; makes "clips" uint8 `[N, max_frames, H, W, P]`."""
+
+    Settings: ClassVar[type[StageSettings]] = ClipSettings
+    reads = ("crops",)
+    makes = ("clips",)
+
+    def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """Nothing: the crops are there."""
+        del inputs, folder, work
+        return {}
+
+    def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
+        """The view of the crops, which are read as they are asked for."""
+        del folder, work
+        crops = inputs["crops"]
+        return {"clips": lambda rows, rng: self._of(crops, rows)}
+
+    def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
+        """Adds "clips" `[1, max_frames, H, W, P]` of a recording, whose notes are then those on its hourly frames."""
+        del folder, record
+
+        def apply(values: Values) -> Values:
+            if "crops" not in values:
+                return values
+            crops = values["crops"]
+            return {**values, "clips": self._of(crops, np.arange(1)), "notes": crops.notes}
+
+        return apply
+
+    def _of(self, crops: Crops, rows: np.ndarray) -> np.ndarray:
+        hours = len(crops.hours)
+        places = rows[:, None] * hours + np.arange(hours)
+        frames = crops.hourly(places.reshape(-1))
+        frames = frames.reshape(len(rows), hours, *frames.shape[1:])
+        return timelapse.sequences(frames, crops.tmeb()[rows], self.settings.max_frames)

@@ -1,0 +1,54 @@
+"""Every ablation of the repository: a question, variants that differ, overrides that the settings take."""
+
+from pathlib import Path
+
+import pytest
+
+from ordinal_blast import settings
+from ordinal_blast.study import plan, recipe, runner
+
+FOLDER = Path(__file__).parents[1] / "ablations"
+CONFIGS = {
+    "convolutions": ("configs/retinamnist.py",),
+    "corn_paper": ("configs/fireman.py",),
+    "every": ("configs/era.py",),
+    "field": ("configs/era.py",),
+    "losses": ("configs/retinamnist.py", "configs/demo.py"),
+    "optimizer": ("configs/retinamnist.py",),
+}
+EMBRYOS = ("configs/demo.py", "configs/blastocyst.py")
+CASES = [(path.stem, config) for path in sorted(FOLDER.glob("*.py")) for config in CONFIGS.get(path.stem, EMBRYOS)]
+ALIKE = {"convolutions"}  # variants that train alike are its question
+COLUMNS = ("frames", "masks", "hpi", "tA", "images", "numbers")  # of the data sets of these configurations
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_an_ablation_asks_of_variants_that_can_be_run_and_differ(name, config):
+    planned = plan.ablation(str(FOLDER / f"{name}.py"), settings.load(config), 2)
+    assert planned.question.text.endswith("?")
+    assert planned.question.equivalence
+    first = {one.variant: one.settings for one in planned.cells if one.seed == planned.seeds[0]}
+    assert len(first) == len(planned.variants) >= 2
+    for chosen in first.values():
+        runner.validate(chosen)
+        recipe.check(recipe.stages(chosen), COLUMNS)
+    if name not in ALIKE:
+        distinct = {str(sorted(settings.tree(chosen).items())) for chosen in first.values()}
+        same = [variant for variant, chosen in first.items() if chosen == settings.load(config)]
+        assert len(distinct) == len(first), (same, "two variants have the same settings")
+
+
+def test_decisions_of_the_factorial_share_eight_trainings():
+    planned = plan.ablation("rules", settings.load("configs/demo.py"), 1)
+    trainings = {str(sorted(settings.differences(one.settings, decision=False).items())) for one in planned.cells}
+    assert (len(planned.cells), len(trainings)) == (30, 8)
+
+
+def test_an_ablation_may_look_at_the_settings_that_it_varies(tmp_path):
+    file = tmp_path / "question.py"
+    file.write_text(
+        '"""Wider?"""\ndef variants(base):\n    for n in (1, 2):\n'
+        '        yield f"{n}", {"mlp.training.patience": n + base.seed}\n'
+    )
+    made = plan.ablation(str(file), settings.load("configs/era.py", {"seed": 5}), 1)
+    assert [one.settings.stages["mlp"].training.patience for one in made.cells] == [6, 7]
