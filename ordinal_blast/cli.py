@@ -150,6 +150,18 @@ def grade(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
+def export(args: argparse.Namespace) -> int:
+    """Write the grader of a trained run as one file that runs without this package, or its weights."""
+    from ordinal_blast.study import exporting
+
+    if os.path.lexists(args.out):
+        raise UsageError(f"--out {args.out}: there is something already: give another name, or remove it")
+    _check_folder("--out", args.out)
+    facts = exporting.export(args.run_dir, args.out, level=args.level, trust=args.trust)
+    print(json.dumps(facts, indent=1) if args.json else exporting.text(facts))
+    return 0
+
+
 def bench(args: argparse.Namespace) -> int:
     """Measure speed beside other libraries and what this machine can do."""
     from ordinal_blast import bench as benchmark
@@ -343,6 +355,16 @@ def _parser() -> argparse.ArgumentParser:
         "without this nothing that a run names is imported, not even from the current directory"
     )
     added.add_argument("--trust", type=_path, metavar="FOLDER", help=text)
+    added.add_argument("--json", action="store_true", help="print JSON")
+
+    added = verb("export", export, "ordinal-blast export --run runs/retina/cells/cross_entropy-s0 --out grader.jax")
+    text = "a finished cell; for .safetensors the folder of a stage too"
+    added.add_argument("--run", dest="run_dir", type=_path, required=True, metavar="DIR", help=text)
+    text = "FILE.jax (a program of jax.export), FILE.onnx, or FILE.safetensors (weights for init_from)"
+    added.add_argument("--out", type=_path, required=True, metavar="FILE", help=text)
+    text = "of the sets of grades: the chance that one holds the true grade (0.9); 0 leaves them out"
+    added.add_argument("--level", type=float, default=0.9, metavar="P", help=text)
+    added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
     added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("settings", settings, "ordinal-blast settings retinamnist", configurable=True)

@@ -15,7 +15,7 @@ from ordinal_blast.ranges import whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
-from ordinal_blast.study.recipe import Stage, Values, Work
+from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,17 @@ class Clips(Stage[ClipSettings]):
             return {**values, "clips": self._of(crops, np.arange(1)), "notes": crops.notes}
 
         return apply
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """Adds "clips" `[B, max_frames, H, W, P]` of recordings."""
+        del folder, record
+
+        def apply(variables: Mapping[str, Any], values: Values) -> Values:
+            del variables
+            clips = timelapse.sequences_traced(values["crops"], values["tmeb"], self.settings.max_frames)
+            return {**values, "clips": clips}
+
+        return Traced({}, apply, {})
 
     def _of(self, crops: Crops, rows: np.ndarray) -> np.ndarray:
         hours = len(crops.hours)

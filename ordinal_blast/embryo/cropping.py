@@ -30,7 +30,7 @@ from ordinal_blast.settings import (
     StageSettings,
     TrainingSettings,
 )
-from ordinal_blast.study.recipe import Stage, Values, Work
+from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.selection import check_selection
@@ -60,12 +60,32 @@ class EmbryoFinder:
         share: the side of the window over that of the frame; around: see `CropFrames`, whose mask follows the planes.
         An area is a share of the frame, 0 where none is seen.
         """
-        model = CropFrames(
-            self.problem.model, timelapse.plane_indices(planes, self.planes), self.size, share, size, around
-        )
-        variables = {collection: {"segmenter": values} for collection, values in self.variables.items()}
+        model = self._model(planes, share, size, around)
+        variables = _of_segmenter(self.variables)
         outputs = parallel.predict(Problem(model), variables, frames.__getitem__, len(frames), _BATCH, self.devices)
         return outputs["crops"], outputs["area"]
+
+    def traced(
+        self,
+        variables: Mapping[str, Any],
+        frames: jax.Array,
+        planes: Sequence[float],
+        *,
+        share: float,
+        size: int,
+        around: str,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The same as a pure function of its variables and the frames."""
+        outputs = self._model(planes, share, size, around).apply(_of_segmenter(variables), frames, train=False)
+        return outputs["crops"], outputs["area"]
+
+    def _model(self, planes: Sequence[float], share: float, size: int, around: str) -> CropFrames:
+        seen = timelapse.plane_indices(planes, self.planes)
+        return CropFrames(self.problem.model, seen, self.size, share, size, around)
+
+
+def _of_segmenter(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {collection: {"segmenter": values} for collection, values in variables.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +172,16 @@ class Cropper(Stage[CropperSettings]):
         del record
         finder = self._trained(folder, tuple(jax.local_devices()[:1]))
         return lambda values: {**values, "cropper": finder}
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """Adds "cropper", a function of traced frames."""
+        del record
+        finder = self._trained(folder, tuple(jax.local_devices()[:1]))
+        return Traced(
+            finder.variables,
+            lambda variables, values: {**values, "cropper": functools.partial(finder.traced, variables)},
+            {},
+        )
 
     def _trained(self, folder: Path, devices: tuple[jax.Device, ...]) -> EmbryoFinder:
         section, problem = self.settings, self._problem()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.data import images
@@ -21,7 +22,7 @@ from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import read_npy
-from ordinal_blast.study.recipe import Stage, Values, Work
+from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
 _CHUNK = 16  # embryos whose frames are in memory at once
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
@@ -121,6 +122,7 @@ class Crop(Stage[CropSettings]):
         section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
         hpi, count = inputs["hpi"], len(inputs["hpi"])
         slots = len(section.hours) + len(section.time_shifts_h)
+        sides = inputs["frames"][np.arange(1)].shape[2:4]
         shape = (count, slots, section.size, section.size, len(planes))
         pixels = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
         areas = np.zeros((count, slots), np.float32)
@@ -136,7 +138,7 @@ class Crop(Stage[CropSettings]):
             work.session.progress.note(self.name, rows[-1] + 1, count)
         pixels.flush()
         np.save(folder / "areas.npy", areas)
-        return {"frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
+        return {"pixels": list(sides), "frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The crops, left on disk, and the view of the CNN's images."""
@@ -162,6 +164,42 @@ class Crop(Stage[CropSettings]):
             return values
 
         return apply
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """Crops recordings: adds "images" `[B, size, size, P]`, hourly "crops" `[B, T, size, size, P]`, and "tmeb".
+
+        A tA that is not known is NaN: the image is then that of maximum expansion.
+        """
+        del folder
+        section, planes = _without_masks(self.settings), tuple(record.dataset["extras"]["planes"])
+        hours, chosen = section.hours, np.asarray(timelapse.plane_indices(planes, section.planes))
+        at = [] if section.cnn_time in ("tA", "tMEB") else [float(section.cnn_time)]
+
+        def apply(variables: Any, values: Values) -> Values:
+            del variables
+            frames, hpi = values["frames"], values["hpi"]
+            batch = frames.shape[0]
+            grid = np.asarray([*hours, *at], np.float32)
+            times = jnp.broadcast_to(grid[None], (batch, len(grid)))
+            if section.cnn_time == "tA":
+                times = jnp.concatenate([times, values["tA"][:, None]], axis=1)
+            slots = timelapse.nearest_traced(hpi, times)
+            seen = jnp.take_along_axis(frames, slots[:, :, None, None, None], axis=1)
+            window = {"share": section.crop_share, "size": section.size, "around": section.around}
+            pixels, areas = values["cropper"](seen.reshape(-1, *seen.shape[2:]), planes, **window)
+            pixels = pixels.reshape(batch, times.shape[1], *pixels.shape[1:])[..., chosen]
+            crops, last = pixels[:, : len(hours)], len(hours)
+            tmeb = jnp.argmax(areas.reshape(batch, -1)[:, :last], axis=1)
+            still = tmeb if section.cnn_time == "tMEB" else jnp.full_like(tmeb, last)
+            still = jnp.where(jnp.isnan(values["tA"]), tmeb, still) if section.cnn_time == "tA" else still
+            images = jnp.take_along_axis(pixels, still[:, None, None, None, None], axis=1)[:, 0]
+            return {**values, "images": images, "crops": crops, "tmeb": tmeb}
+
+        height, width = record.stages[self.name].get("pixels", (0, 0))
+        if not height:
+            raise UserError(f"the stage {self.name} does not say of which size its frames were: run it again")
+        inputs = {"frames": (f"b, t, {height}, {width}, {len(planes)}", "uint8"), "hpi": ("b, t", "float32")}
+        return Traced((), apply, inputs | ({"tA": ("b", "float32")} if section.cnn_time == "tA" else {}))
 
     def read(self, path: Path, record: Record) -> Values:
         """A "recording" (.npz), or an image as a "frame" `[1, H, H, P]`; raises UserError for what cannot be graded."""

@@ -17,7 +17,7 @@ from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import read_npy
 from ordinal_blast.study.grader import Features
-from ordinal_blast.study.recipe import Stage, Values, Work
+from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
 _ORDERS = ("chronological", "reversed")
 
@@ -65,6 +65,21 @@ class Sequences(Stage[SequenceSettings]):
             return {**values, "sequences": self._of(crops, values["features"]), "notes": crops.notes}
 
         return apply
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """Adds "sequences" `[B, max_frames, D]` of recordings."""
+        del folder, record
+
+        def apply(variables: Any, values: Values) -> Values:
+            del variables
+            crops = values["crops"]
+            batch, hours = crops.shape[:2]
+            frames = values["features"](crops.reshape(-1, *crops.shape[2:])).reshape(batch, hours, -1)
+            backwards = self.settings.order == "reversed"
+            taken = timelapse.sequences_traced(frames, values["tmeb"], self.settings.max_frames, backwards=backwards)
+            return {**values, "sequences": taken}
+
+        return Traced((), apply, {})
 
     def _of(self, crops: Crops, features: Features) -> np.ndarray:
         count, hours = len(crops.pixels), len(crops.hours)

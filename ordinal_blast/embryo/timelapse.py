@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.data.store import Dataset
@@ -43,6 +45,21 @@ def sequences(frames: np.ndarray, last: np.ndarray, max_frames: int, *, backward
         kept = hourly[max(0, end + 1 - max_frames) : end + 1]
         result[row, : len(kept)] = kept[::-1] if backwards else kept
     return result
+
+
+def nearest_traced(hpi: jax.Array, times: jax.Array) -> jax.Array:
+    """`nearest` of hpi `[B, T]` and times `[B, S]` as pure JAX: int `[B, S]`."""
+    return jnp.argmin(jnp.abs(times[:, :, None] - hpi[:, None]), axis=-1)
+
+
+def sequences_traced(frames: jax.Array, last: jax.Array, max_frames: int, *, backwards: bool = False) -> jax.Array:
+    """`sequences` as pure JAX."""
+    steps, end = jnp.arange(max_frames)[None], last[:, None]
+    first = jnp.maximum(end + 1 - max_frames, 0)
+    taken = end - steps if backwards else first + steps
+    row = (Ellipsis, *(None,) * (frames.ndim - 2))
+    kept = jnp.take_along_axis(frames, taken.clip(first, end)[row], axis=1)
+    return jnp.where(((first <= taken) & (taken <= end))[row], kept, jnp.zeros((), frames.dtype))
 
 
 def plane_indices(recorded: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:

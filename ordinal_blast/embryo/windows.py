@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ordinal_blast.models import platforms
+
 _BLOCK = 16  # new pixels of a side whose sources are multiplied at once: most weights beyond them are 0
 
 
@@ -56,8 +58,7 @@ def resize(images: jax.Array, size: int) -> jax.Array:
 
 def _by_image(one: Callable[..., jax.Array], *stacked: jax.Array) -> jax.Array:
     """`one` of every image: on a CPU one after another, as an image fits its cache and a batch does not."""
-    together = None if jax.default_backend() == "cpu" else len(stacked[0])
-    return lax.map(lambda items: one(*items), stacked, batch_size=together)
+    return lax.map(lambda items: one(*items), stacked) if platforms.platform() == "cpu" else jax.vmap(one)(*stacked)
 
 
 class _Band(NamedTuple):

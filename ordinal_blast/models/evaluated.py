@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ordinal_blast.models import native
+from ordinal_blast.models import native, platforms
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.forms import resolved
@@ -97,7 +97,7 @@ class Evaluated:
 
     def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         """On a CPU one image after the other: the large maps of one stay in its cache, those of a batch do not."""
-        if jax.default_backend() != "cpu":
+        if platforms.platform() != "cpu":
             return function(x)
         return lax.map(lambda image: function(image[None])[0], x)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
-from ordinal_blast.models import native
+from ordinal_blast.models import native, platforms
 
 
 def resolved(option: str, form: str, dtype: jnp.dtype, *, pure: str, elsewhere: str) -> str:
@@ -14,7 +13,7 @@ def resolved(option: str, form: str, dtype: jnp.dtype, *, pure: str, elsewhere: 
     `bench` measures them. ValueError that names the option for "native" where there are no kernels for this dtype.
     """
     if form == "auto":
-        if jax.default_backend() != "cpu":
+        if platforms.platform() != "cpu":
             return elsewhere
         return "native" if native.able(dtype) else pure
     if form == "native":

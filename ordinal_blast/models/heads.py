@@ -29,11 +29,11 @@ class GradingNetwork(nn.Module):
         Raises UsageError for a backbone whose features are not floats `[B, D]`.
         """
         features = self.backbone(x, train=train, keys=keys, mask=mask)
-        fits = getattr(features, "ndim", None) == 2 and len(features) == len(x) and features.size > 0
+        fits = getattr(features, "ndim", None) == 2 and features.shape[0] == x.shape[0] and features.size > 0
         if not fits or not jnp.issubdtype(features.dtype, jnp.floating):
             raise UsageError(
-                f"the network gives {_said(features)} for {len(x)} examples: it has to give features [B, D] of floats, "
-                "such as the mean over all positions"
+                f"the network gives {_said(features)} for {x.shape[0]} examples: it has to give features [B, D] of "
+                "floats, such as the mean over all positions"
             )
         features = features.astype(jnp.float32)
         return {task: objective.layer(name=f"{task}_head")(features) for task, objective in self.heads}

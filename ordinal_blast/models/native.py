@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ordinal_blast.models import platforms
+
 _LIBRARY = Path(__file__).parent / "compiled" / "native_kernels.so"  # hatch_build.py compiles it from native/
 _TARGETS = {
     "ordinal_blast_product": "OrdinalBlastProduct",
@@ -44,7 +46,7 @@ def vector_bits() -> int:
 
 def available() -> bool:
     """Whether the kernels can compute on the present default device."""
-    return jax.default_backend() == "cpu" and vector_bits() > 0
+    return platforms.here() and platforms.platform() == "cpu" and vector_bits() > 0
 
 
 def able(dtype: jnp.dtype) -> bool:

@@ -193,6 +193,15 @@ def decide(objective: Objective, rule: str, outputs: np.ndarray) -> Predictions:
     return Predictions(np.asarray(outputs), probs, grades if own is None else own, scores.astype(np.float64))
 
 
+def traced(objective: Objective, rule: str, outputs: jax.Array) -> dict[str, jax.Array]:
+    """The same as pure JAX: "grade", "probs" and "score" of raw outputs; UsageError for a rule of one's own."""
+    if rule not in RULES:
+        raise UsageError(f"objective.rule is {rule}, which is numpy code of your own, and no program holds it")
+    log_probs = objective.log_probs(outputs)
+    grades = objective.predict(outputs, rule=rule)
+    return {"grade": grades.astype(jnp.int32), "probs": jnp.exp(log_probs), "score": objective.score(outputs)}
+
+
 def losses(objective: Objective, outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The loss `[W]` of outputs `[N, num_outputs]` and labels `[N]` under each of several weights `[W, N]`."""
     return np.asarray(_losses(objective)(outputs, labels, weights))

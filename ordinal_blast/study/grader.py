@@ -24,7 +24,7 @@ from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
 from ordinal_blast.study import decisions, identity
-from ordinal_blast.study.recipe import Goal, Graded, Stage, Values, Work
+from ordinal_blast.study.recipe import Goal, Graded, Stage, Traced, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
 from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
@@ -207,23 +207,43 @@ class Grader(Stage[GraderSettings]):
 
     def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
         """Grades new examples: adds "graded", predictions of each task, and "features"."""
-        model, objective = record.models[self.name], settings.resolve(record.settings, str(folder)).objective
-        bound = decisions.bind(objective, record.tasks, model.fitted)
-        problem, network, (name,) = self._problem(bound), self._network(bound), self.reads
-        deciding = decisions.calibrated(decisions.corrected(bound, record.objective["undone_weights"]), model.fitted)
-        variables = loop.restore(problem, np.zeros((1, *model.inputs), model.dtype), folder)
-        devices = tuple(jax.local_devices()[:1])
+        problem, variables, deciding, rule = self._restored(folder, record)
+        network, (name,), devices = self._network({}), self.reads, tuple(jax.local_devices()[:1])
 
         def apply(values: Values) -> Values:
             if name not in values:
                 return values
             x = _standardize(np.asarray(values[name]), record.stages.get(self.name, {}))
             outputs = parallel.predict(problem, variables, x.__getitem__, len(x), _CHUNK, devices)
-            graded = {task: decisions.decide(one, objective.rule, outputs[task]) for task, one in deciding.items()}
+            graded = {task: decisions.decide(one, rule, outputs[task]) for task, one in deciding.items()}
             features = Features(network, variables, devices)
             return {**values, "features": features, "graded": graded, "grader": self.name}
 
         return apply
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """The same as `restore`, and "features" is a function of traced inputs."""
+        problem, variables, deciding, rule = self._restored(folder, record)
+        network, (name,), model = problem.model, self.reads, record.models[self.name]
+        facts = record.stages.get(self.name, {})
+
+        def apply(variables: Mapping[str, Any], values: Values) -> Values:
+            outputs = step.eval_step(variables, _standardize_traced(values[name], facts), problem)
+            graded = {task: decisions.traced(one, rule, outputs[task]) for task, one in deciding.items()}
+            features = functools.partial(network.apply, variables, method="features")
+            return {**values, "features": features, "graded": graded, "grader": self.name}
+
+        shape = ", ".join(map(str, ("b", *model.inputs)))
+        return Traced(variables, apply, {name: (shape, model.dtype)})
+
+    def _restored(self, folder: Path, record: Record) -> tuple[Problem, Any, Mapping[str, Objective], str]:
+        """The problem, the variables, the objectives that decide, and by which rule."""
+        model, objective = record.models[self.name], settings.resolve(record.settings, str(folder)).objective
+        bound = decisions.bind(objective, record.tasks, model.fitted)
+        problem = self._problem(bound)
+        deciding = decisions.calibrated(decisions.corrected(bound, record.objective["undone_weights"]), model.fitted)
+        variables = loop.restore(problem, np.zeros((1, *model.inputs), model.dtype), folder)
+        return problem, variables, deciding, objective.rule
 
     def _network(self, bound: Mapping[str, Objective]) -> GradingNetwork:
         return GradingNetwork(networks.make(self.settings.network, f"{self.name}.network"), tuple(bound.items()))
@@ -313,6 +333,15 @@ def _standardize(numbers: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
         return numbers
     by = facts["standardized"]
     return ((numbers - np.asarray(by["mean"])) / np.asarray(by["sd"])).astype(np.float32)
+
+
+def _standardize_traced(numbers: jax.Array, facts: Mapping[str, Any]) -> jax.Array:
+    """The same in float32: the mean is taken off in two parts, so that no digit of a far one is lost."""
+    if "standardized" not in facts:
+        return numbers
+    mean, spread = (np.asarray(facts["standardized"][key], np.float64)[None] for key in ("mean", "sd"))
+    most = mean.astype(np.float32)
+    return (numbers - most - (mean - most).astype(np.float32)) / spread.astype(np.float32)
 
 
 def _measure(counts: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -51,7 +51,7 @@ def grade(
             return []
 
     compilation.keep(Settings().compiled)  # not where a run says, which may be a stranger's: programs are code
-    with _opened(cell, trust) as run:
+    with _restored_run(cell, trust) as run:
         return [line for path in inputs for file in attempt(run.within, path) for line in attempt(run.grade, file)]
 
 
@@ -121,8 +121,17 @@ class _Run(NamedTuple):
         ]
 
 
+class Opened(NamedTuple):
+    """A finished cell: its record, its settings, and the stages of its chain, each with the folder of what it built."""
+
+    record: Record
+    settings: Settings
+    chain: Sequence[tuple[Stage[StageSettings], Path]]
+
+
 @contextlib.contextmanager
-def _opened(cell: Path, trust: Path | None) -> Iterator[_Run]:
+def opened(cell: Path, trust: Path | None) -> Iterator[Opened]:
+    """A finished cell, whose parts of one's own can be imported in this block; raises as `grade` does."""
     if not record.finished(cell):
         raise UsageError(f"{cell} is no finished cell (no result.json): give a folder such as runs/demo/cells/NAME")
     cell = cell.absolute()
@@ -133,9 +142,14 @@ def _opened(cell: Path, trust: Path | None) -> Iterator[_Run]:
         raise UserError(f"{cell} holds no run that this version can read ({one_line(error)}); run it again") from error
     with _trusting(chosen, trust, finished.identity["code"]):
         chain = recipe.stages(chosen)
-        reader = _reader(chain, finished, chosen.data.source)
-        stages = [_restored(stage, _folder(stage, chain, cell, finished), finished) for stage in chain]
-        yield _Run(finished, reader, stages)
+        yield Opened(finished, chosen, [(stage, _folder(stage, chain, cell, finished)) for stage in chain])
+
+
+@contextlib.contextmanager
+def _restored_run(cell: Path, trust: Path | None) -> Iterator[_Run]:
+    with opened(cell, trust) as (finished, chosen, chain):
+        reader = _reader([stage for stage, _ in chain], finished, chosen.data.source)
+        yield _Run(finished, reader, [_restored(stage, folder, finished) for stage, folder in chain])
 
 
 def _folder(stage: Stage[StageSettings], chain: Sequence[Stage[StageSettings]], cell: Path, finished: Record) -> Path:

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -66,6 +66,17 @@ class Graded:
     training: Mapping[str, Any]
     inputs: tuple[int, ...]
     dtype: str
+
+
+class Traced(NamedTuple):
+    """A restored stage as a pure function (variables, values) -> values of whole batches, for `exporting`.
+
+    inputs: of what nobody makes that it reads, the shape as `jax.export.symbolic_shape` has it, b the batch, and dtype.
+    """
+
+    variables: Any
+    apply: Callable[[Any, Values], Values]
+    inputs: Mapping[str, tuple[str, str]]
 
 
 Section = TypeVar("Section", bound=StageSettings)
@@ -143,6 +154,10 @@ class Stage(abc.ABC, Generic[Section]):
         Where what it needs is not among the values, they are returned as they are. record: of the cell, whose
         `stages[name]` are the facts that `build` returned.
         """
+
+    def traced(self, folder: Path, record: Record) -> Traced:
+        """The stage as it was built, as a pure function, to be exported; UsageError for a stage that cannot be."""
+        raise UsageError(f"the stage {self.name}, {self.settings.stage}, cannot be exported: it has no traced()")
 
     def read(self, path: Path, record: Record) -> Values:
         """A file of new examples; raises UserError for one that cannot be read. Asked only for its `suffixes`."""

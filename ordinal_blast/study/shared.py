@@ -42,6 +42,11 @@ def stage(
     return folder
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a stage was built in the folder, to the end."""
+    return (folder / _FILE).is_file()
+
+
 def facts(folder: Path) -> Mapping[str, Any]:
     """What the build of a finished stage returned."""
     return _read(folder)["facts"]
