@@ -175,7 +175,7 @@ class Crop(Stage[CropSettings]):
         hours, chosen = section.hours, np.asarray(timelapse.plane_indices(planes, section.planes))
         at = [] if section.cnn_time in ("tA", "tMEB") else [float(section.cnn_time)]
 
-        def apply(variables: Any, values: Values) -> Values:
+        def apply(variables: Mapping[str, Any], values: Values) -> Values:
             del variables
             frames, hpi = values["frames"], values["hpi"]
             batch = frames.shape[0]
@@ -199,7 +199,7 @@ class Crop(Stage[CropSettings]):
         if not height:
             raise UserError(f"the stage {self.name} does not say of which size its frames were: run it again")
         inputs = {"frames": (f"b, t, {height}, {width}, {len(planes)}", "uint8"), "hpi": ("b, t", "float32")}
-        return Traced((), apply, inputs | ({"tA": ("b", "float32")} if section.cnn_time == "tA" else {}))
+        return Traced({}, apply, inputs | ({"tA": ("b", "float32")} if section.cnn_time == "tA" else {}))
 
     def read(self, path: Path, record: Record) -> Values:
         """A "recording" (.npz), or an image as a "frame" `[1, H, H, P]`; raises UserError for what cannot be graded."""

@@ -70,7 +70,7 @@ class Sequences(Stage[SequenceSettings]):
         """Adds "sequences" `[B, max_frames, D]` of recordings."""
         del folder, record
 
-        def apply(variables: Any, values: Values) -> Values:
+        def apply(variables: Mapping[str, Any], values: Values) -> Values:
             del variables
             crops = values["crops"]
             batch, hours = crops.shape[:2]
@@ -79,7 +79,7 @@ class Sequences(Stage[SequenceSettings]):
             taken = timelapse.sequences_traced(frames, values["tmeb"], self.settings.max_frames, backwards=backwards)
             return {**values, "sequences": taken}
 
-        return Traced((), apply, {})
+        return Traced({}, apply, {})
 
     def _of(self, crops: Crops, features: Features) -> np.ndarray:
         count, hours = len(crops.pixels), len(crops.hours)

@@ -21,7 +21,11 @@ def max_pool(x: jax.Array, *, form: PoolingForm = "shifted") -> jax.Array:
 
     Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
     """
-    return _shifted(x.shape[1:3], x) if form == "shifted" else nn.max_pool(x, (3, 3), (2, 2), "SAME")
+    return (
+        _shifted(x.shape[1:3], x)
+        if form == "shifted"
+        else nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding="SAME")
+    )
 
 
 def _views(x: jax.Array) -> list[jax.Array]:

@@ -89,7 +89,7 @@ class UNet(nn.Module):
         skips = []
         for level, features in enumerate(levels, start=1):
             skips.append(block(x, features, f"contraction{level}"))
-            x = nn.max_pool(skips[-1], (2, 2), (2, 2))
+            x = nn.max_pool(skips[-1], window_shape=(2, 2), strides=(2, 2))
         x = block(x, bottleneck, "bottleneck")
         for level, (features, skip) in enumerate(zip(reversed(levels), reversed(skips), strict=True), start=1):
             upsampled = layer(x, features, 2, f"expansion{level}_up", repeat=True)

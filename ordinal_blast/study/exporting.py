@@ -40,7 +40,7 @@ class Grader(NamedTuple):
     """
 
     inputs: Mapping[str, tuple[str, str]]
-    variables: Sequence[Any]
+    variables: Sequence[Mapping[str, Any]]
     apply: Callable[..., Outputs]
     facts: Mapping[str, Any]
 
@@ -103,7 +103,7 @@ def _grader(chain: Sequence[tuple[Stage[StageSettings], Path]], finished: Record
     last = next(stage.name for stage, _ in reversed(chain) if stage.name in finished.models)
     sets = _sets(finished, last, level)
 
-    def apply(variables: Sequence[Any], *arrays: jax.Array) -> Outputs:
+    def apply(variables: Sequence[Mapping[str, Any]], *arrays: jax.Array) -> Outputs:
         values: Values = dict(zip(inputs, arrays, strict=True))
         for one, mine in zip(traced, variables, strict=True):
             values = one.apply(mine, values)
@@ -158,7 +158,7 @@ def _set(probs: jax.Array, threshold: float) -> dict[str, jax.Array]:
 def _for(platform: str, grader: Grader) -> Callable[..., Outputs]:
     """The grader in the forms that are fast on a platform, none of which need this machine or this package."""
 
-    def run(variables: Sequence[Any], *arrays: jax.Array) -> Outputs:
+    def run(variables: Sequence[Mapping[str, Any]], *arrays: jax.Array) -> Outputs:
         with platforms.exported(platform):
             return grader.apply(variables, *arrays)
 

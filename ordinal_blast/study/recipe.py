@@ -74,8 +74,8 @@ class Traced(NamedTuple):
     inputs: of what nobody makes that it reads, the shape as `jax.export.symbolic_shape` has it, b the batch, and dtype.
     """
 
-    variables: Any
-    apply: Callable[[Any, Values], Values]
+    variables: Mapping[str, Any]
+    apply: Callable[[Mapping[str, Any], Values], Values]
     inputs: Mapping[str, tuple[str, str]]
 
 

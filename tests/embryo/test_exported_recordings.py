@@ -39,7 +39,10 @@ def wells(tmp_path_factory, small, ran):
     cells = ran(folder, variants, overrides) / "cells"
     dataset = material.open(settings.load("configs/demo.py", overrides).data).dataset
     rows = np.arange(4)
-    arrays = {name: np.asarray(dataset.columns[name][rows]) for name in ("frames", "hpi", "tA")}
+    arrays = {
+        name: np.asarray(dataset.columns[name][rows], np.uint8 if name == "frames" else np.float32)
+        for name in ("frames", "hpi", "tA")
+    }
     arrays["tA"][1] = np.nan
     files = []
     for row in rows:

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from jax import export
 from PIL import Image
 
 from ordinal_blast import cli, settings
-from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.errors import NotInstalled, UsageError, UserError
 from ordinal_blast.evaluation import conformal
 from ordinal_blast.objectives import get
 from ordinal_blast.record import read
@@ -96,6 +97,19 @@ def test_images_are_graded_as_grade_does_it_by_a_process_without_this_package(pi
     np.testing.assert_allclose(one["grade/probs"], said["grade/probs"][:1], rtol=1e-5)
 
 
+def test_the_lines_of_the_readme_load_it(pictures, tmp_path):
+    exporting.export(pictures[0] / "corn-s0", tmp_path / "grader.jax")
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "deserialize" in block)
+    assert len(lines.strip().splitlines()) <= 7
+    program = f"import sys; sys.modules['ordinal_blast'] = None\n{lines.replace('28, 28', '16, 16')}"
+    program += "print(said['grade/probs'].shape, grader.fun_name)"
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert result.stdout.startswith('(2, 3) {"model": "cnn", ')
+
+
 def test_what_a_program_reads_and_says_is_told_by_its_name(pictures, tmp_path):
     facts = exporting.export(pictures[0] / "corn-s0", tmp_path / "grader.jax")
     program = export.deserialize(bytearray((tmp_path / "grader.jax").read_bytes()))
@@ -103,9 +117,17 @@ def test_what_a_program_reads_and_says_is_told_by_its_name(pictures, tmp_path):
     assert program.platforms == ("cpu", "cuda", "tpu")
 
 
-def test_what_the_converter_to_onnx_cannot_do_is_one_line(pictures, tmp_path):
-    needs_onnx(".onnx")
-    with pytest.raises(UserError, match=r"^jax2onnx cannot convert this grader: \w+: .*; export FILE.jax instead$"):
+def test_what_the_converter_to_onnx_cannot_do_is_one_line(pictures, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("no such operator:\nGather")
+
+    monkeypatch.setitem(sys.modules, "jax2onnx", types.SimpleNamespace(to_onnx=refuse))
+    with pytest.raises(
+        UserError, match=r"^jax2onnx cannot convert this grader: RuntimeError: no such operator: Gather; .* instead$"
+    ):
+        exporting.export(pictures[0] / "regression-s0", tmp_path / "grader.onnx")
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
+    with pytest.raises(NotInstalled, match=r"^jax2onnx is not installed: pip install 'ordinal-blast\[onnx\]'$"):
         exporting.export(pictures[0] / "regression-s0", tmp_path / "grader.onnx")
     assert not list(tmp_path.iterdir())
 
