@@ -1,6 +1,8 @@
 """The whole chain, from raw frames to grades, as one program: cropper, crops, CNN, sequences and LSTM."""
 
 import dataclasses
+import itertools
+from functools import partial
 
 import jax
 import numpy as np
@@ -35,7 +37,19 @@ def wells(tmp_path_factory, small, ran):
         "objective": "cross_entropy",
     }
     ends = {"chain": ("cropper", "crops", "cnn")}
-    variants = [("whole", {}), *((name, ends | {"crops.cnn_time": name}) for name in ("tA", "tMEB", "109"))]
+    parts = {"frame": {"name": "xception", "options": small["cnn.network.options"]}, "sequence": {"name": "lstm"}}
+    joint = {
+        "chain": ("cropper", "crops", "clips", "rnn"),
+        "crops.around": "centre",
+        "clips": {"stage": "ordinal_blast.embryo.clips:Clips", "max_frames": 3},
+        "rnn.network": {"name": "frames", "options": parts},
+    }
+    variants = [
+        ("whole", {}),
+        ("reversed", {"sequences.order": "reversed"}),
+        ("joint", joint),
+        *((name, ends | {"crops.cnn_time": name}) for name in ("tA", "tMEB", "109")),
+    ]
     cells = ran(folder, variants, overrides) / "cells"
     dataset = material.open(settings.load("configs/demo.py", overrides).data).dataset
     rows = np.arange(4)
@@ -53,14 +67,14 @@ def wells(tmp_path_factory, small, ran):
     return cells, files, arrays
 
 
-@pytest.mark.parametrize("name", ["whole", "tA", "tMEB", "109"])
+@pytest.mark.parametrize("name", ["whole", "reversed", "joint", "tA", "tMEB", "109"])
 def test_recordings_are_graded_as_grade_does_it(wells, tmp_path, name):
     cells, files, arrays = wells
     facts = exporting.export(cells / f"{name}-s0", tmp_path / "grader.jax")
     frames = arrays["frames"].shape[2:]
     assert facts["inputs"]["frames"] == {"shape": f"[b, t, {', '.join(map(str, frames))}]", "dtype": "uint8"}
-    assert list(facts["inputs"]) == ["frames", "hpi", *(["tA"] if name in ("whole", "tA") else [])]
-    assert facts["model"] == ("rnn" if name == "whole" else "cnn")
+    assert list(facts["inputs"]) == ["frames", "hpi", *([] if name in ("tMEB", "109") else ["tA"])]
+    assert facts["model"] == ("rnn" if name in ("whole", "reversed", "joint") else "cnn")
     program = jax_export.deserialize(bytearray((tmp_path / "grader.jax").read_bytes()))
     said = program.call(*(arrays[name] for name in facts["inputs"]))
     graded = grading.grade(cells / f"{name}-s0", files)
@@ -76,17 +90,15 @@ def test_recordings_are_graded_as_grade_does_it(wells, tmp_path, name):
 
 def test_what_is_traced_is_what_is_computed():
     rng = np.random.default_rng(0)
-    hpi = np.sort(rng.choice(np.arange(90, 120, 0.5, np.float32), (5, 9)), axis=1)
     times = rng.choice(np.arange(88, 122, 0.25, np.float32), (5, 12))
-    hpi = np.stack([np.sort(rng.permutation(np.arange(90, 120, 0.5, np.float32))[:9]) for _ in hpi])
+    hpi = np.stack([np.sort(rng.permutation(np.arange(90, 120, 0.5, np.float32))[:9]) for _ in times])
     want = np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
     np.testing.assert_array_equal(timelapse.nearest_traced(hpi, times), want)
     features, last = rng.normal(size=(6, 5, 2)).astype(np.float32), np.array([0, 1, 2, 3, 4, 4])
-    for frames in (1, 3, 5, 8):
-        want = timelapse.sequences(features, last, frames)
-        np.testing.assert_array_equal(
-            jax.jit(timelapse.sequences_traced, static_argnums=2)(features, last, frames), want
-        )
+    for frames, backwards in itertools.product((1, 3, 5, 8), (False, True)):
+        want = timelapse.sequences(features, last, frames, backwards=backwards)
+        got = jax.jit(partial(timelapse.sequences_traced, max_frames=frames, backwards=backwards))(features, last)
+        np.testing.assert_array_equal(got, want)
 
 
 def test_a_run_that_does_not_say_the_size_of_its_frames_is_run_again(wells):
