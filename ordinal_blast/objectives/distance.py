@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ordinal_blast.objectives.loss import objective
-from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot
+from ordinal_blast.objectives.numerics import log_one_minus_softmax, rows_at
 from ordinal_blast.objectives.options import Charges, LessThanOne, Matrix, NotNegative
 
 
@@ -26,7 +26,7 @@ def _charged(logits: jax.Array, labels: jax.Array, power: float, margin: float, 
     logs = log_one_minus_softmax(logits)
     if margin:
         logs = jnp.minimum(jnp.logaddexp(logs, jnp.log(jnp.asarray(margin, logs.dtype))), 0)
-    return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ charge) * logs, axis=-1)
+    return -jnp.sum(rows_at(labels, charge) * logs, axis=-1)
 
 
 def _estimates(power: float, margin: float = 0.0, distance_matrix: Matrix = None) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from ordinal_blast.objectives.distance import distances
 from ordinal_blast.objectives.loss import objective
-from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot, softmax
+from ordinal_blast.objectives.numerics import log_one_minus_softmax, one_hot, rows_at, softmax
 from ordinal_blast.objectives.options import ClassWeights, Positive, Share
 
 POWERS = {"linear": 1, "quadratic": 2}
@@ -22,7 +22,7 @@ def _disagreement(logits: jax.Array, labels: jax.Array, weights: jax.Array, pena
     total = jnp.sum(weights)
     shares = weights / jnp.where(total > 0, total, 1)
     truth, probs = one_hot(labels, num_classes, logits.dtype), softmax(logits)
-    observed = shares @ jnp.sum((truth @ charge) * probs, axis=-1)
+    observed = shares @ jnp.sum(rows_at(labels, charge) * probs, axis=-1)
     expected = (shares @ truth) @ charge @ (shares @ probs)
     return observed / jnp.where(expected > 0, expected, 1)
 

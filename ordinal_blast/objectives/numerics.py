@@ -24,6 +24,14 @@ def one_hot(labels: jax.Array, num_classes: int, dtype: jnp.dtype) -> jax.Array:
     return (labels[:, None] == jnp.arange(num_classes)[None, :]).astype(dtype)
 
 
+def rows_at(labels: jax.Array, matrix: jax.Array) -> jax.Array:
+    """Rows `[B, M]` of a matrix `[K, M]` at integer grades `[B]`, 0 outside 0..K-1; their mixtures for soft labels."""
+    if labels.ndim == 2:
+        return labels.astype(matrix.dtype) @ matrix
+    # A product with the one-hot labels would cost K times as much.
+    return matrix.at[labels].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+
+
 @jax.custom_jvp
 def log1mexp(x: jax.Array) -> jax.Array:
     """log(1 - exp(x)) for x <= 0 (Maechler, 2012)."""
@@ -97,13 +105,13 @@ def log_one_minus_softmax(logits: jax.Array) -> jax.Array:
     return jnp.where(top, -jax.nn.softplus(gap), jnp.log1p(-jnp.where(top, 0, odds) / (1 + rest)))
 
 
-def log_subset(logits: jax.Array, subsets: jax.Array) -> jax.Array:
-    """Log-probabilities `[B, M]` that softmax gives to non-empty sets of classes, bool `[B, M, K]`."""
+def log_prefixes(logits: jax.Array) -> jax.Array:
+    """Log-probabilities `[B, K]` that softmax gives to the first 1, 2, ... K classes together. O(K log K)."""
     top, largest, _, odds, rest = _odds(logits)
-    inside = jnp.sum(jnp.where(subsets, odds[:, None, :], 0), axis=-1)
-    outside = jnp.sum(jnp.where(subsets, 0, odds[:, None, :]), axis=-1)
-    has_top = jnp.any(subsets & top[:, None, :], axis=-1)
-    without_top = jax.nn.logsumexp(jnp.where(subsets, logits[:, None, :], -jnp.inf), axis=-1) - largest
+    inside = jnp.cumsum(odds, axis=1)
+    outside = jnp.pad(jnp.flip(jnp.cumsum(jnp.flip(odds, axis=1), axis=1), axis=1)[:, 1:], ((0, 0), (0, 1)))
+    has_top = jnp.arange(logits.shape[1])[None, :] >= jnp.argmax(top, axis=1, keepdims=True)
+    without_top = jax.lax.cumlogsumexp(logits, axis=1) - largest
     return jnp.where(has_top, -jnp.log1p(outside / jnp.where(has_top, inside, 1)), without_top - jnp.log1p(rest))
 
 

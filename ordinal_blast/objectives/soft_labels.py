@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.objectives.loss import objective
-from ordinal_blast.objectives.numerics import log_softmax, log_subset, one_hot
+from ordinal_blast.objectives.numerics import log_prefixes, log_softmax, rows_at
 from ordinal_blast.objectives.options import Distributions, LessThanOne, Matrix, NotNegative, Positive, Share
 from ordinal_blast.ranges import number
 
@@ -113,7 +113,7 @@ def geometric_targets(num_classes: int, alpha: float = 0.1) -> np.ndarray:
 def _soft_cross_entropy(logits: jax.Array, labels: jax.Array, targets: np.ndarray, blend: float) -> jax.Array:
     num_classes = logits.shape[1]
     mixed = jnp.asarray((1 - blend) * np.eye(num_classes) + blend * targets, logits.dtype)
-    return -jnp.sum((one_hot(labels, num_classes, logits.dtype) @ mixed) * log_softmax(logits), axis=-1)
+    return -jnp.sum(rows_at(labels, mixed) * log_softmax(logits), axis=-1)
 
 
 def _only_label(blend: float) -> bool:
@@ -269,7 +269,10 @@ def slace(logits: jax.Array, labels: jax.Array, *, alpha: NotNegative = 1.0) -> 
     T as in `sord`, by alpha: a grade is charged only for the probability that lies farther from the label than itself.
     """
     num_classes = logits.shape[1]
-    apart = _apart(num_classes)
-    within = jnp.asarray(apart[:, None, :] <= apart[:, :, None])[labels]  # [B, k, c]
-    targets = jnp.asarray(sord_targets(num_classes, alpha), logits.dtype)[labels]
-    return -jnp.sum(targets * log_subset(logits, within), axis=-1)
+    apart, targets = _apart(num_classes), sord_targets(num_classes, alpha)
+    nearest = np.argsort(apart, axis=1, kind="stable")  # of each label, `[K, K]`
+    radii = np.take_along_axis(apart, nearest, axis=1)
+    ends = np.stack([np.searchsorted(row, row, "right") - 1 for row in radii])  # the last grade as near
+    logs = log_prefixes(jnp.take_along_axis(logits, jnp.asarray(nearest)[labels], axis=1))
+    weights = jnp.asarray(np.take_along_axis(targets, nearest, axis=1), logits.dtype)[labels]
+    return -jnp.sum(weights * jnp.take_along_axis(logs, jnp.asarray(ends)[labels], axis=1), axis=-1)

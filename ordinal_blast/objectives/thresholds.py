@@ -17,7 +17,7 @@ from ordinal_blast.objectives.numerics import (
     log1mexp,
     log_logistic_intervals,
     negative_log_likelihood,
-    one_hot,
+    rows_at,
 )
 from ordinal_blast.objectives.options import NotNegative, ThresholdWeights
 
@@ -111,8 +111,7 @@ def _threshold_loss(outputs: jax.Array, labels: jax.Array, power: float, penalty
     apart = jnp.abs(grades[:, None] - grades[None, :])
     steps = jnp.abs(jnp.diff(jnp.where(apart > 0, apart**power, 0), axis=1))
     above = grades[:, None] > grades[None, :-1]
-    truth = one_hot(labels, num_classes, outputs.dtype)
-    falls_above, falls_below = truth @ jnp.where(above, steps, 0), truth @ jnp.where(above, 0, steps)
+    falls_above, falls_below = rows_at(labels, jnp.where(above, steps, 0)), rows_at(labels, jnp.where(above, 0, steps))
     return falls_above * _penalty(-outputs, penalty) + falls_below * _penalty(outputs, penalty)
 
 

@@ -43,5 +43,7 @@ def emd(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def expected_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared error of the expected grade, (sum_c c p_c - y)^2. logits `[B, K]` -> `[B]`. Only the mean is learnt."""
     grades = jnp.arange(logits.shape[1], dtype=logits.dtype)
+    if labels.ndim == 1:
+        return jnp.sum(softmax(logits) * (grades[None, :] - labels[:, None]), axis=-1) ** 2
     errors = softmax(logits) @ (grades[:, None] - grades[None, :])
     return jnp.sum(one_hot(labels, logits.shape[1], logits.dtype) * errors**2, axis=-1)
