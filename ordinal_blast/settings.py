@@ -277,6 +277,12 @@ class Settings:
     )
     track: tuple[str, ...] = setting((), "where metrics go as they come, beside metrics.jsonl", _TRACKERS, place=True)
     tasks: tuple[str, ...] = setting((), "what is graded; empty: every task of the data set", _NAMES)
+    learns_from: str = setting(
+        "labels",
+        "what examples teach that several raters graded (columns rater_TASK): their labels, the majority vote, the "
+        "distribution of the votes, or that of a model of the raters",
+        one_of("labels", "majority", "distribution", "raters"),
+    )
     class_weights: str = setting(
         "none",
         "of the loss, for a grade that n of N labels have: inverse_frequency N / (K n), which average 1; inverse_share "

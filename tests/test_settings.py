@@ -311,6 +311,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
         "compiled": "~/.cache/ordinal_blast/compiled",
         "track": [],
         "tasks": [],
+        "learns_from": "labels",
         "class_weights": "none",
         "divide_by": "weights",
         "measures": [],

@@ -164,7 +164,7 @@ def labelled(
     either, any_task = (
         np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in of], axis=0) for of in (tasks, dataset.tasks)
     )
-    return {name: rows[(any_task if name == "test" else either)[rows]] for name, rows in split.items()}
+    return {name: rows[(either if name in ("train", "val") else any_task)[rows]] for name, rows in split.items()}
 
 
 def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:

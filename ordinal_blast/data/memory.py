@@ -11,7 +11,7 @@ import numpy as np
 from ordinal_blast.data.sheets import MISSING
 from ordinal_blast.errors import UsageError
 from ordinal_blast.storage import atomic, write_npz
-from ordinal_blast.types import INPUTS
+from ordinal_blast.types import INPUTS, RATERS
 
 _ARRAYS = ("x", *INPUTS, "group", "split", "id", "columns")
 
@@ -28,13 +28,14 @@ def save(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     divided = {} if data.get("split") is not None else {"data.split.by": "group"}
     if hasattr(data.get("x"), "to_csv"):
         return _table(folder / "table.csv", data) | divided
-    arrays = {key: data[key] for key in _ARRAYS if data.get(key) is not None}
+    several = [key for key in data if key.startswith(RATERS)]
+    arrays = {key: data[key] for key in (*_ARRAYS, *several) if data.get(key) is not None}
     if (labels := data.get("y")) is None:
         raise UsageError("data: give y, the labels, or a mapping of them by task")
     answers = {f"y_{task}": one for task, one in labels.items()} if isinstance(labels, Mapping) else {"y": labels}
     path = folder / "arrays.npz"
     write_npz(path, {key: _plain(key, values) for key, values in {**arrays, **answers}.items()})
-    options = {key: value for key, value in data.items() if key not in (*_ARRAYS, "y")}
+    options = {key: value for key, value in data.items() if key not in (*_ARRAYS, *several, "y")}
     return {"data.source": "arrays", "data.root": str(path), "data.options": options} | divided
 
 

@@ -81,7 +81,7 @@ def without(rows: Mapping[str, np.ndarray], unseen: np.ndarray) -> Mapping[str, 
 
     So that models that have seen a clinic, or not, are tested on the same examples. UsageError for a set left empty.
     """
-    kept = {name: indices if name == "test" else indices[~unseen[indices]] for name, indices in rows.items()}
+    kept = {name: indices[~unseen[indices]] if name in ("train", "val") else indices for name, indices in rows.items()}
     for name, indices in kept.items():
         if not len(indices):
             raise UsageError(f"data.split.unseen leaves the {name} set empty: leave something to see")

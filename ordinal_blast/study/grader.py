@@ -23,7 +23,7 @@ from ordinal_blast.models.heads import GradingNetwork, count_parameters
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
-from ordinal_blast.study import decisions, identity
+from ordinal_blast.study import decisions, identity, votes
 from ordinal_blast.study.recipe import Goal, Graded, Stage, Traced, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
@@ -138,6 +138,7 @@ class Grader(Stage[GraderSettings]):
             updates(problem, _examples(fixed(first), work)["train"], training)
         except UsageError as error:
             raise UsageError(f"{self.name}.{one_line(error)}") from error
+        votes.check(work)
         coupled = [one.name for one in work.bound.values() if one.spec.batch_coupled]
         if coupled and work.goal.divide_by == "examples":
             raise UsageError(
@@ -283,10 +284,11 @@ class Grader(Stage[GraderSettings]):
             view, facts = self._view(inputs, work)
             examples, goal = _examples(view, work), work.goal
             start = self.settings.network
+            learnt = votes.taught(examples, work)
             training = Course(
                 self._problem(work.bound, goal.divide_by),
-                examples["train"],
-                examples["val"],
+                learnt["train"],
+                learnt["val"],
                 self.settings.training,
                 seed=goal.seed,
                 directory=folder,
@@ -304,7 +306,11 @@ class Grader(Stage[GraderSettings]):
 
 def _unusual(goal: Goal) -> dict[str, Any]:
     """What else a training depends on, where it is not at its default: a setting that is new renames no stage."""
-    known = {"divide_by": (goal.divide_by, "weights"), "adjust_loss": (goal.objective.adjust_loss, 0.0)}
+    known = {
+        "divide_by": (goal.divide_by, "weights"),
+        "adjust_loss": (goal.objective.adjust_loss, 0.0),
+        "learns_from": (goal.learns_from, "labels"),
+    }
     return {name: value for name, (value, default) in known.items() if value != default}
 
 

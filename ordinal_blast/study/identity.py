@@ -19,7 +19,7 @@ _PACKAGE = __name__.partition(".")[0]
 _ROOMS = ("objectives", "models", "data", "training", "embryo")  # others measure, tell and show
 _FILES = ("types", "seeds")
 _OBJECTIVES = f"{_PACKAGE}.objectives.registry:get"  # what any loss is bound by
-_STUDY = ("cell", "decisions", "grader", "recipe")
+_STUDY = ("cell", "decisions", "grader", "recipe", "votes")
 
 
 def of_code(chosen: Settings) -> dict[str, str]:

@@ -42,6 +42,7 @@ class Goal:
     class_weights: str
     seed: int
     divide_by: str = "weights"
+    learns_from: str = "labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Stage(abc.ABC, Generic[Section]):
 
 def goal(settings: Settings) -> Goal:
     """The part of a study's settings that stages may depend on."""
-    return Goal(settings.objective, settings.class_weights, settings.seed, settings.divide_by)
+    return Goal(settings.objective, settings.class_weights, settings.seed, settings.divide_by, settings.learns_from)
 
 
 @contextlib.contextmanager

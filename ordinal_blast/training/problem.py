@@ -48,12 +48,18 @@ class GradingCounts:
     objectives: tuple[tuple[str, Objective], ...]
 
     def __call__(self, outputs: Outputs, labels: Outputs) -> dict[str, jax.Array]:
-        """Counts int32 `[K, K]` of each task (row: the label); examples without a label count for nothing."""
+        """Counts int32 `[K, K]` of each task (row: the label); examples without a label count for nothing.
+
+        Of labels that are distributions `[B, K]`, all zero where there is none, the most probable grade counts.
+        """
         counts = {}
         for task, objective in self.objectives:
+            truth = labels[task]
+            if truth.ndim == 2:
+                truth = jnp.where((truth > 0).any(axis=1), truth.argmax(axis=1), -1)
             label, grade = (
                 jax.nn.one_hot(of, objective.num_classes, dtype=jnp.int32)
-                for of in (labels[task], objective.predict(outputs[task]))
+                for of in (truth, objective.predict(outputs[task]))
             )
             counts[task] = label.T @ grade
         return counts

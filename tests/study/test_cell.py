@@ -269,6 +269,7 @@ def test_all_that_changes_the_training_and_nothing_else_makes_another_training()
         "objective.options.power": 2.0,
         "objective.adjust_loss": 1.0,
         "divide_by": "examples",
+        "learns_from": "majority",
         "data.split.unseen": ("id=x",),
         "data.outcomes.y": ("a", "b"),
         "data.split.by": "group",

@@ -135,9 +135,9 @@ def test_a_stage_is_named_by_data_split_settings_code_seed_and_what_it_reads(cha
 
 
 def test_a_shared_grader_is_named_by_all_that_its_training_depends_on(tmp_path):
-    def key(section=None, tasks="ab", objective=None, class_weights="none", seed=0, divide_by="weights"):
+    def key(section=None, tasks="ab", objective=None, class_weights="none", seed=0, **more):
         material = SimpleNamespace(tasks=tuple(Task(name, ("low", "high")) for name in tasks))
-        goal = Goal(objective or ObjectiveSettings(), class_weights, seed, divide_by)
+        goal = Goal(objective or ObjectiveSettings(), class_weights, seed, **more)
         work = Work(material, goal, {}, None)
         return grader.Grader("cnn", section or GraderSettings()).depends(work)
 
@@ -145,6 +145,7 @@ def test_a_shared_grader_is_named_by_all_that_its_training_depends_on(tmp_path):
     decides = ObjectiveSettings(rule="median", correct_weights=True, calibration="temperature", adjust_decision=1.0)
     assert key(objective=decides) == base
     assert key(divide_by="examples") == base | {"divide_by": "examples"}
+    assert key(learns_from="raters") == base | {"learns_from": "raters"}
     assert key(objective=ObjectiveSettings(adjust_loss=0.5)) == base | {"adjust_loss": 0.5}
     assert base["tasks"] == ["a", "b"]
     for name, change in {

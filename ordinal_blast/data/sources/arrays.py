@@ -17,12 +17,12 @@ from ordinal_blast.data.sheets import shown
 from ordinal_blast.data.store import Source, SourceMissingError, pixels, plain_name
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.storage import read_npz
-from ordinal_blast.types import INPUTS, NO_ID
+from ordinal_blast.types import INPUTS, NO_ID, RATERS, Task
 
 _LARGEST = float(np.finfo(np.float32).max)
 _HELD = (
-    "x (or images, clips, sequences, numbers), y (or y_TASK for each task), and group, split, id and columns where "
-    "known"
+    "x (or images, clips, sequences, numbers), y (or y_TASK for each task), and rater_TASK, group, split, id and "
+    "columns where known"
 )
 
 
@@ -68,7 +68,8 @@ def source(
     kind, inputs = _inputs(path, arrays, missing)
     count = len(inputs)
     answers = {key.removeprefix("y_"): key for key in arrays if key.startswith("y_")} or {task: "y"}
-    known = {*INPUTS, "x", *answers.values(), "group", "split", "id", "columns"}
+    known = {*INPUTS, "x", *answers.values(), *(f"{RATERS}{one}" for one in answers)}
+    known |= {"group", "split", "id", "columns"}
     if wrong := sorted(arrays.keys() - known) or sorted(set(answers.values()) - arrays.keys()):
         raise UserError(f"{path}: {shown(wrong[0])} is absent or unknown: an array file holds {_HELD}")
     text_keys = [key for key in (*answers.values(), "group", "split", "id") if key in arrays]
@@ -81,6 +82,7 @@ def source(
         graded, columns[one], more = labels.read(one, texts[key], places, stated.get(one, ()), lowest=lowest)
         tasks.append(graded)
         notes += more
+    raters = {key: _raters(path, key, arrays[key], graded, count) for key, graded in _several(arrays, tasks)}
     ids = texts.get("id") or [f"row-{row:05d}" for row in range(count)]
     if len(set(ids)) < count:
         raise UserError(f"{path}: two examples have the same id: give each its own")
@@ -110,9 +112,11 @@ def source(
             if inputs.dtype == np.uint8
             else tfds.features.Tensor(shape=inputs.shape[1:], dtype=np.float32, encoding=tfds.features.Encoding.BYTES),
             **{f"label/{one}": np.int32 for one in columns},
+            **{key: tfds.features.Tensor(shape=votes.shape[1:], dtype=np.int32) for key, votes in raters.items()},
         },
         splits={
-            part: partial(_records, ids, groups or ids, kind, inputs, columns, chosen) for part, chosen in rows.items()
+            part: partial(_records, ids, groups or ids, {kind: inputs, **raters}, columns, chosen)
+            for part, chosen in rows.items()
         },
         extras=_table(path, arrays, inputs, missing) if kind == "numbers" else {},
         notes=notes,
@@ -153,6 +157,22 @@ def _inputs(path: Path, arrays: Mapping[str, np.ndarray], missing: str) -> tuple
         more = ", or say median or indicator as data.options.missing" if kind == "numbers" else ""
         raise UserError(f"{path}: {named[0]}{list(place)} is {x[place]}: give finite numbers of 32 bits{more}")
     return kind, x.astype(np.float32)
+
+
+def _several(arrays: Mapping[str, np.ndarray], tasks: Sequence[Task]) -> Iterator[tuple[str, Task]]:
+    """The arrays of grades by several raters, with their tasks."""
+    return ((key, task) for task in tasks if (key := f"{RATERS}{task.name}") in arrays)
+
+
+def _raters(path: Path, key: str, votes: np.ndarray, task: Task, count: int) -> np.ndarray:
+    """Grades by several raters int32 `[N, R]`, counted from 0, -1 where one gave none."""
+    fits = votes.ndim == 2 and len(votes) == count and votes.shape[1] > 0 and votes.dtype.kind in "iu"
+    if not fits or votes.min() < -1 or votes.max() >= task.num_classes:
+        raise UserError(
+            f"{path}: {key} is {votes.dtype} {list(votes.shape)}: give whole numbers [{count}, R], one of 0 ... "
+            f"{task.num_classes - 1} a rater, or -1 where one gave no grade"
+        )
+    return votes.astype(np.int32)
 
 
 def _texts(path: Path, arrays: Mapping[str, np.ndarray], key: str, count: int) -> list[str]:
@@ -206,11 +226,10 @@ def _content(arrays: Mapping[str, np.ndarray]) -> str:
 def _records(
     ids: Sequence[str],
     groups: Sequence[str],
-    kind: str,
-    inputs: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
     columns: Mapping[str, np.ndarray],
     rows: np.ndarray,
 ) -> Iterator[Mapping[str, Any]]:
     for row in rows.tolist():
         grades = {f"label/{task}": int(column[row]) for task, column in columns.items()}
-        yield {"id": ids[row], "group": groups[row], kind: inputs[row], **grades}
+        yield {"id": ids[row], "group": groups[row], **{key: array[row] for key, array in arrays.items()}, **grades}
