@@ -25,24 +25,17 @@ def get_config() -> ConfigDict:
     config.chain = ("cropper", "crops", "cnn", "sequences", "rnn")
     config.report = dict(examples=12)
     config.data = dict(source="ordinal_blast.embryo.simulated:source", split=dict(by="group"))
-    config.data.options = dict(
-        embryos=8664,
-        size=500,
-        hours=tuple(90 + 0.5 * step for step in range(77)),
-        planes=(-60.0, -45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0, 60.0),
-        seed=0,
-        empty_share=0.05,
-    )
+    config.data.options = dict(embryos=8664, seed=0)
     plateau = dict(name="plateau", options=dict(factor=0.5, patience=5))
     # The paper prints an initial learning rate of 0.5 for the cropper, almost surely a slip: with it the demo's cropper
     # learns nothing (its Dice loss stays at .60 from the first epoch; with 0.003 it reaches .06).
-    config.cropper = dict(stage="ordinal_blast.embryo.cropping:Cropper", schedule=plateau)
+    config.cropper = dict(stage="ordinal_blast.embryo.drawn:DrawnCropper", schedule=plateau)
     config.cropper.training = dict(batch_size=16, epochs=200)
     config.cropper.augment = dict(name="affine")
     config.cropper.augment.options = dict(
         flip_horizontal=True, flip_vertical=False, rotation=15.0, shift=0.1, zoom=(0.8, 1.1)
     )
-    config.crops = dict(stage="ordinal_blast.embryo.crops:Crop")
+    config.crops = dict(stage="ordinal_blast.embryo.drawn:DrawnCrop")
     config.cnn = dict(network=dict(name="xception", options=dict(dtype="auto")), schedule=plateau)
     # The memory of a step is asked for once in eight, a sixth faster on a CPU.
     config.cnn.training = dict(batch_size=24, steps_per_dispatch=8)

@@ -17,11 +17,9 @@ def get_config() -> ConfigDict:
     """
     config = get_blastocyst()
     config.name = "demo"
-    config.data.options.update(
-        embryos=800, size=64, hours=tuple(float(hour) for hour in range(96, 129, 4)), planes=(-45.0, 0.0, 45.0)
-    )
+    config.data.options.update(embryos=800, panel=0)
     config.data.split.fractions = (0.6, 0.15, 0.25)
-    config.cropper.update(size=32, network=dict(options=dict(widths=(8, 16, 32), momentum=0.9)))
+    config.cropper.update(images=1000, side=60, size=32, network=dict(options=dict(widths=(8, 16, 32), momentum=0.9)))
     config.cropper.update(optimizer=dict(learning_rate=3e-3), training=dict(batch_size=32, epochs=8))
     config.crops.update(start_hpi=96.0, step_h=4.0, time_shifts_h=(0.0,), focal_planes=0, size=48)
     config.cnn.network.options.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)

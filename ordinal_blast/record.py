@@ -20,7 +20,7 @@ import numpy as np
 from ordinal_blast import question
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
-from ordinal_blast.types import NO_ID, Task
+from ordinal_blast.types import NO_ID, RATERS, Task
 
 SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
@@ -56,7 +56,10 @@ class TaskResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """One of train, val and test: ids `[N]`, what else travels along `[N]` by its name, and the tasks."""
+    """One of train, val and test, or a set apart: ids `[N]`, what else travels along by its name, and the tasks.
+
+    Columns are `[N]`; those of grades by several raters, whose names begin with `types.RATERS`, are `[N, R]`.
+    """
 
     name: str
     ids: np.ndarray
@@ -378,10 +381,13 @@ def _array(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> np.ndarray
 
 
 def _check_columns(path: Path, model: str, split: Split) -> None:
-    """Raise UserError unless the columns of a split have one value for every id, and the group of each is known."""
+    """Raise UserError unless the columns of a split have one value for every id, and the group of each is known.
+
+    Grades by several raters are `[N, R]`.
+    """
     shape = (split.ids.size,)
     for name, column in {"ids": split.ids, **split.columns}.items():
-        if column.shape != shape:
+        if (column.shape[:1] if name.startswith(RATERS) and column.ndim == 2 else column.shape) != shape:
             raise UserError(
                 f"{path}: {name} of {model}/{split.name} has shape {column.shape}, not {shape}; {_again(path.parent)}"
             )

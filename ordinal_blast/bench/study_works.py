@@ -15,7 +15,7 @@ from ordinal_blast.bench.work import OURS, TORCH, Ready, Target, Work, per
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.crops import Crops
-from ordinal_blast.embryo.simulator import Simulation, population, render
+from ordinal_blast.embryo.simulator import Simulation, draw, population
 from ordinal_blast.models import GradingNetwork
 from ordinal_blast.settings import TrainingSettings
 from ordinal_blast.study.grader import Features
@@ -33,7 +33,8 @@ def works(quick: bool) -> Iterator[Work]:
     yield _epoch("epoch-retinamnist", "RetinaMNIST's network", "retinamnist", retina, 28, {"grade": 5})
     yield _embryo("demo", 8, 64, 48) if quick else _embryo("blastocyst", 30, 500, 224)
     yield _loader(240 if quick else 1200, 48 if quick else 224)
-    yield _simulator(2 if quick else 8, 64 if quick else 500)
+    yield _simulator("simulator", 2 if quick else 39, 64 if quick else 280, 3)
+    yield _simulator("simulator-recording", 2 if quick else 4, 96 if quick else 500, 7)
 
 
 def _epoch(name: str, what: str, config: str, counts: tuple[int, int], side: int, grades: dict[str, int]) -> Work:
@@ -92,7 +93,7 @@ def _graded(
     finder = EmbryoFinder(Problem(masks.problem.model), masks.variables, _PLANES, shrunk, ours.devices())
     pixels, areas = finder.crops(frames, _PLANES, share=0.8, size=size)
     hours = np.arange(len(frames), dtype=np.float32) + 90
-    crops = Crops(pixels[None], areas[None], hours, _PLANES, _PLANES)
+    crops = Crops(lambda row, slot, planes: pixels[slot][..., list(planes)], areas[None], hours, _PLANES, _PLANES)
     seen = Features(cast(GradingNetwork, cnn.problem.model), cnn.variables, ours.devices()).extract(
         crops.hourly, len(hours)
     )
@@ -113,13 +114,13 @@ def _loader(count: int, side: int) -> Work:
     )
 
 
-def _simulator(frames: int, side: int) -> Work:
-    """Frames of a simulated embryo in nine focal planes."""
-    hours, planes = tuple(90.0 + hour for hour in range(frames)), tuple(15.0 * step for step in range(-4, 5))
+def _simulator(name: str, frames: int, side: int, planes: int) -> Work:
+    """Frames of a simulated embryo in so many focal planes."""
+    hours, focus = 90.0 + np.arange(frames, dtype=np.float32), 15.0 * np.arange(planes)
 
     def ready() -> Ready:
-        simulation = Simulation(embryos=1, size=side, hours=hours, planes=planes, seed=0)
-        rows = population(simulation)
-        return Ready(per(lambda: render(simulation, rows), frames))
+        simulation = Simulation(embryos=1)
+        row = {name: values[0] for name, values in population(simulation).items()}
+        return Ready(per(lambda: draw(simulation.key, row, hours, focus, side), frames))
 
-    return Work("simulator", f"A simulated frame of {side} × {side} × 9", {OURS: ready}, rounds=2)
+    return Work(name, f"A simulated frame of {side} × {side} × {planes}", {OURS: ready}, rounds=2)

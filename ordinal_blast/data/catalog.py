@@ -63,8 +63,9 @@ def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndar
     """Row indices `[n]` of train, val and test by the rule of a `data.split` section.
 
     by: "official" for the splits the dataset comes with, or a column ("group" for treatments or patients, "id" for
-    single items, "clinic") whose values are never divided. unseen: "COLUMN=VALUE" texts, see `splits.without`. Raises
-    UsageError for another rule, or a value that no example has.
+    single items, "clinic") whose values are never divided; the sets that the dataset names in `extras["apart"]` stay as
+    they are. unseen: "COLUMN=VALUE" texts, see `splits.without`. Raises UsageError for another rule, or a value that no
+    example has.
     """
     columns = _discrete(dataset)
     conditions = [condition.partition("=")[::2] for condition in split.unseen]
@@ -74,14 +75,17 @@ def divide(dataset: store.Dataset, split: SplitSettings) -> Mapping[str, np.ndar
 def _divided(dataset: store.Dataset, split: SplitSettings, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
     by = split.by
     if by == "official":
-        if set(dataset.official) != set(splits.NAMES):
+        if not set(splits.NAMES) <= set(dataset.official):
             comes = f"as {', '.join(dataset.official)}" if len(dataset.official) > 1 else "unsplit"
             raise UsageError(f"data.split.by is official, but {dataset.name} comes {comes}: use group")
         return dataset.official
     if by not in columns:
         known = ", ".join(columns)
         raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
-    return splits.grouped(dataset.columns[by], split.fractions, split.seed)
+    apart = {name: rows for name, rows in dataset.official.items() if name in dataset.extras.get("apart", ())}
+    rows = np.setdiff1d(np.arange(len(dataset)), np.concatenate([[], *apart.values()]).astype(int))
+    divided = splits.grouped(dataset.columns[by][rows], split.fractions, split.seed)
+    return {name: rows[chosen] for name, chosen in divided.items()} | apart
 
 
 def _discrete(dataset: store.Dataset) -> list[str]:
@@ -179,7 +183,7 @@ def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks
     }
     sentences = []
     for task in tasks:
-        for name, rows in split.items():
+        for name, rows in ((name, split[name]) for name in consequences):
             counts = np.bincount(dataset.columns[f"label/{task.name}"][rows] + 1, minlength=task.num_classes + 1)[1:]
             sentences += [
                 f"grade {task.grades[k]} of task {task.name} has no example in the {name} split: {consequences[name]}"

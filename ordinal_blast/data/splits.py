@@ -77,7 +77,7 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
 
 
 def without(rows: Mapping[str, np.ndarray], unseen: np.ndarray) -> Mapping[str, np.ndarray]:
-    """Splits whose training and validation rows lack those that are unseen, bool `[N]`; the test set keeps them.
+    """Splits whose training and validation rows lack those that are unseen, bool `[N]`; what is tested keeps them.
 
     So that models that have seen a clinic, or not, are tested on the same examples. UsageError for a set left empty.
     """

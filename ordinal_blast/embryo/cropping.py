@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -89,13 +90,12 @@ def _of_segmenter(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class CropperSettings(StageSettings):
+class MaskSettings(StageSettings):
     """The cropper of Kragh et al. (2019): what it reads and how it learns masks."""
 
     seed: int = setting(0, "of its training, and of the frames that it learns from", SEED)
     size: int = setting(64, "pixels of a side of the frames that it reads", whole(1))
     planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", list_of(number()))
-    frames_per_embryo: int = setting(1, "frames of a recording that it learns from", whole(1))
     loss: str = setting("dice", "of masks: dice, or the cross_entropy of every pixel", one_of(*LOSSES))
     network: NetworkSettings = setting(NetworkSettings(name="unet"), "from frames to masks")
     augment: AugmentSettings = setting(AugmentSettings, "random views, the same of a frame and its mask")
@@ -104,12 +104,24 @@ class CropperSettings(StageSettings):
     training: TrainingSettings = setting(TrainingSettings, "how long and how")
 
 
-class Cropper(Stage[CropperSettings]):
-    """Trains a segmentation network on the embryo masks of the training set; makes an `EmbryoFinder`."""
+@dataclasses.dataclass(frozen=True)
+class CropperSettings(MaskSettings):
+    """A cropper that learns from frames of the training set."""
 
-    Settings: ClassVar[type[StageSettings]] = CropperSettings
-    reads = ("frames", "masks", "hpi")
+    frames_per_embryo: int = setting(1, "frames of a recording that it learns from", whole(1))
+
+
+Section = TypeVar("Section", bound=MaskSettings)
+
+
+class MaskStage(Stage[Section]):
+    """Trains a segmentation network on pictures with the masks of embryos; makes an `EmbryoFinder`."""
+
     makes = ("cropper",)
+
+    @abc.abstractmethod
+    def pictures(self, inputs: Mapping[str, Any], work: Work, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Frames uint8 `[B, H, W, P]` of a set and masks bool `[B, H, W]`, some at a time."""
 
     def depends(self, work: Work) -> Mapping[str, Any]:
         """The weights that it starts from."""
@@ -126,23 +138,11 @@ class Cropper(Stage[CropperSettings]):
         with parts.blamed(f"{self.name}.size is {section.size}"):
             _trace(model, (section.size, section.size, len(section.planes)))
 
-    def check(self, work: Work) -> None:
-        """Raise UsageError for more frames of a recording, or in a batch, than there are."""
-        section, material = self.settings, work.material
-        size, count = section.training.batch_size, len(material.everything["train"]) * section.frames_per_embryo
-        if size > count:
-            raise UsageError(
-                f"{self.name}.training.batch_size is {size}, and there are {count} training frames: take fewer"
-            )
-        wanted, recorded = section.frames_per_embryo, material.dataset.columns["hpi"].shape[1]
-        if wanted > recorded:
-            raise UsageError(f"{self.name}.frames_per_embryo is {wanted}, and a recording has {recorded} frames")
-
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """Train in `folder`; the facts say how well the masks of the validation set were met (Dice)."""
+        """Train in `folder`; the facts say how well the masks of both sets that teach nothing were met (Dice)."""
         section, problem = self.settings, self._problem()
         start = section.network
-        train, val = (self._examples(inputs, work, split) for split in ("train", "val"))
+        train, val, test = (self._examples(inputs, work, split) for split in ("train", "val", "test"))
         fitted = loop.fit(
             problem,
             train,
@@ -155,9 +155,14 @@ class Cropper(Stage[CropperSettings]):
             report=work.session.progress.epoch(self.name),
             initial=functools.partial(initial.variables, start) if start.init_from else None,
         )
-        masks = parallel.predict(problem, fitted.variables, val.inputs, len(val), _BATCH, work.session.devices)["mask"]
+
+        def met(part: Examples) -> float:
+            masks = parallel.predict(problem, fitted.variables, part.inputs, len(part), _BATCH, work.session.devices)
+            return dice(masks["mask"] > 0, part.labels["mask"] > 0)
+
         return {
-            "dice_val": dice(masks > 0, val.labels["mask"] > 0),
+            "dice_val": met(val),
+            "dice_test": met(test),
             "seconds": fitted.seconds,
             "best_epoch": fitted.best_epoch,
         }
@@ -199,12 +204,40 @@ class Cropper(Stage[CropperSettings]):
         )
 
     def _examples(self, inputs: Mapping[str, Any], work: Work, split: str) -> Examples:
-        """A few frames of each embryo, chosen by the seed, with their masks, at the size of the network."""
+        """Frames and masks of a set at the size of the network."""
+        to_size = jax.jit(lambda x: shrink(x, self.settings.size))
+        images, inside = [], []
+        for frames, masks in self.pictures(inputs, work, split):
+            images.append(np.asarray(to_size(frames)))
+            inside.append(np.asarray(to_size(masks[..., None].astype(np.uint8) * 255))[..., 0] > 127)
+        pixels, labels = np.concatenate(images), np.concatenate(inside)
+        return Examples(
+            ids=np.arange(len(pixels)),
+            view=fixed(pixels),
+            labels={"mask": labels.astype(np.float32)},
+            weights={"mask": np.ones(len(pixels), np.float32)},
+        )
+
+
+class Cropper(MaskStage[CropperSettings]):
+    """Learns from frames of the training set and their masks."""
+
+    Settings: ClassVar[type[StageSettings]] = CropperSettings
+    reads = ("frames", "masks", "hpi")
+
+    def check(self, work: Work) -> None:
+        """Raise UsageError for more frames of a recording, or in a batch, than there are."""
+        section, material = self.settings, work.material
+        check_batch(self.name, section, len(material.everything["train"]) * section.frames_per_embryo)
+        wanted, recorded = section.frames_per_embryo, material.dataset.columns["hpi"].shape[1]
+        if wanted > recorded:
+            raise UsageError(f"{self.name}.frames_per_embryo is {wanted}, and a recording has {recorded} frames")
+
+    def pictures(self, inputs: Mapping[str, Any], work: Work, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Frames uint8 `[B, H, W, P]` of a set and masks bool `[B, H, W]`, some at a time: a few of each recording."""
         section, rows = self.settings, work.material.everything[split]
         planes = list(timelapse.plane_indices(timelapse.recorded_planes(work.material.dataset), section.planes))
         total = inputs["hpi"].shape[1]
-        images, masks = [], []
-        to_size = jax.jit(lambda x: shrink(x, section.size))
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK]
             picks = [
@@ -212,17 +245,14 @@ class Cropper(Stage[CropperSettings]):
                 for row in part
             ]
             at = (np.arange(len(part))[:, None], np.stack(picks))
-            frames = inputs["frames"][part][at][..., planes]
-            images.append(np.asarray(to_size(frames.reshape(-1, *frames.shape[2:]))))
-            whole_masks = inputs["masks"][part][at].astype(np.uint8) * 255
-            masks.append(np.asarray(to_size(whole_masks.reshape(-1, *whole_masks.shape[2:], 1)))[..., 0] > 127)
-        pixels, inside = np.concatenate(images), np.concatenate(masks)
-        return Examples(
-            ids=np.arange(len(pixels)),
-            view=fixed(pixels),
-            labels={"mask": inside.astype(np.float32)},
-            weights={"mask": np.ones(len(pixels), np.float32)},
-        )
+            frames, masks = inputs["frames"][part][at][..., planes], inputs["masks"][part][at]
+            yield frames.reshape(-1, *frames.shape[2:]), masks.reshape(-1, *masks.shape[2:]).astype(bool)
+
+
+def check_batch(name: str, section: MaskSettings, count: int) -> None:
+    """Raise UsageError where a batch has more than the `count` training frames that there are."""
+    if (size := section.training.batch_size) > count:
+        raise UsageError(f"{name}.training.batch_size is {size}, and there are {count} training frames: take fewer")
 
 
 def dice(predicted: np.ndarray, true: np.ndarray) -> float:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast.data import images
 from ordinal_blast.data.batches import View
-from ordinal_blast.embryo import recordings, timelapse
+from ordinal_blast.embryo import recordings, shelf, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
+from ordinal_blast.embryo.footage import Footage, Recorded
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError
 from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
-from ordinal_blast.storage import read_npy
+from ordinal_blast.storage import read_npz, write_npz
 from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
-_CHUNK = 16  # embryos whose frames are in memory at once
+_PER_FILE = 128  # embryos whose crops are in one file
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
 
 
@@ -68,17 +69,26 @@ class CropSettings(StageSettings):
         """The hours that are looked at, hpi float32 `[T]`."""
         return timelapse.hours(self.start_hpi, self.stop_hpi, self.step_h)
 
+    def foci(self) -> list[tuple[float, ...]]:
+        """The focal planes of the CNN's images at each focus that may be drawn, in µm; the middle one is still."""
+        steps = range(-self.focal_planes, self.focal_planes + 1)
+        return [tuple(plane + step * self.plane_um for plane in self.planes) for step in steps]
+
+
+Pixels = Callable[[int, int, Sequence[int]], np.ndarray]
+"""A crop by the row of its embryo, its slot and focal planes, uint8 `[size, size, P]`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Crops:
     """Crops of every embryo.
 
-    pixels: uint8 `[N, S, size, size, F]`. areas: `[N, S]`, the embryo's share of the frame. The first T = `len(hours)`
-    slots are the hourly frames, the others those at the CNN's time with every shift. planes: the focal planes `[F]`
-    that were recorded, and base `[P]` those of the CNN's images, in µm. notes: on the hourly frames of new examples.
+    areas: `[N, S]`, the embryo's share of the frame. The first T = `len(hours)` slots are the hourly frames, in the
+    base planes alone, the others those at the CNN's time with each shift. planes: the focal planes `[F]` that
+    `pixels` knows, and base `[P]` those of the CNN's images, in µm. notes: on the hourly frames of new examples.
     """
 
-    pixels: np.ndarray
+    pixels: Pixels
     areas: np.ndarray
     hours: np.ndarray
     planes: tuple[float, ...]
@@ -91,8 +101,8 @@ class Crops:
 
     def hourly(self, indices: np.ndarray) -> np.ndarray:
         """Images uint8 `[B, size, size, P]` of hourly frames: the T of the first embryo, of the second, and so on."""
-        chosen = list(timelapse.plane_indices(self.planes, self.base))
-        return np.stack([self.pixels[divmod(i, len(self.hours))][..., chosen] for i in indices])
+        chosen = timelapse.plane_indices(self.planes, self.base)
+        return np.stack([self.pixels(*divmod(int(i), len(self.hours)), chosen) for i in indices])
 
 
 class Crop(Stage[CropSettings]):
@@ -105,8 +115,17 @@ class Crop(Stage[CropSettings]):
     @property
     def reads(self) -> tuple[str, ...]:
         """Frames, their hours, the cropper, tA where the CNN looks then, and masks where the window follows them."""
-        also = {"tA": self.settings.cnn_time == "tA", "masks": self.settings.around == "mask"}
-        return ("frames", "hpi", *(name for name, needed in also.items() if needed), "cropper")
+        masks = ("masks",) if self.settings.around == "mask" else ()
+        return ("frames", "hpi", *masks, *self._assessed, "cropper")
+
+    @property
+    def _assessed(self) -> tuple[str, ...]:
+        return ("tA",) if self.settings.cnn_time == "tA" else ()
+
+    def footage(self, inputs: Mapping[str, Any], work: Work) -> Footage:
+        """What is cropped."""
+        planes = timelapse.recorded_planes(work.material.dataset)
+        return Recorded(inputs["frames"], inputs["hpi"], planes, inputs.get("masks"))
 
     def validate(self) -> None:
         """Raise UsageError for hours that end before they start."""
@@ -118,35 +137,48 @@ class Crop(Stage[CropSettings]):
         timelapse.recorded_planes(work.material.dataset)
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """Crop the frames of all embryos, a few embryos at a time."""
-        section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
-        hpi, count = inputs["hpi"], len(inputs["hpi"])
-        slots = len(section.hours) + len(section.time_shifts_h)
-        sides = inputs["frames"][np.arange(1)].shape[2:4]
-        shape = (count, slots, section.size, section.size, len(planes))
-        pixels = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
-        areas = np.zeros((count, slots), np.float32)
-        for start in range(0, count, _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, count))
-            frames = inputs["frames"][rows]
-            if "masks" in inputs:  # travel as one plane more
-                masks = inputs["masks"][rows].astype(np.uint8)
-                frames = np.concatenate([frames, masks[..., None]], axis=-1)
-            assessed = inputs["tA"][rows] if "tA" in inputs else None
-            few = _cropped(section, inputs["cropper"], frames, hpi[rows], assessed, planes)
-            pixels[rows], areas[rows] = few.pixels, few.areas
-            work.session.progress.note(self.name, rows[-1] + 1, count)
-        pixels.flush()
-        np.save(folder / "areas.npy", areas)
-        return {"pixels": list(sides), "frames": int(areas.size), "without_embryo": float(np.mean(areas == 0))}
+        """Crop what is looked at of every embryo; goes on after the last whole file."""
+        section, footage = self.settings, self.footage(inputs, work)
+        count, times = len(work.material.dataset), _times(section, inputs.get("tA"))
+        for path in _files(folder, count):
+            if path.with_suffix(".npz").exists():
+                continue
+            rows = range(int(path.stem) * _PER_FILE, min((int(path.stem) + 1) * _PER_FILE, count))
+            areas, hpi = [], []
+
+            def images(rows: range = rows, areas: list[Any] = areas, hpi: list[Any] = hpi) -> Iterator[np.ndarray]:
+                for row in rows:
+                    looked = _look(section, footage, inputs["cropper"], row, times(row))
+                    areas.append(looked.areas)
+                    hpi.append(looked.hpi)
+                    yield from looked.images
+                    work.session.progress.note(self.name, row + 1, count)
+
+            shelf.write(path, images())
+            write_npz(path.with_suffix(".npz"), {"areas": np.stack(areas), "hpi": np.stack(hpi)})
+        areas = self._kept(folder, count)[0]
+        written = sum(path.stat().st_size for path in _files(folder, count))
+        side, planes = footage.recording()
+        said = {"frames": int(areas.size), "without_embryo": float(np.mean(areas == 0)), "bytes": written}
+        return said | {"pixels": list(side), "planes": list(planes)}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The crops, left on disk, and the view of the CNN's images."""
-        del inputs
-        section, planes = self.settings, timelapse.recorded_planes(work.material.dataset)
-        pixels, areas = (read_npy(folder / name) for name in ("crops.npy", "areas.npy"))
-        crops = Crops(pixels, areas, section.hours, planes, section.planes)
+        section, footage, count = self.settings, self.footage(inputs, work), len(work.material.dataset)
+        areas, hpi = self._kept(folder, count)
+
+        def finish(image: np.ndarray, row: int, slot: int, plane: int) -> np.ndarray:
+            return footage.finish(image, row, hpi[row, slot], plane)
+
+        place = _place(section, footage.planes)
+        stored = shelf.Shelf(tuple(_files(folder, count)), _PER_FILE, place, section.size, finish)
+        crops = Crops(stored, areas, section.hours, footage.planes, section.planes)
         return {"images": cnn_view(section, crops), "crops": crops}
+
+    def _kept(self, folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Areas and hours float32 `[N, S]` of all crops."""
+        kept = [read_npz(path.with_suffix(".npz"), ("areas", "hpi")) for path in _files(folder, count)]
+        return tuple(np.concatenate([one[name] for one in kept]) for name in ("areas", "hpi"))
 
     def show(self, images: np.ndarray) -> np.ndarray:
         """Images `[N, H, W, P]` by their middle focal plane alone, `[N, H, W, 1]`: planes are no colours."""
@@ -171,7 +203,10 @@ class Crop(Stage[CropSettings]):
         A tA that is not known is NaN: the image is then that of maximum expansion.
         """
         del folder
-        section, planes = _without_masks(self.settings), tuple(record.dataset["extras"]["planes"])
+        section, facts = _without_masks(self.settings), record.stages[self.name]
+        if "planes" not in facts:
+            raise UserError(f"the stage {self.name} does not say what its recordings were like: run it again")
+        (height, width), planes = facts["pixels"], tuple(facts["planes"])
         hours, chosen = section.hours, np.asarray(timelapse.plane_indices(planes, section.planes))
         at = [] if section.cnn_time in ("tA", "tMEB") else [float(section.cnn_time)]
 
@@ -195,9 +230,6 @@ class Crop(Stage[CropSettings]):
             images = jnp.take_along_axis(pixels, still[:, None, None, None, None], axis=1)[:, 0]
             return {**values, "images": images, "crops": crops, "tmeb": tmeb}
 
-        height, width = record.stages[self.name].get("pixels", (0, 0))
-        if not height:
-            raise UserError(f"the stage {self.name} does not say of which size its frames were: run it again")
         inputs = {"frames": (f"b, t, {height}, {width}, {len(planes)}", "uint8"), "hpi": ("b, t", "float32")}
         return Traced({}, apply, inputs | ({"tA": ("b", "float32")} if section.cnn_time == "tA" else {}))
 
@@ -226,9 +258,15 @@ class Crop(Stage[CropSettings]):
         if section.cnn_time == "tA" and recording.assessed is None:
             section = dataclasses.replace(section, cnn_time="tMEB")
             still_notes += ("it has no tA, the time that the run grades at: graded at its maximum expansion",)
-        frames, hpi, assessed = (np.asarray(x)[None] for x in (recording.frames, recording.hpi, recording.assessed))
-        crops = _cropped(section, cropper, frames, hpi, assessed, recording.planes)
-        still_notes += _unseen(crops.areas[0, _cnn_slots(section, crops)])
+        footage = Recorded(recording.frames[None], recording.hpi[None], recording.planes)
+        looked = _look(section, footage, cropper, 0, _times(section, np.asarray([recording.assessed]))(0))
+        place = _place(section, recording.planes)
+
+        def pixels(row: int, slot: int, planes: Sequence[int]) -> np.ndarray:
+            return np.stack([looked.images[place[slot, plane]] for plane in planes], axis=-1)
+
+        crops = Crops(pixels, looked.areas[None], section.hours, recording.planes, section.planes)
+        still_notes += _unseen(crops.areas[0, len(section.hours) :])
         crops = dataclasses.replace(crops, notes=notes + _unseen(crops.areas[0, : len(section.hours)]))
         return {"images": cnn_view(section, crops)(np.arange(1), None), "crops": crops, "notes": still_notes}
 
@@ -242,60 +280,74 @@ class Crop(Stage[CropSettings]):
 
 def cnn_view(section: CropSettings, crops: Crops) -> View:
     """Each embryo at the CNN's time, uint8 `[B, size, size, P]`; in training another focus and time are drawn."""
-    steps = np.arange(-section.focal_planes, section.focal_planes + 1)
-    moved = ([plane + step * section.plane_um for plane in crops.base] for step in steps)
-    planes = np.asarray([timelapse.plane_indices(crops.planes, wanted) for wanted in moved])
-    slots = _cnn_slots(section, crops)
-    sharp, still = section.focal_planes, section.time_shifts_h.index(0)
+    planes = [timelapse.plane_indices(crops.planes, wanted) for wanted in section.foci()]
+    first, shifts = len(crops.hours), len(section.time_shifts_h)
 
     def view(rows: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         count = len(rows)
-        focus = np.full(count, sharp) if rng is None else rng.integers(0, len(steps), count)
-        when = np.full(count, still) if rng is None else rng.integers(0, len(slots), count)
-        return np.stack(
-            [crops.pixels[row, slots[w]][..., planes[f]] for row, w, f in zip(rows, when, focus, strict=True)]
-        )
+        focus = np.full(count, section.focal_planes) if rng is None else rng.integers(0, len(planes), count)
+        when = np.full(count, section.time_shifts_h.index(0)) if rng is None else rng.integers(0, shifts, count)
+        return np.stack([crops.pixels(row, first + w, planes[f]) for row, w, f in zip(rows, when, focus, strict=True)])
 
     return view
 
 
-def _cnn_slots(section: CropSettings, crops: Crops) -> np.ndarray:
-    """The slots int `[W]` of the frames that the CNN may see, at its time with every shift."""
-    return len(crops.hours) + np.arange(len(section.time_shifts_h))
+class _Looked(NamedTuple):
+    """What is looked at of one embryo: images uint8 `[size, size]` as `_place` counts them, areas and hpi `[S]`."""
+
+    images: list[np.ndarray]
+    areas: np.ndarray
+    hpi: np.ndarray
 
 
-def _cropped(
-    section: CropSettings,
-    cropper: EmbryoFinder,
-    frames: np.ndarray,
-    hpi: np.ndarray,
-    assessed: np.ndarray | None,
-    planes: tuple[float, ...],
-) -> Crops:
-    """The crops of a few embryos: those nearest to the hourly grid, which tell tMEB, then those at the CNN's time.
+def _look(section: CropSettings, footage: Footage, cropper: EmbryoFinder, row: int, time: float | None) -> _Looked:
+    """Crop the hourly frames of an embryo, then those at the CNN's time: None for its maximum expansion."""
+    hpi = footage.recorded(row, section.hours)
+    base, focused = _planes(section, footage.planes)
 
-    frames: uint8 `[N, T, H, W, F]` at the hours hpi `[N, T]`, with a mask as one plane more where the window follows
-    it; assessed: tA `[N]`, where the CNN looks then.
-    """
+    def at(hours: np.ndarray, planes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        frames = footage.frames(row, hours, planes)
+        if section.around == "mask":  # travels as one plane more
+            frames = np.concatenate([frames, footage.masks(row, hours).astype(np.uint8)[..., None]], axis=-1)
+        seen = [footage.planes[plane] for plane in planes]
+        return cropper.crops(frames, seen, share=section.crop_share, size=section.size, around=section.around)
 
-    def at(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        slots = np.stack([timelapse.nearest(row, wanted) for row, wanted in zip(hpi, times, strict=True)])
-        # The grid of slots is flattened, so that every call of the network has the same shape.
-        flat = frames[np.arange(len(slots))[:, None], slots].reshape(-1, *frames.shape[2:])
-        flat_pixels, flat_areas = cropper.crops(
-            flat, planes, share=section.crop_share, size=section.size, around=section.around
-        )
-        return flat_pixels.reshape(*slots.shape, *flat_pixels.shape[1:]), flat_areas.reshape(slots.shape)
+    pixels, areas = at(hpi, base)
+    if time is None:
+        time = hpi[timelapse.maximum_expansion(areas, section.hours, section.start_hpi)]
+    still = footage.recorded(row, np.float32(time) + np.asarray(section.time_shifts_h, np.float32))
+    more, more_areas = at(still, focused)
+    images = [image for frames in (pixels, more) for frame in frames for image in np.moveaxis(frame, -1, 0)]
+    return _Looked(images, np.concatenate([areas, more_areas]), np.concatenate([hpi, still]))
 
-    hours = section.hours
-    pixels, areas = at(np.broadcast_to(hours, (len(hpi), len(hours))))
-    if section.cnn_time == "tMEB":
-        looked = hours[timelapse.maximum_expansion(areas, hours, hours[0])]
-    else:
-        looked = assessed if section.cnn_time == "tA" else np.full(len(hpi), float(section.cnn_time))
-    more_pixels, more_areas = at(np.asarray(looked)[:, None] + np.asarray(section.time_shifts_h))
-    pixels, areas = np.concatenate([pixels, more_pixels], axis=1), np.concatenate([areas, more_areas], axis=1)
-    return Crops(pixels, areas, hours, planes, section.planes)
+
+def _times(section: CropSettings, assessed: np.ndarray | None) -> Callable[[int], float | None]:
+    """When the CNN looks at the embryo of a row, by its setting and tA `[N]`; None for its maximum expansion."""
+    if section.cnn_time == "tA":
+        return lambda row: float(assessed[row])  # type: ignore[index]
+    return lambda row: None if section.cnn_time == "tMEB" else float(section.cnn_time)
+
+
+def _planes(section: CropSettings, planes: Sequence[float]) -> tuple[list[int], list[int]]:
+    """The focal planes that are kept, as indices, each once: of the hourly frames, and of those at the CNN's time."""
+    base = timelapse.plane_indices(planes, section.planes)
+    moved = {plane for wanted in section.foci() for plane in timelapse.plane_indices(planes, wanted)}
+    return sorted(set(base)), sorted(moved | set(base))
+
+
+def _place(section: CropSettings, planes: Sequence[float]) -> np.ndarray:
+    """Which image of an embryo shows a slot and focal plane, int `[S, F]`; -1 where none does."""
+    base, focused = _planes(section, planes)
+    place, count = np.full((len(section.hours) + len(section.time_shifts_h), len(planes)), -1), 0
+    for slot in range(len(place)):
+        kept = base if slot < len(section.hours) else focused
+        place[slot, kept] = np.arange(count, count + len(kept))
+        count += len(kept)
+    return place
+
+
+def _files(folder: Path, count: int) -> list[Path]:
+    return [folder / f"{number:05d}.array_record" for number in range(-(-count // _PER_FILE))]
 
 
 def _maskless(section: CropSettings) -> tuple[str, ...]:

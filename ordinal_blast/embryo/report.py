@@ -47,9 +47,9 @@ def _choice(study: Study, studio: Studio) -> list[Section]:
 
 
 def _cropper(study: Study, studio: Studio) -> list[Section]:
-    """Dice of the masks of the validation set, mean over cells, for the head of the chapter alone."""
-    dice = [facts["dice_val"] for cell in study.cells for facts in cell.record.stages.values() if "dice_val" in facts]
+    """Dice of the masks of the test set, which chose nothing, mean over cells, for the head of the chapter alone."""
+    dice = [facts["dice_test"] for cell in study.cells for facts in cell.record.stages.values() if "dice_test" in facts]
     if not dice:
         return []
-    fact = ("Cropper Dice (validation)", number(sum(dice) / len(dice)))
+    fact = ("Cropper Dice (test)", number(sum(dice) / len(dice)))
     return [Section(studio.anchor("cropper"), "Cropper", [], [fact])]

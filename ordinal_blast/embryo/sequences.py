@@ -46,7 +46,7 @@ class Sequences(Stage[SequenceSettings]):
         del work
         crops = inputs["crops"]
         np.save(folder / "sequences.npy", self._of(crops, inputs["features"]))
-        return {"frames": len(crops.pixels) * len(crops.hours)}
+        return {"frames": len(crops.areas) * len(crops.hours)}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The sequences, left on disk."""
@@ -82,7 +82,7 @@ class Sequences(Stage[SequenceSettings]):
         return Traced({}, apply, {})
 
     def _of(self, crops: Crops, features: Features) -> np.ndarray:
-        count, hours = len(crops.pixels), len(crops.hours)
+        count, hours = len(crops.areas), len(crops.hours)
         frames = features.extract(crops.hourly, count * hours).reshape(count, hours, -1)
         backwards = self.settings.order == "reversed"
         return timelapse.sequences(frames, crops.tmeb(), self.settings.max_frames, backwards=backwards)

@@ -35,10 +35,18 @@ def crop(images: jax.Array, centre: jax.Array, share: float, size: int) -> jax.A
     """Square window of `share` of the image's side around `centre`, resized to `size` with antialiasing.
 
     images: `[B, H, W, F]` uint8; centre: `[B, 2]` in [0, 1]; the window is shifted so that it stays inside the image.
-    Returns uint8 `[B, size, size, F]`.
+    Where it has `size` pixels as it is, it lies at whole pixels, and nothing is blurred. Returns uint8
+    `[B, size, size, F]`.
     """
     height, width = images.shape[1:3]
     corner = jnp.clip(centre, share / 2, 1 - share / 2) - share / 2
+    if round(share * height) == round(share * width) == size:
+        sides = jnp.asarray([[height, width]], jnp.float32)
+        start = jnp.clip(jnp.round(corner * sides), 0, sides - size)
+        whole = start.astype(jnp.int32)
+        return _by_image(
+            lambda image, at: lax.dynamic_slice(image, (at[0], at[1], 0), (size, size, image.shape[2])), images, whole
+        )
 
     def one(image: jax.Array, start: jax.Array) -> jax.Array:
         rows, columns = (

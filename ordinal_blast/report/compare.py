@@ -218,5 +218,9 @@ def _examples(place: Mapping[str, Any], split: Split, result: TaskResult) -> pd.
         place, id=split.ids, label=result.labels, grade=result.grades, score=result.scores.astype(np.float64)
     )
     columns |= {f"p_{grade}": result.probs[:, k].astype(np.float64) for k, grade in enumerate(result.task.grades)}
-    travel = {f"{name}_column" if name in columns else name: column for name, column in split.columns.items()}
+    travel = {
+        f"{name}_column" if name in columns else name: column
+        for name, column in split.columns.items()
+        if column.ndim == 1  # not the grades of several raters
+    }
     return pd.DataFrame(columns | travel)

@@ -53,7 +53,12 @@ def frame(results: Results) -> pd.DataFrame:
 
 def within(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
     """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers."""
-    if name == "group" or column.dtype.kind not in "Uiub" or (column.dtype.kind == "i" and (column < 0).any()):
+    if (
+        name == "group"
+        or column.ndim > 1
+        or column.dtype.kind not in "Uiub"
+        or (column.dtype.kind == "i" and (column < 0).any())
+    ):
         return {}
     values = np.unique(column[known])
     if not 2 <= len(values) <= MOST:

@@ -29,7 +29,7 @@ from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
 from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
-from ordinal_blast.types import AXIS
+from ordinal_blast.types import AXIS, RATERS
 
 MEASURES = {"val_qwk": HIGHER, "val_mae": LOWER, "val_rmse": LOWER}  # of every epoch
 _CHUNK = 128  # new examples in one call of the network
@@ -315,7 +315,10 @@ def _unusual(goal: Goal) -> dict[str, Any]:
 
 
 def _examples(view: View, work: Work) -> dict[str, Examples]:
-    """Inputs, labels and weights of each split; class weights come from the training set alone."""
+    """Inputs, labels and weights of each split; class weights come from the training set alone.
+
+    Columns of one value an example travel along, and grades by several raters where a split has some.
+    """
     material = work.material
     columns = material.dataset.columns
     weight = {task.name: decisions.class_weights(work.goal.class_weights, material, task) for task in material.tasks}
@@ -324,11 +327,13 @@ def _examples(view: View, work: Work) -> dict[str, Examples]:
         for name, column in columns.items()
         if isinstance(column, np.ndarray) and column.ndim == 1 and name != "id" and "/" not in name
     ]
+    raters = [name for name, column in columns.items() if name.startswith(RATERS) and column.ndim == 2]
     examples = {}
     for split, rows in material.splits.items():
         labels = {task: columns[f"label/{task}"][rows].astype(np.int32) for task in weight}
         weights = {task: weight[task][values.clip(0)] * (values >= 0) for task, values in labels.items()}
         extras = {name: columns[name][rows] for name in travelling}
+        extras |= {name: graded for name in raters if (graded := columns[name][rows]).max(initial=-1) >= 0}
         examples[split] = Examples(columns["id"][rows], of_rows(view, rows), labels, weights, extras)
     return examples
 

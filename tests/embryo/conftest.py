@@ -9,10 +9,9 @@ from ordinal_blast.study import runner, session
 
 @pytest.fixture(scope="session")
 def small():
-    """Overrides of configs/demo.py for frames and networks of seconds."""
+    """Overrides of configs/demo.py, and of recorded_config.py, for frames and networks of seconds."""
     return {
         "devices": 1,
-        "data.options.size": 32,
         "crops.size": 16,
         "cropper.size": 16,
         "cropper.network.options": {"widths": (4, 4), "momentum": 0.9},
@@ -26,10 +25,10 @@ ONE_EPOCH = {"epochs": 1, "batch_size": 8}
 
 @pytest.fixture(scope="session")
 def ran():
-    """`ran(folder, variants, overrides)`: the folder of a finished run of configs/demo.py."""
+    """`ran(folder, variants, overrides, config)`: the folder of a finished run."""
 
-    def run(folder, variants, overrides):
-        plan = plans.of_variants("A question?", variants, settings.load("configs/demo.py", overrides), 1)
+    def run(folder, variants, overrides, config):
+        plan = plans.of_variants("A question?", variants, settings.load(config, overrides), 1)
         assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
         return folder / "run"
 

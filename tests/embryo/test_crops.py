@@ -7,65 +7,88 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ordinal_blast.embryo.crops import Crop, Crops, CropSettings, _cropped, cnn_view
+from ordinal_blast.embryo import crops, shelf
+from ordinal_blast.embryo.crops import Crop, Crops, CropSettings, cnn_view
+from ordinal_blast.embryo.footage import Recorded
 from ordinal_blast.embryo.segmentation import CropFrames
+from ordinal_blast.errors import UserError
 
 PLANES, HOURS = (-60.0, -45.0, -30.0, 0.0, 30.0, 45.0, 60.0), 4
 SECTION = {"start_hpi": 90.0, "stop_hpi": 93.0, "focal_planes": 1, "plane_um": 15.0}
+HALVES = np.arange(90, 93.1, 0.5, dtype=np.float32)
 
 
-def crops(section, shifts):
-    """Two embryos whose pixels say slot and plane: 10 s + f."""
-    said = 10 * np.arange(HOURS + shifts)[:, None] + np.arange(len(PLANES))
-    pixels = np.broadcast_to(said[:, None, None, :], (2, HOURS + shifts, 1, 1, len(PLANES))).astype(np.uint8)
-    areas = np.asarray([[0.1, 0.4, 0.2, 0.3, *[0.9] * shifts], [0.1, 0.1, 0.1, 0.2, *[0.9] * shifts]], np.float32)
-    return Crops(pixels, areas, section.hours, PLANES, section.planes)
+def cropper(areas):
+    """Crops that are the frames; the area of a frame is that of the recorded frame that its pixels name."""
+
+    def cropped(frames, planes, *, share, size, around):
+        assert (share, size) == (0.8, 224)
+        return frames, np.asarray([areas[frame[0, 0, 0] // 10] for frame in frames], np.float32)
+
+    return SimpleNamespace(crops=cropped)
 
 
-def test_a_still_view_has_the_base_planes_at_the_time_of_the_cnn():
+def seen(section, times=(None, None)):
+    """Crops of two embryos recorded every half hour, whose pixels name frame t and plane f: 10 t + f."""
+    named = (10 * np.arange(len(HALVES))[:, None] + np.arange(len(PLANES)))[:, None, None, :].astype(np.uint8)
+    footage = Recorded(np.stack([named, named]), np.stack([HALVES, HALVES]), PLANES)
+    areas = ([0.1, 0, 0.4, 0, 0.2, 0, 0.3], [0.1, 0.9, 0.1, 0, 0.1, 0, 0.2])
+    looked = [crops._look(section, footage, cropper(a), row, times[row]) for row, a in enumerate(areas)]
+    place = crops._place(section, PLANES)
+
+    def pixels(row, slot, planes):
+        assert (place[slot, list(planes)] >= 0).all()
+        return np.stack([looked[row].images[place[slot, plane]] for plane in planes], axis=-1)
+
+    return Crops(pixels, np.stack([one.areas for one in looked]), section.hours, PLANES, section.planes)
+
+
+@pytest.mark.parametrize(("times", "frames"), [((91.5, 92.0), [3, 4]), ((None, None), [2, 6])])
+def test_a_still_view_has_the_base_planes_at_the_time_of_the_cnn_or_at_maximum_expansion(times, frames):
     section = CropSettings(**SECTION)
-    images = cnn_view(section, crops(section, 3))(np.asarray([0, 1]), None)
-    np.testing.assert_array_equal(images[:, 0, 0], [[50 + plane for plane in (1, 3, 5)]] * 2)
+    images = cnn_view(section, seen(section, times))(np.asarray([0, 1]), None)
+    np.testing.assert_array_equal(images[:, 0, 0], [[10 * frame + plane for plane in (1, 3, 5)] for frame in frames])
 
 
-def test_training_sees_every_focus_and_every_shift_of_the_time():
+@pytest.mark.parametrize("time", [91.0, None])
+def test_training_sees_every_focus_and_every_shift_of_the_time(time):
     section = CropSettings(**SECTION)
-    view = cnn_view(section, crops(section, 3))
+    view = cnn_view(section, seen(section, (time, time)))
     images = view(np.zeros(200, int), np.random.default_rng(0))[:, 0, 0]
-    assert set(images[:, 0] // 10) == {4, 5, 6}
+    assert set(images[:, 0] // 10) == {1, 2, 3}
     # One step down, none, one step up of 15 µm; of two planes that are as near, the first.
     assert {tuple(image % 10) for image in images} == {(0, 2, 4), (1, 3, 5), (2, 3, 6)}
 
 
-class Finder:
-    """Crops of one pixel, the frame's own, whose value over 100 is the embryo's area."""
+def test_maximum_expansion_is_that_of_the_hourly_frames_whatever_else_was_cropped():
+    assert seen(CropSettings(**SECTION), (90.5, 90.5)).tmeb().tolist() == [1, 3]  # not of 90.5 hpi
 
-    def crops(self, frames, planes, *, share, size, around):
-        return frames[:, :size, :size], frames[:, 0, 0, 0] / 100
+
+def test_hourly_frames_come_embryo_by_embryo_in_the_base_planes_alone():
+    section = CropSettings(**SECTION)
+    images = seen(section).hourly(np.asarray([0, 3, 4, 7]))
+    np.testing.assert_array_equal(images[:, 0, 0], [[1, 3, 5], [61, 63, 65], [1, 3, 5], [61, 63, 65]])
+    # 4 hours of 3 planes, and 3 times of all 7.
+    assert crops._place(section, PLANES).max() + 1 == 4 * 3 + 3 * 7
+
+
+def test_a_page_is_shown_the_middle_of_several_planes():
+    images = np.arange(2 * 3 * 3 * 5).reshape(2, 3, 3, 5)
+    np.testing.assert_array_equal(Crop("crops", CropSettings()).show(images), images[..., 2:3])
 
 
 @pytest.mark.parametrize(
-    ("time", "looked"),
-    [
-        # Embryo 0 is largest at 92 hpi, embryo 1 at 91; the frames are half an hour apart.
-        ("tMEB", [[91.5, 92.0, 92.5], [90.5, 91.0, 91.5]]),
-        ("tA", [[90.5, 91.0, 91.5], [92.5, 93.0, 93.0]]),
-        ("91", [[90.5, 91.0, 91.5]] * 2),
-    ],
+    ("area", "notes"), [(0.0, ("the cropper finds no embryo: the middle of the frame is graded",)), (0.2, ())]
 )
-def test_frames_are_shifted_around_the_time_that_the_cnn_looks_at(time, looked):
-    hpi = np.arange(90, 93.5, 0.5)
-    section = CropSettings(start_hpi=90.0, stop_hpi=93.0, size=1, cnn_time=time, planes=(0.0,))
-    values = np.asarray([[10, 15, 20, 25, 60, 35, 30], [10, 15, 50, 25, 20, 15, 12]])  # one a frame, no two alike
-    values = values + np.asarray([[0], [1]]) * 2
-    frames = values[..., None, None, None].astype(np.uint8)
-    made = _cropped(section, Finder(), frames, np.stack([hpi, hpi]), np.asarray([91.0, 93.0]), (0.0,))
-    assert made.tmeb().tolist() == [2, 1]
-    expected = [
-        [row[np.argmin(np.abs(hpi - hour))] for hour in hours] for row, hours in zip(values, looked, strict=True)
-    ]
-    np.testing.assert_array_equal(made.pixels[:, 4:, 0, 0, 0], expected)
-    np.testing.assert_array_equal(made.pixels[:, :4, 0, 0, 0], values[:, ::2])
+def test_a_frame_without_an_embryo_is_noted(area, notes):
+    def cropped(frames, planes, *, share, size, around):
+        assert (planes, share, size, around) == ((-45.0, 0.0, 45.0), 0.8, 224, "embryo")
+        return frames, np.asarray([area])
+
+    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ("a",)}
+    looked = Crop("crops", CropSettings()).restore(None, None)(values)
+    assert looked["notes"] == ("a", *notes)
+    assert looked["images"] is values["frame"]
 
 
 @pytest.mark.parametrize(("around", "centre"), [("embryo", 0.25), ("mask", 0.75), ("centre", 0.5), ("frame", 0.5)])
@@ -90,36 +113,6 @@ def test_the_window_lies_where_it_is_said_to(around, centre):
     np.testing.assert_allclose(said["area"], 0.25, rtol=1e-6)
 
 
-@pytest.mark.parametrize("shifts", [0, 3])
-def test_maximum_expansion_is_that_of_the_hourly_frames_whatever_else_was_cropped(shifts):
-    assert crops(CropSettings(**SECTION), shifts).tmeb().tolist() == [1, 3]
-
-
-def test_a_page_is_shown_the_middle_of_several_planes():
-    images = np.arange(2 * 3 * 3 * 5).reshape(2, 3, 3, 5)
-    np.testing.assert_array_equal(Crop("crops", CropSettings()).show(images), images[..., 2:3])
-
-
-@pytest.mark.parametrize(
-    ("area", "notes"), [(0.0, ("the cropper finds no embryo: the middle of the frame is graded",)), (0.2, ())]
-)
-def test_a_frame_without_an_embryo_is_noted(area, notes):
-    def cropped(frames, planes, *, share, size, around):
-        assert (planes, share, size, around) == ((-45.0, 0.0, 45.0), 0.8, 224, "embryo")
-        return frames, np.asarray([area])
-
-    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ("a",)}
-    seen = Crop("crops", CropSettings()).restore(None, None)(values)
-    assert seen["notes"] == ("a", *notes)
-    assert seen["images"] is values["frame"]
-
-
-def test_hourly_frames_come_embryo_by_embryo_in_the_base_planes():
-    section = CropSettings(**SECTION)
-    images = crops(section, 3).hourly(np.asarray([0, 3, 4, 7]))
-    np.testing.assert_array_equal(images[:, 0, 0], [[1, 3, 5], [31, 33, 35], [1, 3, 5], [31, 33, 35]])
-
-
 def test_a_run_that_crops_by_true_masks_says_that_a_recording_has_none():
     def cropped(frames, planes, *, share, size, around):
         assert around == "embryo"
@@ -128,3 +121,33 @@ def test_a_run_that_crops_by_true_masks_says_that_a_recording_has_none():
     values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ()}
     (note,) = Crop("crops", CropSettings(around="mask")).restore(None, None)(values)["notes"]
     assert note == "it has no mask, which the run crops by: cropped around the embryo that the cropper finds"
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Five embryos of three images of 6 x 6 random pixels in files of two embryos, and the images `[5, 3, 6, 6]`."""
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 6)).astype(np.uint8)
+    files = tuple(tmp_path / f"{n}.array_record" for n in range(3))
+    for n, file in enumerate(files):
+        shelf.write(file, (image for embryo in images[2 * n : 2 * n + 2] for image in embryo))
+    place = np.asarray([[0, -1], [1, 2]])
+    return shelf.Shelf(
+        files, 2, place, 6, lambda image, row, slot, plane: image ^ (16 * row + 4 * slot + plane)
+    ), images
+
+
+def test_an_image_on_the_shelf_is_the_one_that_was_put_there_as_it_is_finished(stored):
+    kept, images = stored
+    for row in range(5):
+        np.testing.assert_array_equal(kept(row, 0, (0,))[..., 0], images[row, 0] ^ (16 * row))
+        expected = np.stack([images[row, 2] ^ (16 * row + 5), images[row, 1] ^ (16 * row + 4)], axis=-1)
+        np.testing.assert_array_equal(kept(row, 1, (1, 0)), expected)
+
+
+def test_a_damaged_shelf_is_refused_by_the_name_of_its_file(stored):
+    kept, _ = stored
+    content = bytearray(kept.files[2].read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    kept.files[2].write_bytes(content)
+    with pytest.raises(UserError, match=r"2.array_record is damaged .*delete its folder"):
+        kept(4, 1, (1,))

@@ -1,5 +1,8 @@
 """`grade` crops recordings and single frames as the run cropped its own, and notes what it had to assume."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,9 +10,12 @@ from PIL import Image
 from ordinal_blast import record, settings
 from ordinal_blast.data import material
 from ordinal_blast.errors import UserError
-from ordinal_blast.study import grading
+from ordinal_blast.study.grading import grade
 
+RECORDED = "tests/embryo/recorded_config.py"
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+
+graded_by = partial(grade, trust=Path(__file__).parents[2])  # its data come from a file beside this one
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +34,8 @@ def wells(tmp_path_factory, small, ran):
         "objective": "cross_entropy",
     }
     variants = [(name, {"crops.cnn_time": time}) for name, time in (("tA", "tA"), ("tMEB", "tMEB"), ("hour", "109"))]
-    cells = ran(folder, variants, overrides) / "cells"
-    dataset = material.open(settings.load("configs/demo.py", overrides).data).dataset
+    cells = ran(folder, variants, overrides, RECORDED) / "cells"
+    dataset = material.open(settings.load(RECORDED, overrides).data).dataset
 
     def save(identity, **changes):
         row = np.flatnonzero(dataset.columns["id"] == identity)
@@ -51,7 +57,7 @@ def identity(wells):
 def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wells, name):
     cells, save = wells
     test = record.read(cells / f"{name}-s0").models["cnn"].splits["test"]
-    graded = grading.grade(cells / f"{name}-s0", [save(identity) for identity in test.ids[:6]])
+    graded = graded_by(cells / f"{name}-s0", [save(identity) for identity in test.ids[:6]])
     assert {line["model"] for line in graded} == {"cnn"}
     for task, result in test.tasks.items():
         lines = [line for line in graded if line["task"] == task]
@@ -62,10 +68,10 @@ def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wel
 
 def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(wells, identity):
     cells, save = wells
-    meb, _ = grading.grade(cells / "tA-s0", [save(identity, tA=None)])
+    meb, _ = graded_by(cells / "tA-s0", [save(identity, tA=None)])
     assert "it has no tA, the time that the run grades at: graded at its maximum expansion" in meb["notes"]
     whole = np.load(save(identity))
-    late, _ = grading.grade(
+    late, _ = graded_by(
         cells / "tMEB-s0", [save(identity, frames=whole["frames"][2:, ..., 1:2], hpi=whole["hpi"][2:], planes=[0.0])]
     )
     assert late["notes"][:2] == [
@@ -73,13 +79,13 @@ def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(we
         "its focal planes 0, 0, 0 µm stand in for -45, 0, 45 µm",
     ]
     with pytest.raises(UserError, match=r"has no frame between 95 and 119.5 hpi: nothing to grade"):
-        grading.grade(cells / "tA-s0", [save(identity, hpi=whole["hpi"] / 24)])
+        graded_by(cells / "tA-s0", [save(identity, hpi=whole["hpi"] / 24)])
 
 
 def test_a_photograph_is_graded_by_the_cnn_of_a_time_lapse_run(wells, tmp_path):
     cells, _ = wells
     Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "still.png")
-    icm, te = grading.grade(cells / "tA-s0", [tmp_path / "still.png"])
+    icm, te = graded_by(cells / "tA-s0", [tmp_path / "still.png"])
     assert (icm["model"], te["task"]) == ("cnn", "te")
     assert icm["notes"][0] == "its middle 20 x 20 of 30 x 20 pixels are read"
     assert any(note.startswith("one focal plane, which stands in for all") for note in icm["notes"])
@@ -90,7 +96,7 @@ def test_a_folder_is_graded_by_its_recordings_and_images(wells, identity, tmp_pa
     save(identity).rename(tmp_path / "embryo.npz")
     Image.fromarray(np.full((20, 20), 90, np.uint8)).save(tmp_path / "still.png")
     (tmp_path / "notes.txt").write_text("not graded")
-    graded = grading.grade(cells / "tA-s0", [tmp_path])
+    graded = graded_by(cells / "tA-s0", [tmp_path])
     assert [line["input"] for line in graded] == [
         str(tmp_path / name) for name in ("embryo.npz",) * 2 + ("still.png",) * 2
     ]

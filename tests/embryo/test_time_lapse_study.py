@@ -1,5 +1,7 @@
 """The whole time-lapse chain on a few simulated wells: stages shared by content, what travels, recordings graded."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from ordinal_blast.study import grading, recipe, runner, session
 from ordinal_blast.study import plan as plans
 from ordinal_blast.study.recipe import Work
 
+RECORDED = "tests/embryo/recorded_config.py"
+TRUSTED = Path(__file__).parents[2]  # the data come from a file beside this one
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is looked at, 96, is before them
 
@@ -40,12 +44,12 @@ def overrides(tmp_path_factory, small):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, ran, overrides):
     variants = [("a", {}), ("b", {"rnn.network.options.masking": True})]
-    return ran(tmp_path_factory.mktemp("chain"), variants, overrides)
+    return ran(tmp_path_factory.mktemp("chain"), variants, overrides, RECORDED)
 
 
 @pytest.fixture(scope="module")
 def dataset(root, overrides):
-    return material.open(settings.load("configs/demo.py", overrides).data).dataset
+    return material.open(settings.load(RECORDED, overrides).data).dataset
 
 
 def read(root, name):
@@ -76,7 +80,7 @@ def test_sequences_end_at_tmeb_and_empty_wells_are_not_graded(root, dataset):
     assert 0 < np.sum(labels < 0) < 24
     assert sum(read(root, "a-s0").dataset["sizes"].values()) == np.sum(labels >= 0)
     hours = timelapse.hours(96.0, 118.0, 11.0)
-    areas = np.load(built(root, "crops") / "areas.npy")
+    areas = np.load(built(root, "crops") / "00000.npz")["areas"]
     tmeb = timelapse.maximum_expansion(areas[:, : len(hours)], hours, 96.0)
     sequences = np.load(built(root, "sequences") / "sequences.npy")
     assert sequences.shape == (48, 3, 6)
@@ -103,7 +107,7 @@ def test_a_page_is_shown_the_middle_focal_plane(root):
 
 def test_a_cropper_starts_from_the_weights_of_another(root, overrides, tmp_path):
     start = {"cropper.network.init_from": str(built(root, "cropper")), "cropper.optimizer.learning_rate": 1e-12}
-    chosen = settings.load("configs/demo.py", overrides | start)
+    chosen = settings.load(RECORDED, overrides | start)
     opened = material.open(chosen.data)
     work = Work(opened, recipe.goal(chosen), {}, session.begin(1))
     stage = Cropper("cropper", chosen.stages["cropper"])
@@ -119,12 +123,12 @@ def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
     for cell in study.cells:
         for stage in study.stages:
             split = cell.tested(stage)
-            split.columns["fetal_heartbeat"] = np.arange(len(split.ids)) % 3 - 1
+            split.columns["fetal_heartbeat"] = np.arange(len(split.ids)) % 2
     outcome, cropper = sections(study, Studio("chain", study))
     assert (outcome.title, cropper.title) == ("Outcome: fetal heartbeat", "Cropper")
     assert [part.title for part in outcome.blocks] == ["RNN", "CNN"]
-    dice = read(root, "a-s0").stages["cropper"]["dice_val"]
-    assert cropper.facts == [("Cropper Dice (validation)", f"{dice:.3f}")]
+    dice = read(root, "a-s0").stages["cropper"]["dice_test"]
+    assert cropper.facts == [("Cropper Dice (test)", f"{dice:.3f}")]
 
 
 def test_a_report_without_an_outcome_has_no_section_of_it(root):
@@ -143,7 +147,7 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
         row = np.flatnonzero(dataset.columns["id"] == name)
         arrays = {column: dataset.columns[column][row][0] for column in ("frames", "hpi")}
         np.savez(file, **arrays, planes=dataset.extras["planes"])
-    graded = [line for line in grading.grade(root / "cells/a-s0", files) if line["task"] == "icm"]
+    graded = [line for line in grading.grade(root / "cells/a-s0", files, trust=TRUSTED) if line["task"] == "icm"]
     assert {line["model"] for line in graded} == {"rnn"}
     assert not any("tA" in note for line in graded for note in line["notes"])  # the LSTM does not look then
     assert np.ptp(probs, axis=0).min() > 1e-4  # a network of one epoch tells recordings apart by little
@@ -168,7 +172,7 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, changes, why):
-    plan = plans.single(settings.override(settings.load("configs/demo.py", overrides), changes))
+    plan = plans.single(settings.override(settings.load(RECORDED, overrides), changes))
     with pytest.raises(UsageError, match=why):
         runner.run(plan, tmp_path / "run", "the command", session.begin(1))
     assert not (tmp_path / "run" / "stages").exists()
@@ -194,4 +198,4 @@ def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, 
 )
 def test_a_setting_outside_its_range_is_refused_by_name(key, value):
     with pytest.raises(UsageError, match=f"{key} is "):
-        settings.load("configs/demo.py", {key: value})
+        settings.load(RECORDED, {key: value})

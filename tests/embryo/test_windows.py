@@ -61,3 +61,11 @@ def test_crop_is_that_of_jax_wherever_rounding_is_not_a_matter_of_the_last_bit(s
     clear = np.abs(expected % 1 - 0.5) > 1e-3
     assert clear.mean() > 0.99
     np.testing.assert_array_equal(np.asarray(crop(images, centre, share, size))[clear], np.round(expected)[clear])
+
+
+def test_a_window_that_has_its_size_lies_at_whole_pixels_and_blurs_nothing():
+    images = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 2)).astype(np.uint8)[:, :, :20]
+    centre = np.asarray([[0.5, 0.5], [0.1, 0.95], [0.53, 0.47], [0.52, 0.48]], np.float32)
+    corners = [(2, 2), (0, 4), (3, 1), (2, 2)]  # of a window of 16: 20 c − 8 to the nearest, and inside
+    expected = [image[top : top + 16, left : left + 16] for image, (top, left) in zip(images, corners, strict=True)]
+    np.testing.assert_array_equal(crop(images, centre, 0.8, 16), expected)

@@ -1,8 +1,22 @@
-"""Simulated time-lapse recordings of human blastocysts, graded, seeded and free of anyone's data."""
+"""Simulated time-lapse frames of human blastocysts, graded, seeded and free of anyone's data."""
 
 from __future__ import annotations
 
-from ordinal_blast.embryo.simulator.population import INSTRUMENTS, METHODS, Simulation, population
-from ordinal_blast.embryo.simulator.render import records, render
+from ordinal_blast.embryo.simulator.instruments import INSTRUMENTS
+from ordinal_blast.embryo.simulator.panel import panel
+from ordinal_blast.embryo.simulator.population import METHODS, SETS, Simulation, population
+from ordinal_blast.embryo.simulator.render import draw, masks, recording
+from ordinal_blast.embryo.simulator.wells import wells
 
-__all__ = ["INSTRUMENTS", "METHODS", "Simulation", "population", "records", "render"]
+__all__ = [
+    "INSTRUMENTS",
+    "METHODS",
+    "SETS",
+    "Simulation",
+    "draw",
+    "masks",
+    "panel",
+    "population",
+    "recording",
+    "wells",
+]

@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ordinal_blast.embryo.simulator.instruments import INSTRUMENTS
 from ordinal_blast.embryo.simulator.scene import Scene
 
-FIELD = (500 / 1.7, 800 / 2.9)  # µm seen by EmbryoScope and EmbryoScope+
+FIELD = tuple(instrument.field for instrument in INSTRUMENTS)
 RESOLUTION = (0.9, 0.7)  # µm, sharpest edge
 OUTSIDE = (0.25, 0.55)  # brightness outside the well, of that inside
 GLARE = (1.1, 0.6)  # brightness of the well's edge
 DEPTH_OF_FIELD = 0.085  # µm of blur per µm of defocus
+FINE = 2.0  # µm from granule to granule
+SPECK_REACH = 24.0  # µm from the middle of a speck to where it is no more
+NO_CELL = 0.2  # µm, radius of an inner cell that cannot be seen
+BLOCK = 4  # trophectoderm cells of one turn of a loop
 
 
 def _ramp(x: jax.Array, width: jax.Array) -> jax.Array:
@@ -86,7 +91,7 @@ def geometry(scene: Scene, size: int) -> Geometry:
     """The part of a frame that does not depend on focus."""
     x, y, pixel = grid(scene, size)
     bx, by = body(scene, x, y)
-    return Geometry(pixel, x, y, bx, by, *_te_borders(scene, bx, by), *_textures(scene, bx, by, size))
+    return Geometry(pixel, x, y, bx, by, *_te_borders(scene, bx, by), *_textures(scene, bx, by))
 
 
 def _te_borders(scene: Scene, bx: jax.Array, by: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -100,73 +105,85 @@ def _te_borders(scene: Scene, bx: jax.Array, by: jax.Array) -> tuple[jax.Array, 
     uz = jnp.sqrt(jnp.maximum(1.0 - r2 / scene.cells**2, 0.0))
     outwards = scene.cells * jax.lax.rsqrt(r2 + 1.0)
 
-    def closest(tops: list[tuple[jax.Array, jax.Array]], direction: jax.Array) -> tuple[Any, None]:
-        across, along = direction[0] * ux + direction[1] * uy, direction[2] * uz
-        missing = jnp.where((direction == 0).all(), -2.0, 0.0)
-        cosines = (across + along + missing, across - along + missing, across * outwards + missing)
-        return [
-            (jnp.maximum(a, c), jnp.maximum(b, jnp.minimum(a, c))) for (a, b), c in zip(tops, cosines, strict=True)
-        ], None
+    def closest(block: jax.Array, tops: Any) -> Any:
+        for direction in jax.lax.dynamic_slice(scene.te_directions, (BLOCK * block, 0), (BLOCK, 3)):
+            across, along = direction[0] * ux + direction[1] * uy, direction[2] * uz
+            missing = jnp.where((direction == 0).all(), -2.0, 0.0)
+            cosines = (across + along + missing, across - along + missing, across * outwards + missing)
+            tops = [
+                (jnp.maximum(a, c), jnp.maximum(b, jnp.minimum(a, c))) for (a, b), c in zip(tops, cosines, strict=True)
+            ]
+        return tops
 
     lowest = jnp.full_like(bx, -2.0)
-    tops, _ = jax.lax.scan(closest, [(lowest, lowest)] * 3, scene.te_directions, unroll=16)
+    blocks = jnp.ceil(scene.te_count / BLOCK).astype(jnp.int32)  # later cells are none
+    tops = jax.lax.fori_loop(0, blocks, closest, [(lowest, lowest)] * 3)
     spacing = jnp.sqrt(4 * jnp.pi / scene.te_count)
     return tuple((a - b) * scene.cells / spacing for a, b in tops)
 
 
-def _textures(scene: Scene, bx: jax.Array, by: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """Fine and coarse granules that move with the embryo, about unit variance each."""
-    spacing = max(2.0, 1.2 * FIELD[0] / size)
-    count = int(240 / spacing)
-    tile = jax.random.normal(scene.texture_key, (count, count))
+def _textures(scene: Scene, bx: jax.Array, by: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Fine and coarse granules that move with the embryo, about unit variance at the points of their lattices."""
+    seed = jax.random.key_data(scene.texture_key)[-1]
 
-    def sample(scale: float, offset: float) -> jax.Array:
-        u, v = bx / scale + offset, by / scale + offset
+    def sample(spacing: float, salt: int) -> jax.Array:
+        u, v = bx / spacing, by / spacing
         i, j = jnp.floor(u), jnp.floor(v)
         a, b = u - i, v - j
-        i, j = i.astype(jnp.int32) % count, j.astype(jnp.int32) % count
-        k, m = (i + 1) % count, (j + 1) % count
+        i, j = i.astype(jnp.int32), j.astype(jnp.int32)
         a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
-        return (1 - b) * ((1 - a) * tile[i, j] + a * tile[k, j]) + b * ((1 - a) * tile[i, m] + a * tile[k, m])
+        corners = [_hashed(i + di, j + dj, seed + jnp.uint32(salt)) for dj in (0, 1) for di in (0, 1)]
+        return (1 - b) * ((1 - a) * corners[0] + a * corners[1]) + b * ((1 - a) * corners[2] + a * corners[3])
 
-    return sample(spacing, 0.37 * count), sample(3.1 * spacing, 0.71 * count)
-
-
-class Paths(NamedTuple):
-    """Optical path (µm) and absorption, each `[F, size, size]`."""
-
-    path: jax.Array
-    density: jax.Array
+    return sample(FINE, 1), sample(3.1 * FINE, 2)
 
 
-def paths(scene: Scene, geometry: Geometry, planes: tuple[float, ...]) -> Paths:
-    """What light meets on its way, as each focal plane (µm) sees it."""
-    sharp = jnp.maximum(jnp.asarray(RESOLUTION)[scene.instrument], 0.6 * geometry.pixel)
-
-    def plane(focus: jax.Array) -> Paths:
-        def width(depth: jax.Array | float) -> jax.Array:
-            return jnp.sqrt(sharp**2 + (DEPTH_OF_FIELD * (depth - focus)) ** 2)
-
-        path, density = _embryo_path(scene, geometry, width, sharp)
-        path, density = (jnp.where(scene.empty, 0.0, values) for values in (path, density))
-        for speck in scene.specks:
-            d = jnp.sqrt((geometry.x - speck[0]) ** 2 + (geometry.y - speck[1]) ** 2)
-            path = path + speck[3] * _bump(d, 0.1 + speck[3] + width(speck[2])) ** 2 * sharp / width(speck[2])
-        return Paths(path, density)
-
-    return jax.vmap(plane)(jnp.asarray(planes, jnp.float32))
+def _hashed(i: jax.Array, j: jax.Array, seed: jax.Array) -> jax.Array:
+    """Uniform numbers of unit variance for whole numbers i, j: the bits of both, mixed (Steele et al. 2014)."""
+    bits = i.astype(jnp.uint32) * jnp.uint32(0x9E3779B1) + j.astype(jnp.uint32) * jnp.uint32(0x85EBCA77) + seed
+    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x7FEB352D)
+    bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
+    return (bits >> 8).astype(jnp.float32) * (12**0.5 / 2**24) - 3**0.5
 
 
-def image(scene: Scene, geometry: Geometry, paths: Paths, planes: tuple[float, ...], key: jax.Array) -> jax.Array:
-    """Grey levels uint8 `[size, size, F]` at the focal planes (µm)."""
-    down, right = jnp.gradient(paths.path, axis=(1, 2))
+def picture(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:
+    """Grey levels 0 ... 255 without camera noise, uint8 `[size, size]`, at a focal plane (µm)."""
+    sharp = jnp.asarray(RESOLUTION)[scene.instrument]
+    least = jnp.maximum(sharp, 0.4 * geometry.pixel)
+
+    def width(depth: jax.Array | float) -> jax.Array:
+        return jnp.sqrt(least**2 + (DEPTH_OF_FIELD * (depth - focus)) ** 2)
+
+    path, density = _embryo_path(scene, geometry, width, sharp)
+    path, density = (jnp.where(scene.empty, 0.0, values) for values in (path, density))
+    path = _with_specks(scene, geometry, width, sharp, path)
+    down, right = jnp.gradient(path)
     slope = scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
-    shading = 1.0 + 0.8 * slope * jax.lax.rsqrt(1.0 + slope * slope) - paths.density
-    light = jax.vmap(lambda focus: _background(scene, geometry, focus))(jnp.asarray(planes, jnp.float32))
-    ones = jax.lax.population_count(jax.random.bits(key, paths.path.shape)).astype(jnp.float32)
-    noise = (ones - 16.0) / jnp.sqrt(8.0)  # 32 coin tosses: close to normal, and much cheaper
-    grey = 0.45 * scene.brightness * light * shading + 0.012 * noise
-    return jnp.round(jnp.clip(jnp.moveaxis(grey, 0, -1), 0.0, 1.0) * 255.0).astype(jnp.uint8)
+    shading = 1.0 + 0.8 * slope * jax.lax.rsqrt(1.0 + slope * slope) - density
+    grey = 0.45 * scene.brightness * _background(scene, geometry, focus) * shading
+    return jnp.round(jnp.clip(grey, 0.0, 1.0) * 255.0).astype(jnp.uint8)
+
+
+def _with_specks(
+    scene: Scene, geometry: Geometry, width: Callable[[jax.Array | float], jax.Array], sharp: jax.Array, path: jax.Array
+) -> jax.Array:
+    """The path with what floats in the well: a bump in a small window around each speck."""
+    size = path.shape[0]
+    window = min(size, round(2 * SPECK_REACH * size / FIELD[0]))
+
+    def add(number: jax.Array, path: jax.Array) -> jax.Array:
+        x, y, depth, radius = scene.specks[number]
+        middle = (jnp.stack([y, x]) / geometry.pixel + size / 2).astype(jnp.int32)
+        start = jnp.clip(middle - window // 2, 0, size - window)
+        xs, ys, part = (
+            jax.lax.dynamic_slice(values, start, (window, window)) for values in (geometry.x, geometry.y, path)
+        )
+        wide = width(depth)
+        distance = jnp.sqrt((xs - x) ** 2 + (ys - y) ** 2)
+        bump = radius * sharp / wide * _bump(distance, 0.1 + radius + wide) ** 2
+        return jax.lax.dynamic_update_slice(path, part + bump, start)
+
+    return jax.lax.fori_loop(0, jnp.sum(scene.specks[:, 3] > 0), add, path)
 
 
 def _embryo_path(
@@ -201,12 +218,14 @@ def _embryo_path(
         path = path + scene.blastulation * seen * sharp / w * (facet - 2.0 * _bump(border, w))
 
     # Inner cells: a compact mass rounds off their union, a loose one shows each of them.
-    union, largest = jnp.zeros_like(r), jnp.zeros_like(r)
-    for cell in scene.inner:
-        w = width(cell[2])
-        d = jnp.sqrt((bx - cell[0]) ** 2 + (by - cell[1]) ** 2 + 0.1)
-        height = _ramp(cell[3] - d, w * jnp.minimum(cell[3] / 4.0, 1.0)) * (cell[3] + d)
-        union, largest = union + height, jnp.maximum(largest, height)
+    def add(number: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        x, y, z, radius = scene.inner[number]
+        d = jnp.sqrt((bx - x) ** 2 + (by - y) ** 2 + 0.1)
+        height = _ramp(radius - d, width(z) * jnp.minimum(radius / 4.0, 1.0)) * (radius + d)
+        return sums[0] + height, jnp.maximum(sums[1], height)
+
+    there = jnp.max(jnp.where(scene.inner[:, 3] > NO_CELL, jnp.arange(1, len(scene.inner) + 1), 0))
+    union, largest = jax.lax.fori_loop(0, there, add, (jnp.zeros_like(r), jnp.zeros_like(r)))
     depth = (scene.inner[:, 2] * scene.inner[:, 3]).sum() / scene.inner[:, 3].sum()
     fill = inside * jnp.sqrt(union / (union + 150.0))
     compaction = scene.compaction * scene.blastulation

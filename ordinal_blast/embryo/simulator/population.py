@@ -1,8 +1,8 @@
 """Who the embryos are: treatments, clinics, latent quality, grades, development and outcome.
 
-Every random number of embryo i comes from `fold_in(key, i)`, and of its treatment from `fold_in(key, treatment)`: an
-embryo is the same whatever the number simulated. Shares follow Kragh et al. (2019), section 3; effects, correlations,
-clinics' sizes and hours are this project's own.
+Embryos come in blocks as large as the paper's first data set, and a block has its counts to the last embryo. So the
+first n embryos are the same whatever the number simulated, and a part of a block is a sample of it. Counts follow Kragh
+et al. (2019), section 3; effects, correlations, clinics and hours are this project's own.
 """
 
 from __future__ import annotations
@@ -11,48 +11,40 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import jax
 import numpy as np
-from scipy.special import expit, ndtr
+from scipy.special import ndtr
 
-from ordinal_blast.ranges import SEED, SHARES, Range, check_fields, list_of, number, whole
+from ordinal_blast.embryo.simulator.instruments import INSTRUMENTS
+from ordinal_blast.ranges import SEED, SHARES, check_fields, number, whole
 
-METHODS = ("IVF", "ICSI", "both")
-INSTRUMENTS = ("EmbryoScope", "EmbryoScope+")
-DRAWS = 10
-_NUMBERS = list_of(number())
-_SHARE, _EFFECT = number(least=0, most=1), number(least=-100, most=100)
+METHODS, METHOD_COUNTS = ("IVF", "ICSI", "both"), (1169, 2534, 329)
+EMBRYOS, TREATMENTS, EMBRYOSCOPE_PLUS = 8664, 4032, 4483
+SETS, SET_COUNTS = ("train", "val", "test"), (6957, 856, 851)
+TRANSFERRED, HEARTBEATS = 287 / 851, 87 / 287
+CLINICS = (0.4, 0.3, 0.2, 0.1)  # shares of the treatments
+CLINIC_PLUS = (1.5, -1.0, 0.5, -2.0)  # log odds of a treatment there to be in an EmbryoScope+, but for a constant
+CLINIC_QUALITY = (0.1, -0.15, 0.1, -0.15)  # mean latent quality there
+ANNOTATORS = 5  # of a clinic
+MEAN_AGE, AGE_SPREAD = 35.0, 4.6
+DRAWS = 16
+_EFFECT = number(least=-100, most=100)
 _RANGES = {
     "embryos": whole(1),
-    "size": whole(1),
-    "hours": Range(
-        "increasing numbers from 0 on, one or more",
-        lambda value: _NUMBERS.holds(value) and value[0] >= 0 and bool(np.all(np.diff(value) > 0)),
-    ),
-    "planes": Range(
-        "one or more numbers, each once", lambda value: _NUMBERS.holds(value) and len(set(value)) == len(value)
-    ),
     "seed": SEED,
-    "clinics": whole(1),
-    "raters": whole(0),
-    "empty_share": _SHARE,
-    "embryos_per_treatment": number(least=1),
-    "method_shares": SHARES,
-    "embryoscope_plus_share": _SHARE,
+    "panel": whole(0),
+    "raters": whole(5),
     "icm_shares": SHARES,
     "te_shares": SHARES,
-    "treatment_correlation": _SHARE,
+    "treatment_correlation": number(least=0, most=1),
     "icm_te_correlation": number(least=-0.99, most=1),
-    "annotator_noise": number(least=0),
-    "rater_bias": _SHARE,
-    "abstain_share": _SHARE,
-    "mean_age": number(least=0),
-    "age_spread": number(least=0),
-    "transfer_share": _SHARE,
+    "icm_noise": number(least=0),
+    "te_noise": number(least=0),
+    "rater_bias": number(least=0),
+    "rater_slope": number(least=0),
+    "abstain_share": number(least=0, most=1),
     "transfer_effect": _EFFECT,
-    "heartbeat_share": _SHARE,
     "heartbeat_effect": _EFFECT,
     "age_effect": _EFFECT,
 }
@@ -60,37 +52,29 @@ _RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """What is simulated: the size of the set, the imaging grid, and the shares and effects of the population.
+    """What is simulated: how many embryos, of which seed, and the shares and effects of the population.
 
-    size: H = W in pixels. hours: increasing frame times in hours post insemination (hpi). planes: focal offsets in µm.
-    Shares of grades are worst to best (C, B, A); effects are log odds per standard deviation. Raises UsageError for
-    what is outside its range.
+    panel: embryos of the second data set, which up to `raters` embryologists grade. Shares of grades are worst to best
+    (C, B, A). icm_noise, te_noise: s.d. of what an embryologist sees wrong in one embryo, rater_bias of what one sees
+    wrong in all, in standard deviations of quality; rater_slope: s.d. of the log of by how much one magnifies quality.
+    Effects are log odds per standard deviation. Raises UsageError for what is outside its range.
     """
 
-    embryos: int
-    size: int
-    hours: tuple[float, ...]
-    planes: tuple[float, ...]
-    seed: int
-    clinics: int = 4
-    raters: int = 0
-    empty_share: float = 0.0
-    embryos_per_treatment: float = 8664 / 4032
-    method_shares: tuple[float, ...] = (1169 / 4032, 2534 / 4032, 329 / 4032)
-    embryoscope_plus_share: float = 4483 / 8664
+    embryos: int = EMBRYOS
+    seed: int = 0
+    panel: int = 55
+    raters: int = 46
     icm_shares: tuple[float, ...] = (0.13, 0.40, 0.47)
     te_shares: tuple[float, ...] = (0.17, 0.40, 0.43)
     treatment_correlation: float = 0.25
     icm_te_correlation: float = 0.45
-    annotator_noise: float = 0.55
-    rater_bias: float = 0.25
+    icm_noise: float = 0.85
+    te_noise: float = 0.47
+    rater_bias: float = 0.2
+    rater_slope: float = 0.15
     abstain_share: float = 0.04
-    mean_age: float = 35.0
-    age_spread: float = 4.6
-    transfer_share: float = 287 / 851
     transfer_effect: float = 0.6
-    heartbeat_share: float = 87 / 287
-    heartbeat_effect: float = 1.0
+    heartbeat_effect: float = 0.9
     age_effect: float = 0.25
 
     def __post_init__(self) -> None:
@@ -102,70 +86,110 @@ class Simulation:
         return jax.random.key(self.seed)
 
 
-def cut_points(shares: tuple[float, ...]) -> tuple[float, ...]:
-    """K - 1 cut points of a standard normal that give K grades their shares."""
-    return tuple(NormalDist().inv_cdf(float(p)) for p in np.cumsum(shares)[:-1])
-
-
 def population(simulation: Simulation) -> dict[str, np.ndarray]:
     """Everything known about each embryo but its pixels; every array has the N embryos first.
 
-    id, treatment, clinic, method, instrument: int32. age: years. empty: bool, a well without an embryo. latent_icm,
-    latent_te: standard normal quality. icm_true, te_true: their grades; icm, te: one annotator's, 0 = C to 2 = A. tA,
-    tmeb_true: hours of annotation and of maximum expansion (hpi). fetal_heartbeat: 1, 0, or -1 where not transferred.
-    rater_icm, rater_te: `[N, raters]`, -1 where a rater abstains. Grades and outcome of empty wells are -1.
+    id, treatment, clinic, method, instrument, annotator: int32. set: int32, of `SETS`, which no treatment is divided
+    among. age: years. empty: bool. latent_icm, latent_te: quality, mean 0 and s.d. 1 within a clinic. icm_true,
+    te_true: their grades; icm, te: those of its clinic's annotator, 0 = C to 2 = A. tA, tmeb_true: hours of annotation
+    and of maximum expansion (hpi). first_hpi, minutes: of the frames that the instrument records. fetal_heartbeat: 1,
+    0, or -1 where not transferred.
     """
-    ids = np.arange(simulation.embryos)
-    embryo_key, treatment_key, rater_key = jax.random.split(jax.random.fold_in(simulation.key, 0), 3)
-    own = _normals(embryo_key, ids)
-    opens = ndtr(own[:, 0]) * simulation.embryos_per_treatment < 1.0
-    opens[0] = True
-    treatments = np.cumsum(opens) - 1
-    shared = _normals(treatment_key, treatments)
+    blocks = [_block(simulation, number) for number in range(-(-simulation.embryos // EMBRYOS))]
+    names = [name for name in blocks[0] if not name.startswith("look_")]
+    return {name: np.concatenate([block[name] for block in blocks])[: simulation.embryos] for name in names}
 
+
+@functools.lru_cache(maxsize=2)
+def _block(simulation: Simulation, block: int) -> dict[str, np.ndarray]:
+    design = np.random.default_rng((simulation.seed, block))
+    ids = block * EMBRYOS + np.arange(EMBRYOS)
+    own = normals(key_of(simulation, 0), ids)
+    # Where treatments begin: any choice is as likely, so that their sizes are geometric but for the sum.
+    opens = np.zeros(EMBRYOS, bool)
+    opens[0], opens[1 + design.permutation(EMBRYOS - 1)[: TREATMENTS - 1]] = True, True
+    treatment = np.cumsum(opens) - 1
+    sizes = np.bincount(treatment)
+    shared = normals(key_of(simulation, 1), block * TREATMENTS + np.arange(TREATMENTS))
+
+    clinic = design.permutation(
+        np.repeat(range(4), np.diff(np.rint(np.cumsum((0, *CLINICS)) * TREATMENTS)).astype(int))
+    )
+    method = design.permutation(np.repeat(range(3), METHOD_COUNTS))
+    plus = filled(sizes, np.asarray(CLINIC_PLUS)[clinic] + design.logistic(size=TREATMENTS), EMBRYOSCOPE_PLUS)
+    last = filled(sizes, design.random(TREATMENTS), SET_COUNTS[2])
+    middle = filled(np.where(last, EMBRYOS, sizes), design.random(TREATMENTS), SET_COUNTS[1])
+    sets = np.where(last, 2, np.where(middle, 1, 0))[treatment]
+
+    people = traits(simulation, own, shared[treatment], clinic[treatment], plus[treatment])
+    annotator = ANNOTATORS * people["clinic"] + design.integers(ANNOTATORS, size=EMBRYOS)
+    habits = normals(key_of(simulation, 2), np.arange(ANNOTATORS * len(CLINICS)))[annotator]
+    icm, te = people["latent_icm"], people["latent_te"]
+    looks = {
+        "icm": seen(simulation, simulation.icm_noise, icm, habits[:, :2], own[:, 7]),
+        "te": seen(simulation, simulation.te_noise, te, habits[:, 2:4], own[:, 8]),
+    }
+    judged = {f"{task}_true": _by_quota(people[f"latent_{task}"], _shares(simulation, task)) for task in looks}
+    judged |= {task: _by_quota(look, _shares(simulation, task)) for task, look in looks.items()}
+    quality = (icm + te) / math.sqrt(2.0 * (1.0 + simulation.icm_te_correlation))
+    aged = (people["age"] - MEAN_AGE) / AGE_SPREAD
+    beats = simulation.heartbeat_effect * quality - simulation.age_effect * aged + design.logistic(size=EMBRYOS)
+    chosen = simulation.transfer_effect * quality + design.logistic(size=EMBRYOS)
+    heartbeat = np.full(EMBRYOS, -1)
+    for place in range(len(SETS)):
+        rows = np.flatnonzero(sets == place)
+        moved = rows[np.argsort(-chosen[rows])][: round(TRANSFERRED * len(rows))]
+        heartbeat[moved] = 0
+        heartbeat[moved[np.argsort(-beats[moved])][: round(HEARTBEATS * len(moved))]] = 1
+    known = {
+        "id": ids,
+        "treatment": block * TREATMENTS + treatment,
+        "method": method[treatment],
+        "annotator": annotator,
+        "set": sets,
+        "fetal_heartbeat": heartbeat,
+    }
+    known = {name: values.astype(np.int32) for name, values in (known | judged).items()}
+    return people | known | {f"look_{task}": look for task, look in looks.items()}
+
+
+def traits(
+    simulation: Simulation, own: np.ndarray, shared: np.ndarray, clinic: np.ndarray, plus: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What draws a picture, and the age, of embryos with standard normal draws of their own and of their treatment.
+
+    own, shared: `[N, DRAWS]`; clinic, plus: `[N]`.
+    """
     correlation, alike = simulation.icm_te_correlation, simulation.treatment_correlation
     weights = np.array([[1.0, 0.0], [correlation, math.sqrt(1.0 - correlation**2)]])
     icm, te = weights @ (math.sqrt(alike) * shared[:, :2] + math.sqrt(1.0 - alike) * own[:, 1:3]).T
     quality = (icm + te) / math.sqrt(2.0 * (1.0 + correlation))
-
-    method, clinic, instrument = ndtr(shared[:, 3:6]).T
-    transfer, heartbeat, hour, empty = ndtr(own[:, 3:7]).T
-    empty = empty < simulation.empty_share
-    aged = np.clip(shared[:, 2], -2.5, 2.5)
-    transfer_intercept, heartbeat_intercept = _intercepts(simulation)
-    transferred = transfer < expit(transfer_intercept + simulation.transfer_effect * quality)
-    effects = simulation.heartbeat_effect * quality - simulation.age_effect * aged
-    beats = heartbeat < expit(heartbeat_intercept + effects)
-
-    known = {
-        "id": ids,
-        "treatment": treatments,
-        "clinic": _category(clinic, np.arange(simulation.clinics, 0, -1)),
-        "method": _category(method, simulation.method_shares),
-        "instrument": instrument < simulation.embryoscope_plus_share,
-    }
+    hour, first, pace = ndtr(own[:, 3:6]).T
+    least, most = np.asarray([instrument.minutes for instrument in INSTRUMENTS]).T[:, plus.astype(int)]
+    minutes = np.floor(least + pace * (most - least + 1))
     measured = {
-        "age": simulation.mean_age + simulation.age_spread * aged,
-        "latent_icm": icm,
-        "latent_te": te,
+        "age": MEAN_AGE + AGE_SPREAD * np.clip(shared[:, 2], -2.5, 2.5),
+        "latent_icm": icm + np.asarray(CLINIC_QUALITY)[clinic],
+        "latent_te": te + np.asarray(CLINIC_QUALITY)[clinic],
         "tA": 115.0 + 5.0 * hour,
         "tmeb_true": np.clip(117.0 - 1.5 * quality + 3.0 * own[:, 9], 106.0, 128.0),
+        "minutes": minutes,
+        "first_hpi": first * minutes / 60.0,
     }
-    judged = {
-        "icm_true": _grade(icm, simulation.icm_shares),
-        "te_true": _grade(te, simulation.te_shares),
-        "icm": _grade(_seen(simulation, icm, own[:, 7]), simulation.icm_shares),
-        "te": _grade(_seen(simulation, te, own[:, 8]), simulation.te_shares),
-        "fetal_heartbeat": np.where(transferred, beats, -1),
-        "rater_icm": _panel(simulation, jax.random.fold_in(rater_key, 0), ids, icm, simulation.icm_shares),
-        "rater_te": _panel(simulation, jax.random.fold_in(rater_key, 1), ids, te, simulation.te_shares),
-    }
-    judged = {name: np.where(empty, -1, values.T).T for name, values in judged.items()}
+    places = {"clinic": clinic.astype(np.int32), "instrument": plus.astype(np.int32)}
+    return {name: values.astype(np.float32) for name, values in measured.items()} | places | {"empty": clinic < 0}
+
+
+def seen(simulation: Simulation, noise: float, latent: np.ndarray, habit: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Quality as embryologists see it, exp(s h₁) z + b h₀ + σ ε: habit `[..., 2]` of the rater, error of the embryo."""
     return (
-        {name: values.astype(np.int32) for name, values in (known | judged).items()}
-        | {name: values.astype(np.float32) for name, values in measured.items()}
-        | {"empty": empty}
+        np.exp(simulation.rater_slope * habit[..., 1]) * latent + simulation.rater_bias * habit[..., 0] + noise * error
     )
+
+
+def key_of(simulation: Simulation, purpose: int) -> jax.Array:
+    """The key of normal draws by number: 0 embryos, 1 treatments, 2 annotators."""
+    return jax.random.fold_in(jax.random.fold_in(simulation.key, 0), purpose)
 
 
 @jax.jit
@@ -173,59 +197,38 @@ def _keyed_normals(key: jax.Array, ids: jax.Array) -> jax.Array:
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (DRAWS,)))(ids)
 
 
-def _normals(key: jax.Array, ids: np.ndarray) -> np.ndarray:
+def normals(key: jax.Array, ids: np.ndarray) -> np.ndarray:
     """Standard normal draws float64 `[len(ids), DRAWS]`; a row depends on its id alone."""
     padded = np.resize(ids, -(-len(ids) // 1024) * 1024)  # few shapes, few compilations
     return np.asarray(_keyed_normals(key, padded), np.float64)[: len(ids)]
 
 
-def _category(uniform: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    edges = np.cumsum(shares) / np.sum(shares)
-    return np.searchsorted(edges[:-1], uniform)
+def filled(sizes: np.ndarray, score: np.ndarray, total: int) -> np.ndarray:
+    """Which groups, in order of their scores from the highest on, are taken so that their sizes sum to the total.
+
+    A group that would be too much is passed over, as far as groups of one are left to fill up with: bool `[G]`.
+    """
+    taken, room = np.zeros(len(sizes), bool), total
+    for group in np.argsort(-score):
+        if sizes[group] <= room:
+            taken[group], room = True, room - sizes[group]
+    return taken
 
 
-def _grade(latent: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
-    return np.searchsorted(cut_points(shares), latent)
+def cut_points(simulation: Simulation, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where the grades of a task begin, from the second on: in what embryologists see, and in true quality."""
+    first = _block(simulation, 0)
+    return tuple(_cuts(first[name], _shares(simulation, task)) for name in (f"look_{task}", f"latent_{task}"))
 
 
-def _seen(simulation: Simulation, latent: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Quality as an annotator sees it, (z + σ ε) / sqrt(1 + σ²): the shares of the grades stay as they are."""
-    sigma = simulation.annotator_noise
-    return (latent + sigma * noise) / math.sqrt(1.0 + sigma**2)
+def _shares(simulation: Simulation, task: str) -> tuple[float, ...]:
+    return simulation.icm_shares if task == "icm" else simulation.te_shares
 
 
-def _panel(
-    simulation: Simulation, key: jax.Array, ids: np.ndarray, latent: np.ndarray, shares: tuple[float, ...]
-) -> np.ndarray:
-    """Grades `[N, raters]`: each rater has a bias, part of the annotator noise, and abstains (-1) now and then."""
-    grades = np.full((len(ids), simulation.raters), -1)
-    for rater in range(simulation.raters):
-        bias = _normals(key, np.array([rater]))[0, 0]
-        noise, abstains = _normals(jax.random.fold_in(key, rater), ids)[:, :2].T
-        error = simulation.rater_bias * bias + math.sqrt(1.0 - simulation.rater_bias**2) * noise
-        keeps = ndtr(abstains) >= simulation.abstain_share
-        grades[keeps, rater] = _grade(_seen(simulation, latent, error), shares)[keeps]
-    return grades
+def _by_quota(quality: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Grades `[N]` by rank, of which each has its share to the nearest embryo."""
+    return np.searchsorted(_cuts(quality, shares), quality, side="right")
 
 
-@functools.cache
-def _intercepts(simulation: Simulation) -> tuple[float, float]:
-    """Log odds of transfer and of heartbeat for the mean embryo, so that their shares come out (Gauss-Hermite)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(32)
-    quality, age = np.meshgrid(nodes, nodes, indexing="ij")
-    density = np.outer(weights, weights)
-    transfer_effects = simulation.transfer_effect * quality
-    transfer = _intercept(simulation.transfer_share, transfer_effects, density)
-    transferred = density * expit(transfer + transfer_effects)
-    heartbeat_effects = simulation.heartbeat_effect * quality - simulation.age_effect * age
-    return transfer, _intercept(simulation.heartbeat_share, heartbeat_effects, transferred)
-
-
-def _intercept(share: float, effects: np.ndarray, density: np.ndarray) -> float:
-    """The a for which the mean of sigmoid(a + effects) under the density is the share, by bisection."""
-    low, high = -20.0, 20.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        mean = np.average(expit(middle + effects), weights=density)
-        low, high = (middle, high) if mean < share else (low, middle)
-    return low
+def _cuts(quality: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    return np.sort(quality)[np.rint(np.cumsum(shares)[:-1] * len(quality)).astype(int)]

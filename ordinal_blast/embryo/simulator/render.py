@@ -1,68 +1,81 @@
-"""From population rows to frames: scenes of all embryos and hours, drawn in pieces of fixed size."""
+"""From population rows to frames: what is looked at, when it is looked at, in one program without camera noise."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from numpy.typing import ArrayLike
 
-from ordinal_blast.embryo.simulator import optics
-from ordinal_blast.embryo.simulator.population import Simulation, population
+from ordinal_blast.embryo.simulator import noise, optics
+from ordinal_blast.embryo.simulator.instruments import INSTRUMENTS
+from ordinal_blast.embryo.simulator.population import Simulation
 from ordinal_blast.embryo.simulator.scene import Scene, scenes
 
-BYTES_AT_ONCE = 2**25  # of recordings held in memory: at least one, in configs/blastocyst.py 173 MB
-PIXELS_AT_ONCE = 2**19  # times planes: bounds memory, and keeps the work of one piece in the processor's cache
+
+def draw(key: jax.Array, row: Mapping[str, ArrayLike], hours: np.ndarray, planes: np.ndarray, size: int) -> np.ndarray:
+    """Frames uint8 `[T, size, size, P]` of one population row at these hours (hpi `[T]`) and focal planes (µm `[P]`).
+
+    key: of the simulation. They are the scene as an ideal camera has it; `noise.noisy` adds what a camera does. A frame
+    depends on the row, its hour and the plane alone.
+    """
+    pixels = _frames(_scenes_of(key, row, hours), jnp.asarray(planes, jnp.float32), size)
+    return np.moveaxis(np.asarray(pixels), 1, -1)
 
 
-def render(simulation: Simulation, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames uint8 `[n, T, H, W, F]`, embryo masks bool `[n, T, H, W]` and hours float32 `[T]` of n population rows."""
-    size, planes = simulation.size, simulation.planes
-    hours = np.asarray(simulation.hours, np.float32)
-    count = len(rows["id"]) * len(hours)
-    piece = max(1, PIXELS_AT_ONCE // (size * size * len(planes)))
-    embryo, hour = np.divmod(np.arange(-(-count // piece) * piece) % count, len(hours))
-    frames = np.empty((count, size, size, len(planes)), np.uint8)
-    masks = np.empty((count, size, size), bool)
-    for start in range(0, count, piece):
-        which = slice(start, start + piece)
-        chosen = {name: np.asarray(values)[embryo[which]] for name, values in rows.items()}
-        scene, noise_keys = scenes(simulation.key, chosen, hours[hour[which]])
-        geometry, inside = _geometry(scene, size)
-        pixels = _images(scene, geometry, _paths(scene, geometry, planes), planes, noise_keys)
-        keep = min(piece, count - start)
-        frames[which], masks[which] = np.asarray(pixels)[:keep], np.asarray(inside)[:keep]
-    shape = (len(rows["id"]), len(hours), size, size)
-    return frames.reshape(*shape, len(planes)), masks.reshape(shape), hours
+def masks(key: jax.Array, row: Mapping[str, ArrayLike], hours: np.ndarray, size: int) -> np.ndarray:
+    """Where the embryo of a population row is at these hours, bool `[T, size, size]`."""
+    return np.asarray(_masks(_scenes_of(key, row, hours), size))
 
 
-# Three programs, not one: within one, XLA would compute again for every plane and every neighbour what they share.
+def recording(
+    simulation: Simulation,
+    row: Mapping[str, ArrayLike],
+    hours: tuple[float, float],
+    side: int | None = None,
+    planes: Sequence[float] | None = None,
+) -> dict[str, np.ndarray]:
+    """The recording of a population row from one hour to another as its instrument makes it, for an `.npz` file.
+
+    frames: uint8 `[T, H, W, F]`, with the camera's noise; hpi `[T]`, planes `[F]` µm, and tA. side and planes: other
+    than those of the instrument.
+    """
+    instrument = INSTRUMENTS[int(row["instrument"])]
+    side = side or instrument.side
+    step = float(row["minutes"]) / 60.0
+    times = np.arange(math.ceil((hours[0] - float(row["first_hpi"])) / step), 10**6, dtype=np.int64)
+    hpi = np.float32(float(row["first_hpi"]) + times[: int((hours[1] - hours[0]) / step) + 1] * step)
+    hpi = hpi[hpi <= hours[1]]
+    focus = instrument.focused(np.asarray(instrument.planes if planes is None else planes))
+    frames = draw(simulation.key, row, hpi, focus, side).copy()
+    sd = noise.level(instrument, side)
+    for t, hour in enumerate(hpi):
+        for f, plane in enumerate(focus):
+            key = noise.key(simulation.seed, int(row["id"]), hour, plane)
+            frames[t, ..., f] = noise.noisy(frames[t, ..., f], sd, key)
+    return {"frames": frames, "hpi": hpi, "planes": focus, "tA": np.asarray(row["tA"])}
+
+
+def _scenes_of(key: jax.Array, row: Mapping[str, ArrayLike], hours: np.ndarray) -> Scene:
+    return scenes(key, {name: np.broadcast_to(value, len(hours)) for name, value in row.items()}, hours)
+
+
+# Loops, not vectors of frames: a frame fits the cache of a processor. Each turn of a loop is computed once, where XLA
+# would compute again for every neighbour and plane what one large program shares.
 @functools.partial(jax.jit, static_argnames="size")
-def _geometry(scene: Scene, size: int) -> tuple[optics.Geometry, jax.Array]:
-    return jax.vmap(lambda one: (optics.geometry(one, size), optics.mask(one, size)))(scene)
+def _frames(scene: Scene, planes: jax.Array, size: int) -> jax.Array:
+    def frame(one: Scene) -> jax.Array:
+        geometry = optics.geometry(one, size)
+        return lax.map(lambda focus: optics.picture(one, geometry, focus), planes)
+
+    return lax.map(frame, scene)
 
 
-@functools.partial(jax.jit, static_argnames="planes")
-def _paths(scene: Scene, geometry: optics.Geometry, planes: tuple[float, ...]) -> optics.Paths:
-    return jax.vmap(lambda *one: optics.paths(*one, planes))(scene, geometry)
-
-
-@functools.partial(jax.jit, static_argnames="planes")
-def _images(
-    scene: Scene, geometry: optics.Geometry, paths: optics.Paths, planes: tuple[float, ...], keys: jax.Array
-) -> jax.Array:
-    return jax.vmap(lambda *one: optics.image(*one[:3], planes, one[3]))(scene, geometry, paths, keys)
-
-
-def records(simulation: Simulation) -> Iterator[dict[str, Any]]:
-    """Each embryo in turn: its population row, `frames` `[T, H, W, F]`, `masks` `[T, H, W]` and `hpi` `[T]`."""
-    people = population(simulation)
-    recording = len(simulation.hours) * simulation.size**2 * len(simulation.planes)
-    at_once = max(1, BYTES_AT_ONCE // recording)
-    for start in range(0, simulation.embryos, at_once):
-        rows = {name: values[start : start + at_once] for name, values in people.items()}
-        frames, masks, hpi = render(simulation, rows)
-        for i in range(len(frames)):
-            yield {k: v[i] for k, v in rows.items()} | {"frames": frames[i], "masks": masks[i], "hpi": hpi}
+@functools.partial(jax.jit, static_argnames="size")
+def _masks(scene: Scene, size: int) -> jax.Array:
+    return lax.map(lambda one: optics.mask(one, size), scene)

@@ -156,6 +156,7 @@ def scene(
         ],
         axis=-1,
     )
+    specks = specks[jnp.argsort(specks[:, 3] == 0, stable=True)]  # those that are there come first
     tilt = jnp.pi / 2 + 0.15 * clinic[0] + 0.05 * normal[15]
     return Scene(
         empty=embryo["empty"],
@@ -184,35 +185,18 @@ def scene(
     )
 
 
-class _Draws(NamedTuple):
-    """The random numbers of n scenes, each `[n, ...]`."""
-
-    embryo: jax.Array
-    clinic: jax.Array
-    texture: jax.Array
-    noise: jax.Array
-
-
 @jax.jit
-def _draws(key: jax.Array, ids: jax.Array, clinics: jax.Array, hours: jax.Array) -> _Draws:
-    embryo_key, clinic_key, noise_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+def _scenes(key: jax.Array, ids: jax.Array, clinics: jax.Array, rows: dict[str, jax.Array], hours: jax.Array) -> Scene:
+    embryo_key, clinic_key = jax.random.split(jax.random.fold_in(key, 1))
 
-    def one(i: jax.Array, clinic: jax.Array, hour: jax.Array) -> _Draws:
+    def one(i: jax.Array, clinic: jax.Array, row: dict[str, jax.Array], hour: jax.Array) -> Scene:
         own = jax.random.fold_in(embryo_key, i)
-        return _Draws(
-            jax.random.normal(own, EMBRYO_DRAWS),
-            jax.random.normal(jax.random.fold_in(clinic_key, clinic), CLINIC_DRAWS),
-            jax.random.fold_in(own, 1),
-            jax.random.fold_in(jax.random.fold_in(noise_key, i), (hour * 1000).astype(jnp.int32)),
-        )
+        clinics = jax.random.normal(jax.random.fold_in(clinic_key, clinic), CLINIC_DRAWS)
+        return scene(jax.random.normal(own, EMBRYO_DRAWS), clinics, row, hour, jax.random.fold_in(own, 1))
 
-    return jax.vmap(one)(ids, clinics, hours)
+    return jax.vmap(one)(ids, clinics, rows, hours)
 
 
-_scenes = jax.jit(jax.vmap(scene))
-
-
-def scenes(key: jax.Array, rows: Mapping[str, ArrayLike], hours: ArrayLike) -> tuple[Scene, jax.Array]:
-    """Scenes of n population rows, each at its hour (hpi), and n keys of camera noise, which alone is new each hour."""
-    draws = _draws(key, rows["id"], rows["clinic"], hours)
-    return _scenes(draws.embryo, draws.clinic, {name: rows[name] for name in ROW}, hours, draws.texture), draws.noise
+def scenes(key: jax.Array, rows: Mapping[str, ArrayLike], hours: ArrayLike) -> Scene:
+    """Scenes of n population rows, each at its hour (hpi); nothing of an embryo is drawn anew with the hour."""
+    return _scenes(key, rows["id"], rows["clinic"], {name: rows[name] for name in ROW}, hours)
