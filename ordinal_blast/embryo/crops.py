@@ -204,8 +204,8 @@ class Crop(Stage[CropSettings]):
         """
         del folder
         section, facts = _without_masks(self.settings), record.stages[self.name]
-        if "planes" not in facts:
-            raise UserError(f"the stage {self.name} does not say what its recordings were like: run it again")
+        if not {"pixels", "planes"} <= facts.keys():
+            raise UserError(f"the stage {self.name} does not say of which size its frames were: run it again")
         (height, width), planes = facts["pixels"], tuple(facts["planes"])
         hours, chosen = section.hours, np.asarray(timelapse.plane_indices(planes, section.planes))
         at = [] if section.cnn_time in ("tA", "tMEB") else [float(section.cnn_time)]

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -15,6 +16,8 @@ from ordinal_blast.embryo import timelapse
 from ordinal_blast.errors import UserError
 from ordinal_blast.study import exporting, grading
 
+RECORDED = "tests/embryo/recorded_config.py"
+TRUSTED = Path(__file__).parents[2]  # the data come from a file beside this one
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 
 
@@ -50,8 +53,8 @@ def wells(tmp_path_factory, small, ran):
         ("joint", joint),
         *((name, ends | {"crops.cnn_time": name}) for name in ("tA", "tMEB", "109")),
     ]
-    cells = ran(folder, variants, overrides) / "cells"
-    dataset = material.open(settings.load("configs/demo.py", overrides).data).dataset
+    cells = ran(folder, variants, overrides, RECORDED) / "cells"
+    dataset = material.open(settings.load(RECORDED, overrides).data).dataset
     rows = np.arange(4)
     arrays = {
         name: np.asarray(dataset.columns[name][rows], np.uint8 if name == "frames" else np.float32)
@@ -70,14 +73,14 @@ def wells(tmp_path_factory, small, ran):
 @pytest.mark.parametrize("name", ["whole", "reversed", "joint", "tA", "tMEB", "109"])
 def test_recordings_are_graded_as_grade_does_it(wells, tmp_path, name):
     cells, files, arrays = wells
-    facts = exporting.export(cells / f"{name}-s0", tmp_path / "grader.jax")
+    facts = exporting.export(cells / f"{name}-s0", tmp_path / "grader.jax", trust=TRUSTED)
     frames = arrays["frames"].shape[2:]
     assert facts["inputs"]["frames"] == {"shape": f"[b, t, {', '.join(map(str, frames))}]", "dtype": "uint8"}
     assert list(facts["inputs"]) == ["frames", "hpi", *([] if name in ("tMEB", "109") else ["tA"])]
     assert facts["model"] == ("rnn" if name in ("whole", "reversed", "joint") else "cnn")
     program = jax_export.deserialize(bytearray((tmp_path / "grader.jax").read_bytes()))
     said = program.call(*(arrays[name] for name in facts["inputs"]))
-    graded = grading.grade(cells / f"{name}-s0", files)
+    graded = grading.grade(cells / f"{name}-s0", files, trust=TRUSTED)
     for task in ("icm", "te"):
         lines = [line for line in graded if line["task"] == task]
         np.testing.assert_allclose(
@@ -103,7 +106,7 @@ def test_what_is_traced_is_what_is_computed():
 
 def test_a_run_that_does_not_say_the_size_of_its_frames_is_run_again(wells):
     cells, _, _ = wells
-    with grading.opened(cells / "tA-s0", None) as opened:
+    with grading.opened(cells / "tA-s0", TRUSTED) as opened:
         (crops, folder) = opened.chain[1]
         facts = {name: fact for name, fact in opened.record.stages["crops"].items() if name != "pixels"}
         old = dataclasses.replace(opened.record, stages={**opened.record.stages, "crops": facts})
