@@ -129,7 +129,7 @@ def test_an_outcome_is_graded_where_it_is_known(cells):
 def test_a_clinic_that_is_held_out_is_tested_and_not_trained_on(cells):
     splits = record.read(cells["without clinic-0"]).models["cnn"].splits
     assert all(len(splits[name].ids) and "clinic-0" not in splits[name].columns["clinic"] for name in ("train", "val"))
-    assert set(splits["test"].columns["clinic"]) == {"clinic-0", "clinic-1"}
+    assert set(splits["test"].columns["clinic"]) > {"clinic-0"}
     assert record.read(cells["without clinic-0"]).dataset["split"].endswith("; trained without clinic=clinic-0")
 
 
