@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,8 @@ import numpy as np
 
 import ordinal_blast
 from ordinal_blast import objectives
-from ordinal_blast.bench import ours
+from ordinal_blast.bench import drawn_studies, ours
+from ordinal_blast.bench.drawn_studies import Drawn
 from ordinal_blast.bench.network_works import GRADES, images
 from ordinal_blast.evaluation import metrics
 from ordinal_blast.models import LSTM, Xception
@@ -57,7 +61,7 @@ def fitted(sizes: Sequence[int], costs: Sequence[float]) -> float:
 
 def growths(quick: bool, say: Callable[[str], None]) -> Iterator[Growth]:
     """Every curve in turn; quick: the smaller sizes."""
-    for measured in (_grades, _batch, _frames, _pixels, _seeds, _examples, _predictions):
+    for measured in (_grades, _batch, _frames, _pixels, _seeds, _examples, _predictions, _tested, _cells, _resumed):
         begun = time.perf_counter()
         growth = measured(quick)
         took = time.perf_counter() - begun
@@ -200,3 +204,49 @@ def _predictions(quick: bool) -> Growth:
     sizes = (1000, 10_000) if quick else (10_000, 100_000, 1_000_000)
     expected = 1.0, "counts and sums; sorting for ranks adds a logarithm"
     return _curve("predictions", "Every measure of a summary, five grades", "predictions", expected, sizes, cost)
+
+
+def _reported(study: Drawn) -> tuple[float, float]:
+    """Seconds of a report of a drawn study, reading included."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn_studies.write(study, Path(folder))
+        begun = time.perf_counter()
+        ordinal_blast.load(folder).report(Path(folder) / "report")
+        return time.perf_counter() - begun, 0.0
+
+
+def _tested(quick: bool) -> Growth:
+    sizes = (1000, 4000) if quick else (10_000, 100_000, 1_000_000)
+    expected = 1.0, "counts, sums and sorts of what is said of every example; figures draw no more than is seen"
+    title = "A report, 2 variants of 3 seeds, five grades"
+    return _curve("report", title, "test examples of a cell", expected, sizes, lambda n: _reported(Drawn(2, 3, n, 5)))
+
+
+def _cells(quick: bool) -> Growth:
+    sizes = (4, 8) if quick else (20, 200, 2000)
+    expected = 1.0, "every cell is read and judged; figures of many variants show some"
+    title = "A report, 500 test examples a cell, 20 seeds"
+
+    def cost(cells: int) -> tuple[float, float]:
+        seeds = 4 if quick else 20
+        return _reported(Drawn(cells // seeds, seeds, 500))
+
+    return _curve("cells-report", title, "cells", expected, sizes, cost)
+
+
+def _resumed(quick: bool) -> Growth:
+    """The same command again, of a grid with nothing left to do."""
+    sizes = (4, 8) if quick else (20, 200, 2000)
+    expected = 1.0, "every cell is planned, checked and read"
+
+    def cost(cells: int) -> tuple[float, float]:
+        study = Drawn(cells // 4, 4, 500)
+        with tempfile.TemporaryDirectory() as folder:
+            drawn_studies.write(study, Path(folder))
+            begun = time.perf_counter()
+            with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+                ordinal_blast.ablate(**study.asked, workdir=folder)
+            return time.perf_counter() - begun, 0.0
+
+    cost(sizes[0])  # what is imported and traced once
+    return _curve("cells-resume", "A finished grid asked for again", "cells", expected, sizes, cost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ WHY_NOT = {
     "seeds": "Seeds alone (t over seeds): of these test examples only, while others would change it.",
     "examples": "Test examples alone (jackknife): of these trained models only, while other seeds would change it.",
 }
+
+
+FOREMOST = " Of many variants, the reference and the best of each measure are shown."
 
 
 def scores(study: Study, group: Group, studio: Studio) -> list[Block]:
@@ -221,7 +225,7 @@ def _view(caption: str, rows: pd.DataFrame, measures: list[Measure], studio: Stu
 def confusions(study: Study, group: Group, studio: Studio) -> list[Block]:
     """Which grade is taken for which."""
     pictures = []
-    shown = _foremost(study, group)
+    shown = foremost(study, group, 8)
     for variant in shown:
         counts = _counts(group, variant)
         recalls = np.diagonal(counts) / np.maximum(counts.sum(axis=1), 1)
@@ -239,13 +243,13 @@ def confusions(study: Study, group: Group, studio: Studio) -> list[Block]:
         "; below it the count." if words else ": the darker, the more. The CSV beside each figure has the counts."
     )
     if len(shown) < len(group.variants):
-        caption += " Of many variants, the reference and the best of each measure are shown."
+        caption += FOREMOST
     return [Part("Confusion", [Gallery(caption, pictures, "small" if len(group.grades) < 4 else "medium")])]
 
 
-def _foremost(study: Study, group: Group) -> list[str]:
-    """All variants; of more than eight, the reference and those with the best mean of a primary measure."""
-    if len(group.variants) <= 8:
+def foremost(study: Study, group: Group, most: int) -> list[str]:
+    """All variants; of more than `most`, the reference and those with the best mean of a primary measure."""
+    if len(group.variants) <= most:
         return list(group.variants)
     best = {variant for measure in primary(group) for variant in best_of(group, measure)}
     return [variant for variant in group.variants if variant == study.reference or variant in best]
@@ -270,10 +274,19 @@ def ranking_blocks(
         rows = areas[areas["question"] == ranking.name]
         of = dict(zip(rows["variant"], rows["auc"], strict=True))
         alt = f"ROC of {ranking.name}. AUC: " + "; ".join(f"{variant} {number(area)}" for variant, area in of.items())
-        pictures.append(studio.picture(f"{name}-{position}", figures.curves(ranking, of, studio.looks), alt))
+        shown = {variant: of[variant] for variant in of if variant in _largest(of, study.reference)}
+        pictures.append(studio.picture(f"{name}-{position}", figures.curves(ranking, shown, studio.looks), alt))
         tables.append(_areas(study, ranking, rows, studio))
     caption = "ROC of the log odds of the expected grade: mean of the curves of a variant’s seeds, with the mean area."
+    if areas["variant"].nunique() > figures.MOST_CURVES:
+        caption += " Of many variants, the reference and those of the largest areas are drawn."
     return [Part(title, [Gallery(caption, pictures, "wide" if len(pictures) < 3 else "medium"), *tables])]
+
+
+def _largest(areas: Mapping[str, float], reference: str) -> list[str]:
+    """The reference, and as many variants of the largest areas as a figure shows with it."""
+    rivals = [variant for variant in areas if variant != reference]
+    return [reference, *sorted(rivals, key=lambda variant: -areas[variant])[: figures.MOST_CURVES - 1]]
 
 
 def _areas(study: Study, ranking: Ranking, rows: pd.DataFrame, studio: Studio) -> Table:

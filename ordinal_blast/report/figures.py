@@ -22,6 +22,7 @@ from ordinal_blast.report.verdicts import Difference
 
 SIDE = 266.4  # of a square figure, in points
 LONGEST_TITLE = 48
+MOST_CURVES = 20  # variants of one figure, and figures of one kind: no more are told apart
 MOST_LINES = 6  # seeds that are drawn one by one
 MOST_WORDS = 8  # grades of a confusion matrix with a number in every cell
 _STEPS = 20  # shades of a cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ordinal_blast import parts
 from ordinal_blast.report import (
@@ -37,6 +37,7 @@ BLOCKS: tuple[Callable[[Study, Group, Studio], list[Block]], ...] = (
     pick_blocks.blocks,
     stratum_blocks.blocks,
 )  # what is shown of one stage on one task, in this order: a block more is an entry more
+T = TypeVar("T")
 _PLUGINS = "ordinal_blast.report"  # the entry points of packages that add sections
 
 
@@ -123,6 +124,10 @@ def _training(study: Study, studio: Studio) -> Section:
         for stage, model in cell.record.models.items():
             if model.training["history"]:
                 runs[stage].setdefault(cell.variant, {})[cell.seed] = model.training
+    runs = {stage: _shown(study, stage, per_variant) for stage, per_variant in runs.items()}
+    many = (
+        comparison.FOREMOST if any(len(by) < len(study.variants) > figures.MOST_CURVES for by in runs.values()) else ""
+    )
     common = pairing.common({v: [cell.seed for cell in study.cells if cell.variant == v] for v in study.variants})
     comparable = [
         studio.picture(
@@ -137,7 +142,9 @@ def _training(study: Study, studio: Studio) -> Section:
     if comparable:
         planned = len(study.plan["seeds"])
         over = "seeds" if len(common) == planned else f"the {len(common)} of {planned} planned seeds that all finished"
-        blocks.append(Gallery(f"Validation QWK, mean over {over}: one scale for all variants.", comparable, "wide"))
+        blocks.append(
+            Gallery(f"Validation QWK, mean over {over}: one scale for all variants.{many}", comparable, "wide")
+        )
     for stage, per_variant in runs.items():
         pictures = [
             studio.picture(
@@ -152,8 +159,19 @@ def _training(study: Study, studio: Studio) -> Section:
         else:
             lines = "one line per seed; dashed training, solid validation, the dot is the epoch that was tested."
         units = "Losses of different objectives are in different units: compare shapes only."
-        blocks += [Gallery(f"{stage.upper()}: loss per epoch, {lines} {units}", pictures)] if pictures else []
+        blocks += [Gallery(f"{stage.upper()}: loss per epoch, {lines} {units}{many}", pictures)] if pictures else []
     return Section(studio.anchor("training"), "Training", blocks or [Text("No training history was stored.")])
+
+
+def _shown(study: Study, stage: str, runs: dict[str, T]) -> dict[str, T]:
+    """The runs of the variants that figures of training show."""
+    shown = [
+        variant
+        for group in study.groups()
+        if group.stage == stage
+        for variant in comparison.foremost(study, group, figures.MOST_CURVES)
+    ]
+    return {variant: run for variant, run in runs.items() if not shown or variant in shown}
 
 
 def _has_qwk(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:

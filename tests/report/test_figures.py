@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from ordinal_blast.report import figures, theme
-from ordinal_blast.report.measures import Measure
+from ordinal_blast.report import comparison, figures, load, theme
+from ordinal_blast.report.measures import Measure, primary
 from ordinal_blast.report.verdicts import Difference
 
 QWK = Measure("qwk", "QWK", True)
@@ -42,3 +42,20 @@ def test_the_band_of_equivalence_is_within_the_figure():
     narrow, wide = (figures.forest(GAPS, LOOKS, "a", "QWK", equivalence=e).svg for e in (0.02, 2.0))
     assert "2" in re.findall(r">([0-9]+)</text>", wide)
     assert "2" not in re.findall(r">([0-9]+)</text>", narrow)
+
+
+def test_of_many_variants_the_reference_and_the_best_of_a_measure_are_shown(small):
+    study = load(small)
+    group = study.groups()[0]
+    assert comparison.foremost(study, group, 3) == list(study.variants)
+    means = study.scores[(study.scores["split"] == "test") & (study.scores["task"] == group.task)]
+    means = means.groupby("variant", observed=True)[[measure.key for measure in primary(group)]].mean()
+    best = {
+        (means[measure.key].idxmax if measure.higher else means[measure.key].idxmin)() for measure in primary(group)
+    }
+    assert set(comparison.foremost(study, group, 2)) == {study.reference, *best}
+
+
+def test_curves_are_those_of_the_reference_and_of_the_largest_areas():
+    areas = {f"v{number}": number / 100 for number in range(40)}
+    assert comparison._largest(areas, "v3") == ["v3", *(f"v{39 - place}" for place in range(19))]
