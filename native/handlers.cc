@@ -48,8 +48,42 @@ ffi::Error pool_add(ffi::ThreadPool pool, Array x, Array residual, Result out, i
       to[2] != (in[2] + 1) / 2 || residual.element_count() != out->element_count())
     return wrong("the result and the residual have half the size of the map");
   if (out->element_count() == 0) return ffi::Error::Success();
-  const Pool p = {x.typed_data(), residual.typed_data(), out->typed_data(), in[0], in[1], in[2], in[3]};
+  const Pool p = {x.typed_data(), residual.typed_data(), out->typed_data(), nullptr, in[0], in[1], in[2], in[3],
+                  3, in[1] % 2, in[2] % 2};
   divide(pool, std::max<int64_t>(1, pool.num_threads()), in[0] * to[1], [=](int64_t row) { compute->pool(p, row); });
+  return ffi::Error::Success();
+}
+
+using Bytes = ffi::Buffer<ffi::U8>;
+
+bool halved(ffi::Span<const int64_t> whole, ffi::Span<const int64_t> half) {
+  return whole.size() == 4 && half.size() == 4 && whole[0] == half[0] && half[1] == (whole[1] + 1) / 2 &&
+         half[2] == (whole[2] + 1) / 2 && whole[3] == half[3];
+}
+
+ffi::Error max_pool(ffi::ThreadPool pool, Array x, Result out, ffi::Result<Bytes> index, int64_t size, int64_t top,
+                    int64_t left, int64_t bits) {
+  const auto in = x.dimensions(), to = out->dimensions();
+  const Kernels* compute = KERNELS(kernels, bits);
+  if (!compute || !halved(in, to) || !halved(in, index->dimensions()) || size < 2 || size > 3)
+    return wrong("the maxima of 2×2 or 3×3 windows and their places have half the size of the map");
+  if (out->element_count() == 0) return ffi::Error::Success();
+  const Pool p = {x.typed_data(), nullptr, out->typed_data(), index->typed_data(), in[0], in[1], in[2], in[3],
+                  size, top, left};
+  divide(pool, std::max<int64_t>(1, pool.num_threads()), in[0] * to[1], [=](int64_t row) { compute->pool(p, row); });
+  return ffi::Error::Success();
+}
+
+ffi::Error max_pool_gradient(ffi::ThreadPool pool, Array cotangent, Bytes index, Result out, int64_t size, int64_t top,
+                             int64_t left, int64_t bits) {
+  const auto to = out->dimensions();
+  const Kernels* compute = KERNELS(kernels, bits);
+  if (!compute || !halved(to, cotangent.dimensions()) || !halved(to, index.dimensions()))
+    return wrong("the maxima of 2×2 or 3×3 windows and their places have half the size of the map");
+  if (out->element_count() == 0) return ffi::Error::Success();
+  const PoolGradient p = {cotangent.typed_data(), index.typed_data(), out->typed_data(), to[0], to[1], to[2], to[3],
+                          size, top, left};
+  divide(pool, std::max<int64_t>(1, pool.num_threads()), to[0] * to[1], [=](int64_t row) { compute->pool_gradient(p, row); });
   return ffi::Error::Success();
 }
 
@@ -125,3 +159,25 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastFilter, filter,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     OrdinalBlastFilterGradient, filter_gradient,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<int64_t>("bits"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastMaxPool, max_pool,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Ret<Array>()
+                                  .Ret<Bytes>()
+                                  .Attr<int64_t>("size")
+                                  .Attr<int64_t>("top")
+                                  .Attr<int64_t>("left")
+                                  .Attr<int64_t>("bits"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastMaxPoolGradient, max_pool_gradient,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Arg<Bytes>()
+                                  .Ret<Array>()
+                                  .Attr<int64_t>("size")
+                                  .Attr<int64_t>("top")
+                                  .Attr<int64_t>("left")
+                                  .Attr<int64_t>("bits"));

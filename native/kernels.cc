@@ -277,41 +277,87 @@ void both(const Product& p, const Plan& plan, int64_t number, float* block, floa
   multiply_rows(p, s, block, plan.rows, p0, p1 - p0, 0, ceil_div(s.d, NR), scratch);
 }
 
-void pool(const Pool& p, int64_t row) {
-  const int64_t c = p.channels, rows = ceil_div(p.height, 2), columns = ceil_div(p.width, 2);
-  const int64_t image = row / rows, top = 2 * (row % rows) - p.height % 2;
-  const int64_t y0 = most(0, top), y1 = least(p.height, top + 3);
-  const float* x = p.x + image * p.height * p.width * c;
-  for (int64_t ow = 0; ow < columns; ++ow) {
-    const int64_t left = 2 * ow - p.width % 2, z0 = most(0, left), z1 = least(p.width, left + 3);
-    const int64_t at = (row * columns + ow) * c;
-    int64_t k = 0;
-    for (; k + L <= c; k += L) {
-      V best = load(x + (y0 * p.width + z0) * c + k);
-      for (int64_t y = y0; y < y1; ++y)
-        for (int64_t z = z0; z < z1; ++z) {
-          const V v = load(x + (y * p.width + z) * c + k);
-          best = (best >= v) | (best != best) ? best : v;  // NaN stays
-        }
-      store(p.out + at + k, best + load(p.residual + at + k));
-    }
-    for (; k < c; ++k) {
-      float best = x[(y0 * p.width + z0) * c + k];
-      for (int64_t y = y0; y < y1; ++y)
-        for (int64_t z = z0; z < z1; ++z) {
-          const float v = x[(y * p.width + z) * c + k];
-          best = best >= v || best != best ? best : v;
-        }
-      p.out[at + k] = best + p.residual[at + k];
-    }
-  }
-}
-
 // A number of a channel, or L of them, of a type that is loaded and stored.
 inline void get(const float* p, V& v) { v = load(p); }
 inline void get(const float* p, float& v) { v = *p; }
 inline void put(float* p, V v) { store(p, v); }
 inline void put(float* p, float v) { *p = v; }
+typedef int32_t Index __attribute__((vector_size(4 * L)));
+typedef uint8_t Bytes __attribute__((vector_size(L), aligned(1), may_alias));
+
+// The largest of a window, of L channels or of one, and which of the window it is first; NaN stays.
+template <class T, class I>
+__attribute__((always_inline)) inline void largest(const Pool& p, const float* x, int64_t top, int64_t left, T& best, I& index) {
+  const int64_t c = p.channels, y0 = most(0, top), z0 = most(0, left);
+  const int64_t y1 = least(p.height, top + p.size), z1 = least(p.width, left + p.size);
+  get(x + (y0 * p.width + z0) * c, best);
+  index = I() + int((y0 - top) * p.size + z0 - left);
+  for (int64_t y = y0; y < y1; ++y)
+    for (int64_t z = z0; z < z1; ++z) {
+      T v;
+      get(x + (y * p.width + z) * c, v);
+      const auto keep = (best >= v) | (best != best);
+      index = keep ? index : I() + int((y - top) * p.size + z - left);
+      best = keep ? best : v;
+    }
+}
+
+void pool(const Pool& p, int64_t row) {
+  const int64_t c = p.channels, rows = ceil_div(p.height, 2), columns = ceil_div(p.width, 2);
+  const int64_t image = row / rows, top = 2 * (row % rows) - p.top;
+  const float* x = p.x + image * p.height * p.width * c;
+  for (int64_t ow = 0; ow < columns; ++ow) {
+    const int64_t left = 2 * ow - p.left, at = (row * columns + ow) * c;
+    int64_t k = 0;
+    for (; k + L <= c; k += L) {
+      V best;
+      Index index;
+      largest(p, x + k, top, left, best, index);
+      store(p.out + at + k, p.residual ? best + load(p.residual + at + k) : best);
+      if (p.index) *reinterpret_cast<Bytes*>(p.index + at + k) = __builtin_convertvector(index, Bytes);
+    }
+    for (; k < c; ++k) {
+      float best;
+      int index;
+      largest(p, x + k, top, left, best, index);
+      p.out[at + k] = p.residual ? best + p.residual[at + k] : best;
+      if (p.index) p.index[at + k] = uint8_t(index);
+    }
+  }
+}
+
+inline void windows(int64_t at, int64_t padding, int64_t size, int64_t count, int64_t& from, int64_t& to) {
+  from = most(0, (at + padding - size + 2) >> 1);  // of those that see this row or column
+  to = least(count, (at + padding) / 2 + 1);
+}
+
+void pool_gradient(const PoolGradient& p, int64_t row) {
+  const int64_t c = p.channels, rows = ceil_div(p.height, 2), columns = ceil_div(p.width, 2);
+  const int64_t y = row % p.height, image = row / p.height * rows * columns * c;
+  int64_t h0, h1, w0, w1;
+  windows(y, p.top, p.size, rows, h0, h1);
+  for (int64_t z = 0; z < p.width; ++z) {
+    windows(z, p.left, p.size, columns, w0, w1);
+    float* out = p.out + (row * p.width + z) * c;
+    const auto sum = [&](int64_t k, auto one, auto total) {
+      for (int64_t h = h0; h < h1; ++h)
+        for (int64_t w = w0; w < w1; ++w) {
+          const int64_t at = image + (h * columns + w) * c + k;
+          const int place = int((y + p.top - 2 * h) * p.size + z + p.left - 2 * w);
+          one(at, place, total);
+        }
+      put(out + k, total);
+    };
+    int64_t k = 0;
+    for (; k + L <= c; k += L)
+      sum(k, [&](int64_t at, int place, V& total) {
+        const Index index = __builtin_convertvector(*reinterpret_cast<const Bytes*>(p.index + at), Index);
+        total += index == Index() + place ? load(p.cotangent + at) : V{};
+      }, V{});
+    for (; k < c; ++k)
+      sum(k, [&](int64_t at, int place, float& total) { total += p.index[at] == place ? p.cotangent[at] : 0; }, 0.0f);
+  }
+}
 
 template <class T>
 __attribute__((always_inline)) inline void filter_at(const Filter& p, int64_t y, int64_t z, int64_t k, int i0, int i1, int j0, int j1) {
@@ -395,9 +441,9 @@ void filter_gradient(const FilterGradient& p, int64_t task) {
 }  // namespace
 
 #if BITS == 512
-extern const Kernels kernels_512 = {plan, fill, multiply, both, pool, filter, filter_gradient};
+extern const Kernels kernels_512 = {plan, fill, multiply, both, pool, pool_gradient, filter, filter_gradient};
 #elif BITS == 256
-extern const Kernels kernels_256 = {plan, fill, multiply, both, pool, filter, filter_gradient};
+extern const Kernels kernels_256 = {plan, fill, multiply, both, pool, pool_gradient, filter, filter_gradient};
 #else
-extern const Kernels kernels_128 = {plan, fill, multiply, both, pool, filter, filter_gradient};
+extern const Kernels kernels_128 = {plan, fill, multiply, both, pool, pool_gradient, filter, filter_gradient};
 #endif

@@ -11,11 +11,20 @@ struct Product {
   bool before, after;  // ReLU of x, ReLU of out
 };
 
-// The maximum of 3×3 windows, stride 2, padded as "SAME", plus the residual.
+// The maximum of windows, stride 2, plus the residual, of ⌈height / 2⌉ rows; which of its window it is first, row by row.
 struct Pool {
-  const float *x, *residual;
+  const float *x, *residual;  // residual or null
   float* out;
-  int64_t batch, height, width, channels;
+  uint8_t* index;  // or null
+  int64_t batch, height, width, channels, size, top, left;
+};
+
+// The gradient of its map: a position receives what the windows do whose first maximum it is.
+struct PoolGradient {
+  const float* cotangent;
+  const uint8_t* index;
+  float* out;
+  int64_t batch, height, width, channels, size, top, left;
 };
 
 // A 3×3 filter a channel, stride 1, padded as "SAME": the map, or, turned, the gradient of the map by that of the result.
@@ -47,6 +56,7 @@ struct Kernels {
   void (*multiply)(const Product&, const Plan&, int64_t part, const float* block, float* scratch);
   void (*both)(const Product&, const Plan&, int64_t number, float* block, float* scratch);  // a block of one's own
   void (*pool)(const Pool&, int64_t row);                                                   // of batch × ⌈height / 2⌉
+  void (*pool_gradient)(const PoolGradient&, int64_t row);                                  // of batch × height
   void (*filter)(const Filter&, int64_t row);                                               // of batch × height
   void (*filter_gradient)(const FilterGradient&, int64_t task);  // of batch × ⌈height / rows⌉
 };

@@ -162,6 +162,6 @@ def product(
     return nn.relu(x) if after else x
 
 
-def pool(x: jax.Array, residual: jax.Array, *, form: PoolingForm = "shifted") -> jax.Array:
+def pool(x: jax.Array, residual: jax.Array, *, form: PoolingForm = "auto") -> jax.Array:
     """The maximum of 3×3 windows, stride 2, padded as "SAME", plus the residual."""
     return max_pool(x, form=form) + residual

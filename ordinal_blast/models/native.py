@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +20,8 @@ _LIBRARY = Path(__file__).parent / "compiled" / "native_kernels.so"  # hatch_bui
 _TARGETS = {
     "ordinal_blast_product": "OrdinalBlastProduct",
     "ordinal_blast_pool": "OrdinalBlastPool",
+    "ordinal_blast_max_pool": "OrdinalBlastMaxPool",
+    "ordinal_blast_max_pool_gradient": "OrdinalBlastMaxPoolGradient",
     "ordinal_blast_filter": "OrdinalBlastFilter",
     "ordinal_blast_filter_gradient": "OrdinalBlastFilterGradient",
     "ordinal_blast_dense": "OrdinalBlastDense",
@@ -63,6 +66,13 @@ def check(option: str, dtype: jnp.dtype) -> None:
         )
 
 
+def check_all(network: nn.Module, *options: str) -> None:
+    """The same of every option of a network that is "native", in its dtype."""
+    for option in options:
+        if getattr(network, option) == "native":
+            check(option, network.dtype)
+
+
 def product(
     x: jax.Array,
     taps: jax.Array | None,
@@ -99,6 +109,23 @@ def product(
 def pool(x: jax.Array, residual: jax.Array, *, bits: int = 0) -> jax.Array:
     """As `evaluated.pool`, float32 alone."""
     return _call("ordinal_blast_pool", residual.shape)(x, residual, **_whole(bits=bits))
+
+
+def max_pool(x: jax.Array, size: int, pads: Pads, *, bits: int = 0) -> tuple[jax.Array, jax.Array]:
+    """As `pooling.max_pool` of windows of 2×2 or 3×3, and, uint8, which of its window the maximum is first."""
+    batch, height, width, channels = x.shape
+    shape = (batch, -(-height // 2), -(-width // 2), channels)
+    results = tuple(jax.ShapeDtypeStruct(shape, dtype) for dtype in (jnp.float32, jnp.uint8))
+    call = jax.ffi.ffi_call("ordinal_blast_max_pool", results, vmap_method="sequential")
+    return call(x, **_whole(size=size, top=pads[0][0], left=pads[1][0], bits=bits))
+
+
+def max_pool_gradient(
+    cotangent: jax.Array, index: jax.Array, shape: tuple[int, int], size: int, pads: Pads, *, bits: int = 0
+) -> jax.Array:
+    """The gradient of its map, of so many rows and columns."""
+    call = _call("ordinal_blast_max_pool_gradient", (len(cotangent), *shape, cotangent.shape[-1]))
+    return call(cotangent, index, **_whole(size=size, top=pads[0][0], left=pads[1][0], bits=bits))
 
 
 def depthwise(x: jax.Array, kernel: jax.Array, *, turned: bool = False, bits: int = 0) -> jax.Array:

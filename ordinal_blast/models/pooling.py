@@ -1,9 +1,9 @@
-"""Maximum of 3×3 windows at every second position: XLA's own operator, or shifted views that remember the largest."""
+"""Maximum of windows at every second position: compiled kernels, shifted views that remember the largest, or XLA's."""
 
 from __future__ import annotations
 
 import functools
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -11,59 +11,71 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-PoolingForm = Literal["shifted", "windowed"]
+from ordinal_blast.models import native
+from ordinal_blast.models.forms import resolved
+from ordinal_blast.models.native import Pads
+
+PoolingForm = Literal["auto", "native", "shifted", "windowed"]
 
 _NOWHERE = 100  # an index that no window holds
 
 
-def max_pool(x: jax.Array, *, form: PoolingForm = "shifted") -> jax.Array:
-    """Take the maximum of 3×3 windows, stride 2, padded as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
+class _How(NamedTuple):
+    form: str
+    window: int
+    size: tuple[int, int]
 
-    Of equal maxima the first of the window, row by row, takes the gradient, in both forms.
+    @property
+    def pads(self) -> Pads:
+        rows, columns = lax.padtype_to_pads(self.size, (self.window, self.window), (2, 2), "SAME")
+        return rows, columns
+
+
+def max_pool(x: jax.Array, window: int = 3, *, form: PoolingForm = "auto") -> jax.Array:
+    """Take the maximum of windows of 2×2 or 3×3, stride 2, as "SAME": `[B, H, W, C]` to `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
+
+    Of equal maxima the first of the window, row by row, takes the gradient, in all forms. form: "auto" is "native"
+    (kernels, for float32 on a CPU) or else "shifted".
     """
-    return (
-        _shifted(x.shape[1:3], x)
-        if form == "shifted"
-        else nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding="SAME")
-    )
+    form = resolved("pooling", form, x.dtype, pure="shifted", elsewhere="shifted")
+    if form == "windowed":
+        return nn.max_pool(x, window_shape=(window, window), strides=(2, 2), padding="SAME")
+    return _max_pool(_How(form, window, x.shape[1:3]), x)
 
 
-def _views(x: jax.Array) -> list[jax.Array]:
-    """The nine shifted views `[B, ⌈H/2⌉, ⌈W/2⌉, C]`, row by row of the window."""
-    x = jnp.pad(x, ((0, 0), *_pads(x.shape[1:3]), (0, 0)), constant_values=-jnp.inf)
-    height, width = ((length - 3) // 2 * 2 + 1 for length in x.shape[1:3])
-    return [x[:, row : row + height : 2, column : column + width : 2] for row in range(3) for column in range(3)]
+def _views(how: _How, x: jax.Array) -> list[jax.Array]:
+    """The shifted views `[B, ⌈H/2⌉, ⌈W/2⌉, C]`, row by row of the window."""
+    x = jnp.pad(x, ((0, 0), *how.pads, (0, 0)), constant_values=-jnp.inf)
+    height, width = ((length - how.window) // 2 * 2 + 1 for length in x.shape[1:3])
+    places = range(how.window)
+    return [x[:, row : row + height : 2, column : column + width : 2] for row in places for column in places]
 
 
-def _pads(size: tuple[int, int]) -> list[tuple[int, int]]:
-    return lax.padtype_to_pads(size, (3, 3), (2, 2), "SAME")
-
-
-def _largest(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The maximum of every window, and which of its nine it was first, int8; NaN where one is."""
-    largest, *others = _views(x)
-    index = jnp.zeros(largest.shape, jnp.int8)
+def _largest(how: _How, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The maximum of every window, and which of its positions it was first, uint8; NaN where one is."""
+    if how.form == "native":
+        return native.max_pool(x, how.window, how.pads)
+    largest, *others = _views(how, x)
+    index = jnp.zeros(largest.shape, jnp.uint8)
     for place, view in enumerate(others, start=1):
         larger = ~((largest >= view) | (largest != largest))
-        largest, index = jnp.where(larger, view, largest), jnp.where(larger, jnp.int8(place), index)
+        largest, index = jnp.where(larger, view, largest), jnp.where(larger, jnp.uint8(place), index)
     return largest, index
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _shifted(size: tuple[int, int], x: jax.Array) -> jax.Array:
-    return _largest(x)[0]
+def _max_pool(how: _How, x: jax.Array) -> jax.Array:
+    return _largest(how, x)[0]
 
 
-def _forward(size: tuple[int, int], x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return _largest(x)
-
-
-def _backward(size: tuple[int, int], index: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
+def _backward(how: _How, index: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
     """Collect, for every position, from the at most four windows it is in, where it was the largest.
 
     The cotangents of the windows are repeated over the positions, so that all four are views of one size.
     """
-    (height, width), ((above, _), (left, _)) = size, _pads(size)
+    if how.form == "native":
+        return (native.max_pool_gradient(cotangent, index, how.size, how.window, how.pads),)
+    (height, width), ((above, _), (left, _)) = how.size, how.pads
     index = jnp.pad(index, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=_NOWHERE)
     cotangent = jnp.pad(cotangent, ((0, 0), (1, 1), (1, 1), (0, 0)))
     rows, columns = (np.arange(height) + above) % 2, (np.arange(width) + left) % 2
@@ -73,13 +85,15 @@ def _backward(size: tuple[int, int], index: jax.Array, cotangent: jax.Array) -> 
         return values.repeat(2, 1).repeat(2, 2)[:, above : above + height, left : left + width]
 
     total: jax.Array | float = 0.0
-    for up in (0, 1):
-        for back in (0, 1):
+    several = range(-(-how.window // 2))  # windows that see a row or a column
+    for up in several:
+        for back in several:
             row, column = rows[:, None] + 2 * up, columns + 2 * back
-            place = np.where((row > 2) | (column > 2), -1, 3 * row + column).astype(np.int8)
+            outside = (row >= how.window) | (column >= how.window)
+            place = np.where(outside, _NOWHERE + 1, how.window * row + column).astype(np.uint8)
             mine = windows(index, up, back) == place[None, :, :, None]
             total = total + jnp.where(mine, windows(cotangent, up, back), 0)
     return (total,)
 
 
-_shifted.defvjp(_forward, _backward)
+_max_pool.defvjp(_largest, _backward)

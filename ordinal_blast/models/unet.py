@@ -13,6 +13,7 @@ from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import DenseForm, conv, upsampled_conv
 from ordinal_blast.models.normalization import BatchNorm
 from ordinal_blast.models.pixels import scale_pixels
+from ordinal_blast.models.pooling import PoolingForm, max_pool
 from ordinal_blast.ranges import check_fields, list_of, one_of
 
 _RANGES = {
@@ -20,6 +21,7 @@ _RANGES = {
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
     "dense": one_of(*get_args(DenseForm)),
+    "pooling": one_of(*get_args(PoolingForm)),
 }
 
 
@@ -47,7 +49,8 @@ class UNet(nn.Module):
     The defaults are the published cropper: 469,089 parameters with the moving statistics of batch normalisation, for
     64×64×3 images. One level per width, the last being the bottleneck; each convolution is followed by ReLU, then batch
     normalisation, in the paper's order. uint8 images are scaled to [−1, 1] inside; floats are taken as scaled.
-    dense: how convolutions are computed, see `convolution.conv`; the values are the same to round-off.
+    dense, pooling: how convolutions and maxima are computed, see `convolution.conv` and `pooling.max_pool`; the values
+    are the same to round-off.
     ValueError where H or W is not a multiple of 2^(levels − 1), UsageError for a number that means nothing.
     """
 
@@ -56,13 +59,13 @@ class UNet(nn.Module):
     momentum: float = 0.99
     epsilon: float = 1e-3
     dense: DenseForm = "auto"
+    pooling: PoolingForm = "auto"
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
-        if self.dense == "native":
-            native.check("dense", self.dtype)
+        native.check_all(self, "dense", "pooling")
         super().__post_init__()
 
     @nn.compact
@@ -89,7 +92,7 @@ class UNet(nn.Module):
         skips = []
         for level, features in enumerate(levels, start=1):
             skips.append(block(x, features, f"contraction{level}"))
-            x = nn.max_pool(skips[-1], window_shape=(2, 2), strides=(2, 2))
+            x = max_pool(skips[-1], 2, form=self.pooling)
         x = block(x, bottleneck, "bottleneck")
         for level, (features, skip) in enumerate(zip(reversed(levels), reversed(skips), strict=True), start=1):
             upsampled = layer(x, features, 2, f"expansion{level}_up", repeat=True)

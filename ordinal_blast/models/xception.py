@@ -88,10 +88,10 @@ class Xception(nn.Module):
     entry: width of each entry block; each halves the image, so more blocks mean more downsampling.
     middle: number of residual blocks of the last entry width.
     exit: widths of the last four separable convolutions; halves the image once.
-    dense, depthwise: how these are computed, by compiled kernels ("native", for float32 on a CPU), in a pure form that
-    a CPU runs faster than XLA's own ("patches", "shifted"), or by XLA's own operator ("xla", "grouped"); "auto" is the
-    first of these that there is on a CPU, the last elsewhere. pooling: "shifted" is faster on either than XLA's own
-    ("windowed"). The values are the same to round-off and the parameters exactly.
+    dense, depthwise, pooling: how these are computed, by compiled kernels ("native", for float32 on a CPU), in a pure
+    form that a CPU runs faster than XLA's own ("patches", "shifted"), or by XLA's own operator ("xla", "grouped",
+    "windowed"); "auto" is the first of these that there is on a CPU, the last elsewhere, but "shifted" for pooling. The
+    values are the same to round-off and the parameters exactly.
     inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", or "auto", native where it can.
     remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
@@ -108,7 +108,7 @@ class Xception(nn.Module):
     stem_stride: int = 2
     dense: DenseForm = "auto"
     depthwise: DepthwiseForm = "auto"
-    pooling: PoolingForm = "shifted"
+    pooling: PoolingForm = "auto"
     inference: Inference = "auto"
     remat: bool = False
     momentum: float = 0.99
@@ -119,9 +119,7 @@ class Xception(nn.Module):
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
         resolve_inference(self.inference, self.dtype)
-        for option in ("dense", "depthwise"):
-            if getattr(self, option) == "native":
-                native.check(option, self.dtype)
+        native.check_all(self, "dense", "depthwise", "pooling")
         super().__post_init__()
 
     @nn.compact

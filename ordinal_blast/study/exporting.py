@@ -28,7 +28,7 @@ from ordinal_blast.training import initial, weight_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _OPSET = 21  # of ONNX, which the runtimes of 2024 and later have
-_HERE = ("dense", "depthwise", "inference")  # options that may ask for what this machine alone can compute
+_HERE = ("dense", "depthwise", "pooling", "inference")  # options that may ask for what this machine alone can compute
 
 Outputs = dict[str, jax.Array]
 

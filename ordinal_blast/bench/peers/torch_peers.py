@@ -56,7 +56,7 @@ def step(layout: str, sample: Sample) -> Ready:
 
 
 def operator(layout: str, operands: Operands, copies: int) -> Ready:
-    """A filter per channel, or the maximum of windows where there is no kernel, and its gradients: a mean of copies."""
+    """A convolution, or the maximum of windows where there is no kernel, and its gradients: a mean of copies."""
     form, dtype = LAYOUTS[layout][0], torch.float32 if DEVICE.type == "cpu" else torch.bfloat16
     x, g = (_seen(values).to(DEVICE, dtype).contiguous(memory_format=form) for values in operands[:2])
     x, kernel = x.requires_grad_(), None
@@ -64,7 +64,11 @@ def operator(layout: str, operands: Operands, copies: int) -> Ready:
         kernel = torch.from_numpy(operands.kernel.transpose(3, 2, 0, 1).copy()).to(DEVICE, dtype).requires_grad_()
 
     def compute() -> torch.Tensor:
-        return F.max_pool2d(x, 3, 2, padding=1) if kernel is None else F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+        return (
+            F.max_pool2d(x, 3, 2, padding=1)
+            if kernel is None
+            else F.conv2d(x, kernel, padding=1, groups=x.shape[1] // kernel.shape[1])
+        )
 
     def call() -> None:
         for _ in range(copies):
