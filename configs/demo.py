@@ -20,7 +20,9 @@ def get_config() -> ConfigDict:
     config.data.options.update(embryos=800, panel=0)
     config.data.split.fractions = (0.6, 0.15, 0.25)
     config.cropper.update(images=1000, side=60, size=32, network=dict(options=dict(widths=(8, 16, 32), momentum=0.9)))
-    config.cropper.update(optimizer=dict(learning_rate=3e-3), training=dict(batch_size=32, epochs=8))
+    config.cropper.update(
+        optimizer=dict(learning_rate=3e-3), training=dict(batch_size=32, epochs=8, steps_per_dispatch=1)
+    )
     config.crops.update(start_hpi=96.0, step_h=4.0, time_shifts_h=(0.0,), focal_planes=0, size=48)
     config.cnn.network.options.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
     config.cnn.update(augment=dict(name="quarter"), optimizer=dict(learning_rate=2e-3))

@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast.models import native
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step, variables
 from ordinal_blast.types import AXIS, Batch
 
+_UNROLLED = 8  # steps that may stand in a program one after another: each is compiled
 _LANES = "lanes"  # the axis of devices where each has trainings of its own
 
 
@@ -68,10 +70,13 @@ def _steps(problem: Problem) -> Callable[[TrainState, Batch], tuple[TrainState, 
         def one(carry: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
             return train_step(carry, batch, problem, _gather, _mean)
 
-        if batches.index.shape[0] == 1:  # a loop of one would cost the CPU its fast convolutions
+        # In a loop, XLA's convolutions are slow on a CPU: without kernels of our own, no loop where it would be short.
+        steps = batches.index.shape[0]
+        if steps == 1:
             state, metrics = one(state, jax.tree.map(lambda x: x[0], batches))
             return state, jax.tree.map(lambda x: x[None], metrics)
-        return jax.lax.scan(one, state, batches)
+        looped = steps > _UNROLLED or native.available() or jax.default_backend() != "cpu"
+        return jax.lax.scan(one, state, batches, unroll=1 if looped else steps)
 
     return run
 

@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from ordinal_blast import objectives
+from ordinal_blast.models import native
 from ordinal_blast.models.heads import GradingNetwork
 from ordinal_blast.models.mlp import MLP
 from ordinal_blast.training import parallel, step
@@ -72,6 +73,18 @@ def test_many_steps_in_one_dispatch_are_the_same_steps():
     _, single = train(made, 4, "cross_entropy")
     _, blocks = train(made, 4, "cross_entropy", block=5)
     np.testing.assert_allclose(blocks, single, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kernels", "block", "loops"), [(True, 1, 0), (True, 5, 1), (False, 5, 0), (False, 9, 1)])
+def test_short_programs_have_no_loop_where_convolutions_in_one_are_slow(monkeypatch, kernels, block, loops):
+    monkeypatch.setattr(native, "available", lambda: kernels)
+    made = batches(1)
+    task = problem("cross_entropy")
+    state = step.create(task, made[0].inputs, seed=7, updates=STEPS)
+    stacked = jax.tree.map(lambda x: x[0], parallel.stack(made[:block], 1))
+    traced = jax.make_jaxpr(parallel._steps(task), axis_env=[(AXIS, 1)])(state, stacked)
+    whole = [eqn for eqn in traced.eqns if eqn.primitive.name == "scan" and eqn.params["length"] == block]
+    assert sum(eqn.params["unroll"] < block for eqn in whole) == loops
 
 
 def test_predictions_do_not_depend_on_devices_or_batch_size():
