@@ -145,6 +145,13 @@ class DataSettings:
         "columns of whole numbers that are tasks too, each with the names of its grades from 0 on, worst first; −1 is "
         "missing",
     )
+    memory: int = setting(
+        1024,
+        "MiB that images, sequences or numbers may take in memory; more, or examples above 64 KiB, are read from disk "
+        "batch by batch, which changes no result",
+        whole(0),
+        place=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,8 @@ from ordinal_blast.settings import DataSettings
 from ordinal_blast.storage import digest
 from ordinal_blast.types import Task
 
+_ROWS = 1024  # read at once
+
 
 @dataclasses.dataclass(frozen=True)
 class Material:
@@ -31,12 +33,17 @@ class Material:
 
     @functools.cached_property
     def identity(self) -> str:
-        """12 hex digits of what the dataset says it is and of its columns in memory: ids, groups, labels, inputs."""
-        content = hashlib.sha256()
+        """12 hex digits of what the dataset says it is and of its columns: ids, groups, labels, inputs.
+
+        Inputs larger than memory holds by default are what the dataset says; whether others are held changes nothing.
+        """
+        content, count = hashlib.sha256(), len(self.dataset)
         for name, column in sorted(self.dataset.columns.items()):
-            if isinstance(column, np.ndarray):
-                content.update(f"{name} {column.dtype.str} {column.shape}\n".encode())
-                content.update(column.tobytes())
+            first = column[np.arange(1)]
+            if first.ndim == 1 or first.nbytes <= min(store.LARGE, store.HELD // count):
+                content.update(f"{name} {first.dtype.str} {(count, *first.shape[1:])}\n".encode())
+                for start in range(0, count, _ROWS):
+                    content.update(column[np.arange(start, min(start + _ROWS, count))].tobytes())
         return digest([self.dataset.identity, content.hexdigest()])
 
 
@@ -45,7 +52,7 @@ def open(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
 
     Raises UserError or UsageError for what cannot be built, divided or graded.
     """
-    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data)), data.outcomes)
+    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data), held=data.memory << 20), data.outcomes)
     chosen = catalog.graded(dataset, tasks)
     everything = catalog.divide(dataset, data.split)
     splits = catalog.labelled(dataset, everything, chosen)

@@ -19,10 +19,13 @@ import tensorflow_datasets as tfds
 from ordinal_blast.errors import UsageError, UserError, is_full, one_line, reason
 from ordinal_blast.locks import lock
 from ordinal_blast.storage import digest, file_digest
-from ordinal_blast.types import NO_ID, Task
+from ordinal_blast.types import INPUTS, NO_ID, Task
 
 _VERSION = "1.2.0"
 _SEAL = "digests.json"  # of the other files of a built dataset, written last
+LARGE = 1 << 16  # bytes of an example above which it is read when it is asked for
+HELD = 1 << 30  # bytes of a column that may be in memory, unless another bound is set
+_FACTS = 1 << 10  # bytes of what is said of an example, beside what networks read
 _CHUNK = 128  # records decoded at a time
 _SHARD = 2**30  # bytes of records in a file, before compression
 
@@ -250,9 +253,10 @@ class Records:
 class Dataset:
     """A built dataset, open for reading.
 
-    columns: per field, an array `[N, ...]`, or Records where one example takes more than `large` bytes or all of them
-    more than `held`. official: the splits as built, as indices. identity: of the source and of every id, group and
-    label, 12 hex digits. notes: what was dropped or is odd, in a sentence each.
+    columns: per field, an array `[N, ...]`, or Records where one example takes more than `LARGE` bytes or all of them
+    more than `held`; what is said of an example, `_FACTS` bytes at most, is an array. official: the splits as built, as
+    indices. identity: of the source and of every id, group and label, 12 hex digits. notes: what was dropped or is odd,
+    in a sentence each.
     """
 
     name: str
@@ -270,7 +274,7 @@ class Dataset:
         return len(self.columns["id"])
 
 
-def open_dataset(folder: Path, large: int = 65536, held: int = 1 << 30) -> Dataset:
+def open_dataset(folder: Path, large: int = LARGE, held: int = HELD) -> Dataset:
     """Open a built dataset; raises UserError when a byte of it is damaged or a label or group is none."""
     _check_seal(folder)
     try:
@@ -321,9 +325,10 @@ def _columns(
     features: Any, sources: tuple[Any, ...], starts: tuple[int, ...], large: int, held: int, folder: Path
 ) -> dict[str, Any]:
     sizes = _sizes(features)
-    # What there is one of an example, labels and names and groups, is always at hand.
-    alone = [name for name, feature in features.items() if not feature.shape]
-    small = [name for name, size in sizes.items() if name in alone or size <= min(large, held // starts[-1])]
+    # What is said of an example, labels and names and groups and times, is always at hand.
+    facts = [name for name, feature in features.items() if not feature.shape]
+    facts += [name for name, size in sizes.items() if name not in INPUTS and size <= min(large, _FACTS)]
+    small = [name for name, size in sizes.items() if name in facts or size <= min(large, held // starts[-1])]
     values: dict[str, list[Any]] = {name: [] for name in small}
     for source in sources:
         for start in range(0, len(source), _CHUNK):

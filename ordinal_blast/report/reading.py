@@ -17,7 +17,7 @@ from ordinal_blast.report.compare import Study
 from ordinal_blast.report.results import Cell
 from ordinal_blast.storage import digest
 
-_PLACES = ("root", "cache")  # where files lie is no property of the data
+_PLACES = ("root", "cache", "memory")  # where examples lie is no property of the data
 
 
 def read(run_dir: Path) -> Study:
