@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from ordinal_blast.training import initial, weight_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _OPSET = 21  # of ONNX, which the runtimes of 2024 and later have
+_OPERATORS = {name: {"pooling": "windowed"} for name in ("unet", "xception")}  # forms for which ONNX has an operator
 _HERE = ("dense", "depthwise", "pooling", "inference")  # options that may ask for what this machine alone can compute
 
 Outputs = dict[str, jax.Array]
@@ -60,7 +62,7 @@ def export(run: Path, out: Path, *, level: float = 0.9, trust: Path | None = Non
     if out.suffix in weight_files.SAFETENSORS:
         return _weights(run, out, trust)
     with grading.opened(run, trust) as (finished, _, chain):
-        grader = _grader(chain, finished, level)
+        grader = _grader(chain, finished, level, _OPERATORS if out.suffix == ".onnx" else {})
         content = writers[out.suffix](grader)
     with atomic(out) as stream:
         stream.write(content)
@@ -91,12 +93,17 @@ def _weights(run: Path, out: Path, trust: Path | None) -> dict[str, Any]:
     return {"file": str(out), "bytes": out.stat().st_size, "arrays": len(arrays)}
 
 
-def _grader(chain: Sequence[tuple[Stage[StageSettings], Path]], finished: Record, level: float) -> Grader:
+def _grader(
+    chain: Sequence[tuple[Stage[StageSettings], Path]],
+    finished: Record,
+    level: float,
+    operators: Mapping[str, Mapping[str, Any]],
+) -> Grader:
     traced: list[Traced] = []
     inputs: dict[str, tuple[str, str]] = {}
     there: set[str] = set()
     for stage, folder in chain:
-        one = _plain(stage).traced(folder, finished)
+        one = _plain(stage, operators).traced(folder, finished)
         inputs |= {name: spec for name, spec in one.inputs.items() if name not in there}
         there |= {*stage.makes}
         traced.append(one)
@@ -124,13 +131,16 @@ def _grader(chain: Sequence[tuple[Stage[StageSettings], Path]], finished: Record
     return Grader(inputs, [one.variables for one in traced], apply, facts)
 
 
-def _plain(stage: Stage[StageSettings]) -> Stage[StageSettings]:
-    """The stage without options of its network that ask for the compiled kernels of this machine."""
+def _plain(stage: Stage[StageSettings], operators: Mapping[str, Mapping[str, Any]]) -> Stage[StageSettings]:
+    """The stage without options of its network that ask for the compiled kernels of this machine.
+
+    operators: options by which networks are computed, by their names; they change no value.
+    """
     network = getattr(stage.settings, "network", None)
     if network is None or network.name not in NETWORKS:
         return stage
     options = {name: value for name, value in network.options.items() if name not in _HERE or value != "native"}
-    plain = dataclasses.replace(network, options=options)
+    plain = dataclasses.replace(network, options={**options, **operators.get(network.name, {})})
     return type(stage)(stage.name, dataclasses.replace(stage.settings, network=plain))  # type: ignore[call-arg]
 
 
@@ -184,6 +194,7 @@ def _onnx(grader: Grader) -> bytes:
         outputs = run(grader.variables, *arrays)
         return tuple(outputs[name] for name in said)
 
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)  # it warns of shapes that it leaves out
     names = {"input_names": list(grader.inputs), "output_names": said}
     try:
         with warnings.catch_warnings(action="ignore"):  # its own
