@@ -349,7 +349,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
 
 
 MARKS = {
-    "place": {"data.root", "data.cache", "compiled", "stack", "track", "questions"},  # change no result
+    "place": {"data.root", "data.cache", "data.memory", "compiled", "stack", "track", "questions"},  # change no result
     "decision": {
         "objective.rule",
         "objective.correct_weights",
