@@ -62,9 +62,11 @@ def boundary(group: Group, grade: str) -> str:
 def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
     """A column of the test split (1, 0, or −1 where it is not known) ranked by the sum of the scores of these groups.
 
-    groups: tasks of one stage. None where the column is missing or has fewer than two examples (or patients) of a kind,
-    or where cells were tested on different examples. Variants without one of the tasks are left out.
+    groups: tasks of one stage. A variant that learnt the column itself, as a task of that name, ranks by that score
+    alone; variants without one of the other tasks are left out else. None where the column is missing or has fewer than
+    two examples (or patients) of a kind, or where cells were tested on different examples.
     """
+    graded, own = ([group for group in groups if (group.task == column) is of_it] for of_it in (False, True))
     first, *others = (group.cells[0].tested(group.stage) for group in groups)
     if (
         not all(column in cell.tested(group.stage).columns for group in groups for cell in group.cells)
@@ -73,10 +75,12 @@ def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
     ):
         return None
     known = first.columns[column] >= 0
+    scores = {variant: of_seeds for part in (graded, own) if part for variant, of_seeds in _summed(part, known).items()}
+    summed = " + ".join(group.task.upper() for group in graded)
     return _ranking(
-        f"{name}, by {' + '.join(group.task.upper() for group in groups)}",
+        f"{name}, by {' or, where that is learnt, '.join(filter(None, (summed, 'its own score' * len(own))))}",
         first.columns[column][known] == 1,
-        _summed(groups, known),
+        scores,
         patients_in(first, known),
         groups[0].planned,
     )

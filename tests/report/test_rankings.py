@@ -76,6 +76,28 @@ def test_a_binary_column_is_ranked_by_the_sum_of_the_scores(write_run, tmp_path)
     np.testing.assert_array_equal(ranking.clusters[:, None] == ranking.clusters, patients[:, None] == patients)
 
 
+def test_a_variant_that_learnt_the_column_ranks_by_its_own_score_of_it(write_run, tmp_path):
+    study = load(
+        write_run(
+            tmp_path / "run", ("both", "grades", "own"), tasks=("icm", "sick"), stages=("rnn",), n=80, change=sick
+        )
+    )
+    icm, own = study.groups()
+    icm, own = (
+        dataclasses.replace(group, cells=tuple(cell for cell in group.cells if cell.variant != without))
+        for group, without in ((icm, "own"), (own, "grades"))
+    )
+    ranking = rankings.binary([icm, own], "sick", "sickness")
+    assert ranking.name == "sickness, by ICM or, where that is learnt, its own score"
+    known = study.cells[0].tested("rnn").columns["sick"] >= 0
+    assert set(ranking.scores) == {"both", "grades", "own"}
+    for cell in study.cells:
+        task = "icm" if cell.variant == "grades" else "sick"
+        scores = cell.tested("rnn").tasks[task].scores[known]
+        np.testing.assert_allclose(ranking.scores[cell.variant][cell.seed], scores, rtol=1e-6)
+    assert rankings.binary([own], "sick", "sickness").name == "sickness, by its own score"
+
+
 def test_other_examples_per_seed_are_not_compared(write_run, tmp_path):
     study = load(write_run(tmp_path / "run", seeds=(0, 1), stages=("rnn",), n=40, change=sick, resplit=True))
     assert not any(group.same_examples for group in study.groups())
