@@ -343,6 +343,7 @@ def areas_of(ranking: Ranking, results: Results) -> list[dict[str, Any]]:
             row |= _verdict(tested, variant, adjusted, higher=True)
         else:
             nothing = REFERENCE if variant == results.reference else NO_SEEDS
+            row |= dict.fromkeys(_DIFFERENCE, math.nan)
             row |= {"comparisons": size, "basis": "", "verdict": "", "why": nothing}
         rows.append(row)
     return rows

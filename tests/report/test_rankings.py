@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ordinal_blast import record
-from ordinal_blast.report import load, rankings
+from ordinal_blast.report import comparison, load, rankings, verdicts
+from ordinal_blast.report.pictures import Studio
 
 
 def area(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -115,3 +117,14 @@ def test_other_data_with_rows_of_the_same_names_and_labels_are_other_examples(wr
     group = load(write_run(tmp_path / "two", ("a", "b"), change=second_holdout, **options)).groups()[0]
     assert not group.same_examples
     assert rankings.thresholds(group) == []
+
+
+def test_a_stage_that_the_reference_lacks_has_areas_and_no_difference(write_run, tmp_path):
+    study = load(write_run(tmp_path / "run", ("a", "b"), stages=("rnn",), n=80, change=sick))
+    ranking = rankings.binary(study.groups(), "sick", "sickness")
+    alone = dataclasses.replace(ranking, scores={"b": ranking.scores["b"]})
+    (row,) = verdicts.areas_of(alone, study)
+    assert row["why"] == "no seed that the reference finished too"
+    assert np.isnan([row["mean"], row["low_adjusted"], row["p"]]).all()
+    (part,) = comparison.ranking_blocks(study, [alone], pd.DataFrame([row]), "sick", Studio("run", study), "RNN")
+    assert "its difference to a over the seeds that both finished." in part.blocks[1].caption
