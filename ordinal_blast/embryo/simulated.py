@@ -17,12 +17,14 @@ import tensorflow_datasets as tfds
 from ordinal_blast import parts
 from ordinal_blast.data.store import Source
 from ordinal_blast.embryo.simulator import INSTRUMENTS, METHODS, SETS, Simulation, panel, population
-from ordinal_blast.types import Task
+from ordinal_blast.embryo.simulator.population import ANNOTATORS, CLINICS
+from ordinal_blast.types import RATERS, Task
 
 _GRADES = ("C", "B", "A")
 _PEOPLE = 2  # raise it when the same simulation gives other records than before, so that built copies are not reused
 _TRUTH = ("latent_icm", "latent_te", "tmeb_true")
 _WHOLE = ("number", "annotator", "icm_true", "te_true", "fetal_heartbeat")
+_VOTES = tuple(f"{RATERS}{task}" for task in ("icm", "te"))
 PANEL = "panel"
 
 
@@ -33,6 +35,7 @@ def source(root: Path, **options: Any) -> Source:
     method, instrument, age, tA and fetal heartbeat (1, 0, or -1 where not transferred); and what no real set knows:
     latent quality, the grades of that, and the hour of maximum expansion. The split `panel` has the embryos that many
     graded: `rater_icm` and `rater_te` are those grades `[raters]`, -1 where there is none, and its labels their vote.
+    Where there are `graders`, those of the annotators of all clinics follow in the same columns.
     """
     parts.check_options(Simulation, options, "data.options")
     simulation = Simulation(**options)
@@ -40,7 +43,8 @@ def source(root: Path, **options: Any) -> Source:
     if set(population(simulation)["set"]) == set(range(len(SETS))):
         splits = {name: partial(_embryos, simulation, number) for number, name in enumerate(SETS)}
     text, number = tfds.features.Text(), np.float32
-    raters = tfds.features.Tensor(shape=(simulation.raters,), dtype=np.int32)
+    count = sum(_raters(simulation))
+    raters = tfds.features.Tensor(shape=(count,), dtype=np.int32)
     return Source(
         name="simulated_blastocysts",
         tasks=(Task("icm", _GRADES), Task("te", _GRADES)),
@@ -55,7 +59,7 @@ def source(root: Path, **options: Any) -> Source:
             **dict.fromkeys(("id", "group", "clinic", "method", "instrument"), text),
             **dict.fromkeys(("age", "tA", *_TRUTH), number),
             **dict.fromkeys((*_WHOLE, "label/icm", "label/te"), np.int32),
-            **(dict.fromkeys(("rater_icm", "rater_te"), raters) if simulation.panel else {}),
+            **(dict.fromkeys(_VOTES, raters) if count else {}),
         },
         splits=splits | ({PANEL: partial(_panel, simulation)} if simulation.panel else {}),
         extras={"simulation": dataclasses.asdict(simulation), "apart": [PANEL] if simulation.panel else []},
@@ -70,13 +74,23 @@ def simulation_of(extras: Mapping[str, Any]) -> Simulation:
 def _embryos(simulation: Simulation, number: int | None) -> Iterator[Mapping[str, Any]]:
     people = population(simulation)
     rows = np.arange(simulation.embryos) if number is None else np.flatnonzero(people["set"] == number)
-    nobody = np.full((simulation.embryos, simulation.raters), -1, np.int32)
-    raters = {"rater_icm": nobody, "rater_te": nobody} if simulation.panel else {}
-    return _records(people | raters, rows, "embryo")
+    of_panel, of_clinics = _raters(simulation)
+    nobody = np.full((simulation.embryos, of_panel), -1, np.int32)
+    votes = {name: np.hstack([nobody, people[name]]) if of_clinics else nobody for name in _VOTES}
+    return _records(people | (votes if of_panel + of_clinics else {}), rows, "embryo")
 
 
 def _panel(simulation: Simulation) -> Iterator[Mapping[str, Any]]:
-    return _records(panel(simulation), np.arange(simulation.panel), PANEL)
+    people = panel(simulation)
+    nobody = np.full((simulation.panel, _raters(simulation)[1]), -1, np.int32)
+    return _records(
+        people | {name: np.hstack([people[name], nobody]) for name in _VOTES}, np.arange(simulation.panel), PANEL
+    )
+
+
+def _raters(simulation: Simulation) -> tuple[int, int]:
+    """How many embryologists the panel has, and all clinics, whose grades of single embryos are kept."""
+    return simulation.raters * (simulation.panel > 0), ANNOTATORS * len(CLINICS) * (simulation.graders > 0)
 
 
 def _records(people: Mapping[str, np.ndarray], rows: np.ndarray, kind: str) -> Iterator[Mapping[str, Any]]:
@@ -93,5 +107,5 @@ def _records(people: Mapping[str, np.ndarray], rows: np.ndarray, kind: str) -> I
             "label/icm": one["icm"],
             "label/te": one["te"],
             **{name: one[name] for name in ("age", "tA", *_TRUTH, *_WHOLE[1:])},
-            **{name: one[name] for name in ("rater_icm", "rater_te") if name in one},
+            **{name: one[name] for name in _VOTES if name in one},
         }

@@ -298,3 +298,37 @@ def test_a_part_that_lacks_a_set_comes_unsplit_and_the_panel_apart():
     few = simulated.source("", embryos=2, panel=0)
     assert list(few.splits) == ["embryos"]
     assert not {"rater_icm", "rater_te"} & few.features.keys()
+
+
+def test_further_graders_are_of_the_clinic_and_change_nothing_else(people):
+    graded = population(dataclasses.replace(PAPER, graders=3))
+    assert set(graded) - set(people) == {"rater_icm", "rater_te"}
+    for name, values in people.items():
+        np.testing.assert_array_equal(graded[name], values)
+    rows = np.arange(len(people["id"]))
+    for task in ("icm", "te"):
+        votes = graded[f"rater_{task}"]
+        np.testing.assert_array_equal(votes[rows, people["annotator"]], people[task])
+        np.testing.assert_array_equal((votes >= 0).sum(axis=1), 3)
+        np.testing.assert_array_equal(
+            np.where(votes >= 0, np.arange(20) // 5, people["clinic"][:, None]).std(axis=1), 0
+        )
+        truth, voted = people[f"{task}_true"], raters.vote(votes, "median")
+        assert np.mean(voted == truth) > np.mean(people[task] == truth) + 0.02
+    assert "rater_icm" not in people
+
+
+@pytest.mark.parametrize(("size", "graders", "width"), [(3, 0, 46), (0, 2, 20), (3, 2, 66)])
+def test_every_record_has_a_place_for_every_rater(size, graders, width):
+    source = simulated.source(None, embryos=40, panel=size, graders=graders)
+    assert source.features["rater_te"].shape == (width,)
+    for split, records in source.splits.items():
+        for record in records():
+            known = np.flatnonzero(record["rater_te"] >= 0)
+            assert record["rater_te"].shape == (width,)
+            if split == "panel":
+                assert len(known) >= 5
+                assert known.max() < 46
+            else:
+                assert len(known) == graders
+                assert known.min(initial=width) >= 46 * (size > 0)

@@ -35,6 +35,7 @@ _RANGES = {
     "seed": SEED,
     "panel": whole(0),
     "raters": whole(5),
+    "graders": whole(0, ANNOTATORS),
     "icm_shares": SHARES,
     "te_shares": SHARES,
     "treatment_correlation": number(least=0, most=1),
@@ -54,16 +55,18 @@ _RANGES = {
 class Simulation:
     """What is simulated: how many embryos, of which seed, and the shares and effects of the population.
 
-    panel: embryos of the second data set, which up to `raters` embryologists grade. Shares of grades are worst to best
-    (C, B, A). icm_noise, te_noise: s.d. of what an embryologist sees wrong in one embryo, rater_bias of what one sees
-    wrong in all, in standard deviations of quality; rater_slope: s.d. of the log of by how much one magnifies quality.
-    Effects are log odds per standard deviation. Raises UsageError for what is outside its range.
+    panel: embryos of the second data set, which up to `raters` embryologists grade. graders: embryologists of its
+    clinic who grade each embryo, the annotator first; 0 keeps the annotator's grade alone. Shares of grades are worst
+    to best (C, B, A). icm_noise, te_noise: s.d. of what an embryologist sees wrong in one embryo, rater_bias of what
+    one sees wrong in all, in standard deviations of quality; rater_slope: s.d. of the log of by how much one magnifies
+    quality. Effects are log odds per standard deviation. Raises UsageError for what is outside its range.
     """
 
     embryos: int = EMBRYOS
     seed: int = 0
     panel: int = 55
     raters: int = 46
+    graders: int = 0
     icm_shares: tuple[float, ...] = (0.13, 0.40, 0.47)
     te_shares: tuple[float, ...] = (0.17, 0.40, 0.43)
     treatment_correlation: float = 0.25
@@ -93,7 +96,8 @@ def population(simulation: Simulation) -> dict[str, np.ndarray]:
     among. age: years. empty: bool. latent_icm, latent_te: quality, mean 0 and s.d. 1 within a clinic. icm_true,
     te_true: their grades; icm, te: those of its clinic's annotator, 0 = C to 2 = A. tA, tmeb_true: hours of annotation
     and of maximum expansion (hpi). first_hpi, minutes: of the frames that the instrument records. fetal_heartbeat: 1,
-    0, or -1 where not transferred.
+    0, or -1 where not transferred. rater_icm, rater_te: int32 `[N, R]`, where there are `graders`, what every one of
+    the R annotators of all clinics says, -1 where nothing.
     """
     blocks = [_block(simulation, number) for number in range(-(-simulation.embryos // EMBRYOS))]
     names = [name for name in blocks[0] if not name.startswith("look_")]
@@ -123,7 +127,8 @@ def _block(simulation: Simulation, block: int) -> dict[str, np.ndarray]:
 
     people = traits(simulation, own, shared[treatment], clinic[treatment], plus[treatment])
     annotator = ANNOTATORS * people["clinic"] + design.integers(ANNOTATORS, size=EMBRYOS)
-    habits = normals(key_of(simulation, 2), np.arange(ANNOTATORS * len(CLINICS)))[annotator]
+    everyone = normals(key_of(simulation, 2), np.arange(ANNOTATORS * len(CLINICS)))
+    habits = everyone[annotator]
     icm, te = people["latent_icm"], people["latent_te"]
     looks = {
         "icm": seen(simulation, simulation.icm_noise, icm, habits[:, :2], own[:, 7]),
@@ -131,6 +136,8 @@ def _block(simulation: Simulation, block: int) -> dict[str, np.ndarray]:
     }
     judged = {f"{task}_true": _by_quota(people[f"latent_{task}"], _shares(simulation, task)) for task in looks}
     judged |= {task: _by_quota(look, _shares(simulation, task)) for task, look in looks.items()}
+    if simulation.graders:
+        judged |= _others(simulation, people, annotator, everyone, normals(key_of(simulation, 3), ids), looks)
     quality = (icm + te) / math.sqrt(2.0 * (1.0 + simulation.icm_te_correlation))
     aged = (people["age"] - MEAN_AGE) / AGE_SPREAD
     beats = simulation.heartbeat_effect * quality - simulation.age_effect * aged + design.logistic(size=EMBRYOS)
@@ -187,8 +194,34 @@ def seen(simulation: Simulation, noise: float, latent: np.ndarray, habit: np.nda
     )
 
 
+def _others(
+    simulation: Simulation,
+    people: dict[str, np.ndarray],
+    annotator: np.ndarray,
+    everyone: np.ndarray,
+    errors: np.ndarray,
+    looks: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """What the annotator `[N]` and the next ones of the same clinic say of each embryo, rater_icm and rater_te.
+
+    everyone: habits of all annotators `[R, DRAWS]`; errors: draws `[N, DRAWS]`; looks: what the annotator sees.
+    """
+    rows, said = np.arange(len(annotator)), {}
+    for place, (task, look) in enumerate(looks.items()):
+        cuts, noise = _cuts(look, _shares(simulation, task)), getattr(simulation, f"{task}_noise")
+        votes = np.full((len(rows), len(everyone)), -1)
+        votes[rows, annotator] = np.searchsorted(cuts, look, side="right")
+        for further in range(1, simulation.graders):
+            who = annotator - annotator % ANNOTATORS + (annotator + further) % ANNOTATORS
+            habit, error = everyone[who, 2 * place : 2 * place + 2], errors[:, 2 * further + place]
+            also = seen(simulation, noise, people[f"latent_{task}"], habit, error)
+            votes[rows, who] = np.searchsorted(cuts, also, side="right")
+        said[f"rater_{task}"] = votes
+    return said
+
+
 def key_of(simulation: Simulation, purpose: int) -> jax.Array:
-    """The key of normal draws by number: 0 embryos, 1 treatments, 2 annotators."""
+    """The key of normal draws by number: 0 embryos, 1 treatments, 2 annotators, 3 what other graders see wrong."""
     return jax.random.fold_in(jax.random.fold_in(simulation.key, 0), purpose)
 
 
