@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ordinal_blast.evaluation.validation import MOST_CLASSES, as_numbers, check_choice
 
 Ties = Literal["low", "high", "median", "drop"]
+TIES: tuple[Ties | Literal["share"], ...] = ("low", "high", "median", "drop", "share")
 
 ASSUMES = (
     "Each example counts alike however many raters graded it, and examples are independent: it does not cover the "
@@ -40,8 +41,21 @@ class LeaveOneOut:
     assumes: str = ASSUMES
 
 
-def _counts(annotations: ArrayLike) -> np.ndarray:
-    """How many raters gave each grade, int `[N, K]`, K up to the highest grade seen."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Others:
+    """What the votes of the other raters say of each example; rows are nan where there is no such vote.
+
+    human `[N]`: mean over raters of whether their own grade is the vote of the others. credit `[N, K]`: the same mean
+    for whoever gives grade k instead. tied: share of the left-out raters for whom the others' vote was tied.
+    """
+
+    human: np.ndarray
+    credit: np.ndarray
+    tied: float
+
+
+def _counts(annotations: ArrayLike, num_classes: int = 1) -> np.ndarray:
+    """How many raters gave each grade, int `[N, K]`, K the highest grade seen and `num_classes` at the least."""
     annotations = as_numbers(annotations, "annotations")
     if annotations.ndim != 2 or not annotations.size:
         raise ValueError(f"annotations must have shape [N, R] with N, R above 0, found {annotations.shape}")
@@ -53,7 +67,7 @@ def _counts(annotations: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"annotations[{n}, {r}] = {annotations[n, r]} is neither a grade (0 to {MOST_CLASSES - 1}) nor missing (-1)"
         )
-    grades = np.arange(max(1, annotations.max() + 1))
+    grades = np.arange(max(num_classes, annotations.max() + 1))
     return (annotations[..., None] == grades).sum(axis=1)
 
 
@@ -104,46 +118,64 @@ def leave_one_out(
     1 / (number tied) for any tied grade, as drawing among them would on average. Examples without a vote of others are
     left out. predictions int `[N]`. ValueError: as `vote`, or where no example has two raters.
     """
-    _check_ties(ties, ("low", "high", "median", "drop", "share"))
-    counts = _counts(annotations)
-    num_examples, num_classes = counts.shape
+    annotated = others(annotations, ties)
+    (num_examples, num_classes), credit = annotated.credit.shape, annotated.credit
+    model = np.full(num_examples, np.nan)
     if predictions is not None:
         predictions = as_numbers(predictions, "predictions")
         if predictions.shape != (num_examples,) or predictions.dtype.kind not in "iu":
             raise ValueError(
                 f"predictions must be integers [{num_examples}], found {predictions.dtype} {predictions.shape}"
             )
-
         bad = np.flatnonzero(predictions < 0)
         if len(bad):
             raise ValueError(f"predictions[{bad[0]}] = {predictions[bad[0]]} is no grade (0 or more)")
+        seen = credit[np.arange(num_examples), np.minimum(predictions, num_classes - 1)]
+        model = np.where((predictions < num_classes) | np.isnan(seen), seen, 0.0)
+    return LeaveOneOut(
+        human=float(np.nanmean(annotated.human)),
+        model=float(np.nanmean(model)) if predictions is not None else np.nan,
+        human_by_example=annotated.human,
+        model_by_example=model,
+        num_examples=int(np.isfinite(annotated.human).sum()),
+        tied=annotated.tied,
+        ties=ties,
+    )
 
+
+def others(annotations: ArrayLike, ties: Ties | Literal["share"] = "low", num_classes: int = 1) -> Others:
+    """Every rater, and every grade, against the vote of the other raters; see `leave_one_out`, which averages them.
+
+    num_classes: K at the least; more where the annotations have higher grades. ValueError: as `leave_one_out`.
+    """
+    _check_ties(ties, TIES)
+    counts = _counts(annotations, num_classes)
     # Raters who gave the same grade leave the same votes behind: row g of others is without one of those who gave g.
-    others = np.maximum(counts[:, None, :] - np.eye(num_classes, dtype=np.int64), 0)
-    best = _most_voted(others)
+    rest = np.maximum(counts[:, None, :] - np.eye(counts.shape[1], dtype=np.int64), 0)
+    best = _most_voted(rest)
     if ties == "share":
         credit = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
     else:
-        credit = _vote(others, ties)[..., None] == np.arange(num_classes)
+        credit = _vote(rest, ties)[..., None] == np.arange(counts.shape[1])
     raters = counts * credit.any(axis=-1)
     votes = raters.sum(axis=1)
     if not votes.any():
         raise ValueError("no example has a vote of other raters: at least two raters must have graded one")
-
-    def by_example(hits: np.ndarray) -> np.ndarray:
-        return np.where(votes > 0, (raters * hits).sum(axis=1) / np.maximum(votes, 1), np.nan)
-
-    human = by_example(np.diagonal(credit, axis1=1, axis2=2))
-    model = np.full(num_examples, np.nan)
-    if predictions is not None:
-        model = by_example((credit * (predictions[:, None] == np.arange(num_classes))[:, None, :]).sum(axis=-1))
+    total = np.where(votes > 0, votes, np.nan)  # divided by once, so that whole numbers come out whole
     multiple = counts * (counts.sum(axis=1, keepdims=True) > 1)
-    return LeaveOneOut(
-        human=float(np.nanmean(human)),
-        model=float(np.nanmean(model)) if predictions is not None else np.nan,
-        human_by_example=human,
-        model_by_example=model,
-        num_examples=int((votes > 0).sum()),
+    return Others(
+        human=(raters * np.diagonal(credit, axis1=1, axis2=2)).sum(axis=1) / total,
+        credit=(raters[..., None] * credit).sum(axis=1) / total[:, None],
         tied=float((multiple * (best.sum(axis=-1) > 1)).sum() / multiple.sum()),
-        ties=ties,
     )
+
+
+def distribution(annotations: ArrayLike, ties: Ties = "low", num_classes: int = 1) -> np.ndarray:
+    """How often each grade was given to examples of each vote, int `[K, K]`, rows votes (Kragh et al., 2019, Fig. 4).
+
+    num_classes: as in `others`. ValueError: as `vote`.
+    """
+    _check_ties(ties, ("low", "high", "median", "drop"))
+    counts = _counts(annotations, num_classes)
+    voted = _vote(counts, ties)
+    return np.stack([counts[voted == grade].sum(axis=0) for grade in range(counts.shape[1])])

@@ -77,6 +77,13 @@ class Group:
         """What the cell says of the test split, in the order of ids."""
         return cell.tested(self.stage).tasks[self.task]
 
+    def seeded(self, variant: str, seeds: Sequence[int], field: str, split: str = "test") -> np.ndarray:
+        """An array of `TaskResult` of the variant's cells with these seeds, `[S, N, ...]`."""
+        cells = (self.by_seed[variant, seed] for seed in seeds)
+        return np.stack(
+            [getattr(cell.record.models[self.stage].splits[split].tasks[self.task], field) for cell in cells]
+        )
+
     def ids(self, cell: Cell) -> np.ndarray:
         """The test examples `[N]`, in order."""
         return cell.tested(self.stage).ids

@@ -181,11 +181,11 @@ def differences(results: Results, judged: Iterable[Judged]) -> pd.DataFrame:
             "higher_is_better": one.measure.higher,
             "variant": variant,
             "reference": results.reference,
-            **_difference(one.tested, variant, one.adjusted, one.size, _ends(one)),
+            **difference(one.tested, variant, one.adjusted, one.size, _ends(one)),
             "family": one.family,
             "basis": contrast.basis,
             "seeds": len(one.tested.seeds[variant]),
-            **_verdict(
+            **judgement(
                 one.tested,
                 variant,
                 one.adjusted,
@@ -338,9 +338,9 @@ def areas_of(ranking: Ranking, results: Results) -> list[dict[str, Any]]:
         row |= {"units": units, "variant": variant, "auc": own.estimate, "auc_low": low, "auc_high": high}
         row |= {"reference": results.reference, "seeds": len(ranking.scores[variant])}
         if variant in tested.differences:
-            row |= _difference(tested, variant, adjusted, size, (0.0, 1.0))
+            row |= difference(tested, variant, adjusted, size, (0.0, 1.0))
             row |= {"basis": tested.differences[variant].basis, "seeds": len(tested.seeds[variant])}
-            row |= _verdict(tested, variant, adjusted, higher=True)
+            row |= judgement(tested, variant, adjusted, higher=True)
         else:
             nothing = REFERENCE if variant == results.reference else NO_SEEDS
             row |= dict.fromkeys(_DIFFERENCE, math.nan)
@@ -376,16 +376,18 @@ def _within(limits: tuple[float, float, float], ends: tuple[float, float] | None
     return max(low, -span) if low == low else low, min(high, span) if high == high else high, p
 
 
-def _difference(
+def difference(
     tested: Tested, variant: str, adjusted: Adjusted, size: int, ends: tuple[float, float] | None
 ) -> dict[str, float]:
+    """The columns of one difference, mean to comparisons; size: of its family, ends: what its measure lies between."""
     limits = _within(adjusted.get(variant, (math.nan,) * 3), ends)
     return {**_interval(tested.differences[variant]), **dict(zip(_ADJUSTED, (*limits, size), strict=True))}
 
 
-def _verdict(
+def judgement(
     tested: Tested, variant: str, adjusted: Adjusted, *, higher: bool, equivalence: float | None = None
 ) -> dict[str, str]:
+    """The columns verdict and why of one difference."""
     low, high, _ = adjusted.get(variant, (math.nan,) * 3)
     why = tested.reason or tested.differences[variant].degenerate
     return {"verdict": verdict(low, high, higher, equivalence), "why": why}

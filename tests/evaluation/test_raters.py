@@ -137,3 +137,19 @@ def test_reversing_the_scale_exchanges_low_and_high():
 def test_bad_input_is_one_clear_line(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_others_credit_every_grade_as_the_model_that_gives_it():
+    annotations, _ = draw(5)
+    of = raters.others(annotations, "share", num_classes=6)
+    assert of.credit.shape == (40, 6)
+    for grade in range(6):
+        alone = raters.leave_one_out(annotations, np.full(40, grade), "share")
+        np.testing.assert_allclose(of.credit[:, grade], alone.model_by_example, rtol=1e-12)
+        np.testing.assert_allclose(of.human, alone.human_by_example, rtol=1e-12)
+
+
+def test_distribution_counts_the_annotations_of_every_vote():
+    annotations = np.array([[0, 0, 1], [2, 2, 1], [2, -1, 1], [-1, -1, -1]])
+    assert raters.distribution(annotations, "low").tolist() == [[2, 1, 0], [0, 1, 1], [0, 1, 2]]
+    assert raters.distribution(annotations, "drop", 4)[1:3].tolist() == [[0, 0, 0, 0], [0, 1, 2, 0]]

@@ -1,0 +1,95 @@
+"""What only simulated data can tell: how well the best grader could do, whose errors disagreements are, and quality."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ordinal_blast.evaluation import multireader, ratios
+from ordinal_blast.evaluation.multireader import Comparison
+from ordinal_blast.evaluation.validation import as_array, as_clusters, as_floats, as_grades, as_num_classes
+
+
+def best_cuts(latent: ArrayLike, labels: ArrayLike, num_classes: int) -> np.ndarray:
+    """The K - 1 cut points of a latent quality `[N]` whose grades agree with most of the labels `[N]`.
+
+    What a grader who sees the quality itself can do at best about annotators who do not. Exact, by dynamic programming
+    over the sorted examples; a cut is the middle between two of them, or ±inf. ValueError: other labels, or lengths.
+    """
+    num_classes = as_num_classes(num_classes)
+    labels, latent = as_grades(labels, num_classes), as_floats(latent, "latent")
+    if latent.shape != labels.shape:
+        raise ValueError(f"{len(labels)} labels but latent {latent.shape}")
+    order = np.argsort(latent, kind="stable")
+    ranked = latent[order]
+    ends = np.concatenate(
+        [[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]]
+    )  # equal ones stay together
+    counts = np.concatenate([np.zeros((1, num_classes)), np.cumsum(np.eye(num_classes)[labels[order]], axis=0)])[ends]
+    # best[e]: most that agree among the first examples up to end e, the last grade so far being k.
+    best, back = counts[:, 0], []
+    for grade in range(1, num_classes):
+        gain = best - counts[:, grade]
+        first = np.zeros(len(ends), np.int64)  # the earliest end at which this grade may begin with the most
+        for end in range(1, len(ends)):
+            first[end] = end if gain[end] > gain[first[end - 1]] else first[end - 1]
+        back.append(first)
+        best = gain[first] + counts[:, grade]
+    cuts, end = [], len(ends) - 1
+    for first in reversed(back):
+        end = int(first[end])
+        place = int(ends[end])
+        low = ranked[place - 1] if place else -np.inf
+        high = ranked[place] if place < len(ranked) else np.inf
+        cuts.append((low + high) / 2)
+    return np.array(cuts[::-1])
+
+
+def annotators_share(
+    labels: ArrayLike,
+    true: ArrayLike,
+    grades: ArrayLike,
+    *,
+    num_classes: int,
+    cases: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Of the examples where V networks with S seeds disagree with the annotator: the share where the network is right.
+
+    labels and true int `[N]`, grades `[V, S, N]`. The other disagreements are the network's, or of both. ValueError:
+    other grades or lengths, or fewer than 2 units with a disagreement.
+    """
+    grades = as_array(grades, "grades")
+    labels, true = as_grades(labels, num_classes), as_grades(true, num_classes, "true")
+    graded = as_grades(grades.ravel(), num_classes, "grades").reshape(grades.shape)
+    differs = graded != labels
+    return ratios.compare(differs & (graded == true), differs, cases=cases, confidence=confidence)
+
+
+def rank_correlation(
+    quality: ArrayLike, scores: ArrayLike, *, cases: ArrayLike | None = None, confidence: float = 0.95
+) -> Comparison:
+    """Spearman's correlation of the scores `[V, S, N]` of V variants with S seeds with a quality `[N]`.
+
+    Ranks are taken anew without each example, or all those of a case `[N]`, such as a patient. ValueError: other
+    shapes, or fewer than 3 units.
+    """
+    quality, scores = as_floats(quality, "quality"), as_floats(scores, "scores")
+    if scores.ndim != 3 or not scores.size or scores.shape[2:] != quality.shape:
+        raise ValueError(f"scores must have shape [V, S, {len(quality)}] like quality, found {scores.shape}")
+    units = np.arange(len(quality)) if cases is None else as_clusters(cases, len(quality))
+    names = np.unique(units)
+    if len(names) < 3:
+        raise ValueError(f"a correlation needs 3 units or more, found {len(names)}")
+    rows = np.concatenate([quality[None], scores.reshape(-1, len(quality))])
+    without = np.stack([_spearman(rows[:, units != name]) for name in names], axis=1)
+    return multireader.jackknifed(_spearman(rows).reshape(scores.shape[:2]), without, confidence=confidence)
+
+
+def _spearman(rows: np.ndarray) -> np.ndarray:
+    """The correlation of the ranks of the first row with those of all others; nan for one that is constant."""
+    ranks = stats.rankdata(rows, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (ranks[1:] @ ranks[0]) / np.sqrt((ranks[1:] ** 2).sum(axis=1) * (ranks[0] ** 2).sum())
