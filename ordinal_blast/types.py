@@ -15,6 +15,8 @@ from ordinal_blast.errors import UsageError
 
 INPUTS = {"images": 4, "clips": 5, "sequences": 3, "numbers": 2}  # what networks read, and how many axes it has
 RATERS = "rater_"  # begins the name of a column of grades by several raters, int `[N, R]`, -1 where one gave none
+TRUE = "_true"  # ends, and LATENT begins, the name of a column of what only simulated data know of a task
+LATENT = "latent_"  # its quality float `[N]`; the true grade int `[N]`
 AXIS = "batch"  # the axis of devices in collectives
 NO_ID = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id of a patient becomes as text: never one patient
 

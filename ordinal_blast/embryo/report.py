@@ -1,11 +1,13 @@
-"""What a report says of embryos beside their grades: how scores rank the outcome, and how well the cropper crops."""
+"""What a report says of embryos: the paper's tables, embryologists, the outcome, the cropper, and the truth."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from ordinal_blast.embryo import beyond_blocks, human_blocks, outcome_blocks, paper_blocks
+from ordinal_blast.embryo.outcome_blocks import OUTCOME
 from ordinal_blast.report import pick_blocks
-from ordinal_blast.report.blocks import Section
+from ordinal_blast.report.blocks import Block, Section
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.comparison import ranking_blocks
 from ordinal_blast.report.formats import number
@@ -13,26 +15,37 @@ from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import binary
 from ordinal_blast.report.verdicts import areas_of
 
-OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
-
 
 def sections(study: Study, studio: Studio) -> list[Section]:
-    """The sections of a study; none where nothing is known of an outcome, or no cropper was trained."""
-    return [*_outcome(study, studio), *_choice(study, studio), *_cropper(study, studio)]
+    """The sections of a study; none where it is not of embryos."""
+    return [
+        *paper_blocks.sections(study, studio),
+        *human_blocks.sections(study, studio),
+        *_outcome(study, studio),
+        *_choice(study, studio),
+        *beyond_blocks.confusions(study, studio),
+        *beyond_blocks.truth(study, studio),
+        *_cropper(study, studio),
+    ]
 
 
 def _outcome(study: Study, studio: Studio) -> list[Section]:
-    """ROC of fetal heartbeat by the sum of the scores of all tasks, for each stage that grades."""
+    """ROC of fetal heartbeat, of embryologist and networks, then of all variants by the sum of their scores."""
     blocks = [
         block
         for stage in reversed(study.stages)
-        if (groups := [group for group in study.groups() if group.stage == stage])
-        and (ranking := binary(groups, OUTCOME, "fetal heartbeat"))
-        for block in ranking_blocks(
-            study, [ranking], pd.DataFrame(areas_of(ranking, study)), f"outcome-{stage}", studio, stage.upper()
-        )
+        for block in (*outcome_blocks.blocks(study, stage, studio), *_variants(study, stage, studio))
     ]
     return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
+
+
+def _variants(study: Study, stage: str, studio: Studio) -> list[Block]:
+    groups = [group for group in study.groups() if group.stage == stage]
+    ranking = binary(groups, OUTCOME, "fetal heartbeat") if groups else None
+    if ranking is None:
+        return []
+    areas = pd.DataFrame(areas_of(ranking, study))
+    return ranking_blocks(study, [ranking], areas, f"outcome-{stage}", studio, stage.upper())
 
 
 def _choice(study: Study, studio: Studio) -> list[Section]:
@@ -47,9 +60,7 @@ def _choice(study: Study, studio: Studio) -> list[Section]:
 
 
 def _cropper(study: Study, studio: Studio) -> list[Section]:
-    """Dice of the masks of the test set, which chose nothing, mean over cells, for the head of the chapter alone."""
-    dice = [facts["dice_test"] for cell in study.cells for facts in cell.record.stages.values() if "dice_test" in facts]
-    if not dice:
-        return []
-    fact = ("Cropper Dice (test)", number(sum(dice) / len(dice)))
-    return [Section(studio.anchor("cropper"), "Cropper", [], [fact])]
+    """Dice of the cropper's masks, mean over cells, for the head of the chapter alone."""
+    dices = paper_blocks.dices(study)
+    facts = [(f"Cropper Dice ({name})", number(value)) for name, value in list(dices.items())[:1]]
+    return [Section(studio.anchor("cropper"), "Cropper", [], facts)] if facts else []

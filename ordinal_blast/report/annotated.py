@@ -19,7 +19,18 @@ from ordinal_blast.report.results import Group, Results, patients_in
 from ordinal_blast.storage import digest
 from ordinal_blast.types import RATERS
 
-COLUMNS = ("stage", "task", "split", "ties", "variant", "human", "human_low", "human_high", "model", "model_low")
+COLUMNS: tuple[str, ...] = (
+    "stage",
+    "task",
+    "split",
+    "ties",
+    "variant",
+    "human",
+    "human_low",
+    "human_high",
+    "model",
+    "model_low",
+)
 COLUMNS += ("model_high", "mean", "standard_error", "df", "low", "high", "p", "low_adjusted", "high_adjusted")
 COLUMNS += ("p_adjusted", "comparisons", "basis", "seeds", "n", "units", "tied", "why")
 HUMAN = "human"  # variant 0 of a comparison, and in its own words

@@ -16,13 +16,25 @@ from ordinal_blast import question
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation.multireader import MEASURES
 from ordinal_blast.record import Split, TaskResult
-from ordinal_blast.report import picks, probabilities, ranks, strata, verdicts
+from ordinal_blast.report import (
+    annotated,
+    extremes,
+    picks,
+    probabilities,
+    quantities,
+    ranks,
+    steps,
+    strata,
+    truths,
+    verdicts,
+)
 from ordinal_blast.report.results import PLACE, Results
 from ordinal_blast.report.verdicts import Judged
 
 FRAMES = (  # of a study, in the order of a page, beside which they are written
     *("scores", "differences", "means", "components", "design", "auc", "ranks", "posterior", "calibration"),
-    *("reliability", "sets", "uncertainty", "agreement", "strata", "diagnostics"),
+    *("reliability", "sets", "uncertainty", "agreement", "strata", "diagnostics", "steps", "raters", "extremes"),
+    "truths",
 )
 
 
@@ -153,6 +165,26 @@ class Study(Results):
     def strata(self) -> pd.DataFrame:
         """The primary measures per clinic, instrument, or whatever tells test examples apart: see `strata.frame`."""
         return self.typed(strata.frame(self), strata.COLUMNS)
+
+    @Frame
+    def steps(self) -> pd.DataFrame:
+        """What a later stage adds, paired by seed: the last one minus each earlier one, see `steps.frame`."""
+        return self.typed(steps.frame(self), steps.COLUMNS)
+
+    @Frame
+    def raters(self) -> pd.DataFrame:
+        """Human raters and models at the votes of the other raters, by every rule for ties: see `annotated.frame`."""
+        return self.typed(annotated.frame(self), annotated.COLUMNS)
+
+    @Frame
+    def extremes(self) -> pd.DataFrame:
+        """Confusions by the whole scale, and accuracy without the grades between: see `extremes.frame`."""
+        return self.typed(extremes.frame(self), quantities.COLUMNS)
+
+    @Frame
+    def truths(self) -> pd.DataFrame:
+        """What only data tell whose true grades and qualities are known: see `truths.frame`."""
+        return self.typed(truths.frame(self), quantities.COLUMNS)
 
     def predictions(
         self,

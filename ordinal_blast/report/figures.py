@@ -26,6 +26,8 @@ MOST_CURVES = 20  # variants of one figure, and figures of one kind: no more are
 MOST_LINES = 6  # seeds that are drawn one by one
 MOST_WORDS = 8  # grades of a confusion matrix with a number in every cell
 _STEPS = 20  # shades of a cell
+Points = Mapping[str, tuple[float, float]]  # by what they are of
+_NOTHING: Mapping[str, Points] = {}
 _LEVEL = 5  # letters of a grade that fit below its cell
 
 
@@ -75,8 +77,13 @@ def forest(
         return drawn(figure)
 
 
-def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> Drawing:
-    """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row; in words for few grades."""
+def confusion(
+    counts: np.ndarray, grades: Sequence[str], look: Look, axis_names: tuple[str, str] = ("true", "predicted")
+) -> Drawing:
+    """Counts `[K, K]` (rows true, columns predicted), shaded by the share of their row; in words for few grades.
+
+    axis_names: of rows and columns, where they are something else.
+    """
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     k = len(grades)
@@ -104,12 +111,12 @@ def confusion(counts: np.ndarray, grades: Sequence[str], look: Look) -> Drawing:
         if max(map(len, label.values())) > (_LEVEL if k <= MOST_WORDS else 2):
             axes.tick_params(axis="x", labelrotation=90)
         axes.tick_params(labelcolor=theme.INK)
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("true")
+        axes.set_xlabel(axis_names[1])
+        axes.set_ylabel(axis_names[0])
         axes.spines[:].set_visible(False)
         figure.suptitle(look.label, x=0.02, ha="left", fontsize=7.5, fontweight="bold", color=theme.INK)
         numbers = [(grades[row], grades[column], counts[row, column], shares[row, column]) for row, column in places]
-        return drawn(figure, pd.DataFrame(numbers, columns=["true", "predicted", "count", "share"]))
+        return drawn(figure, pd.DataFrame(numbers, columns=[*axis_names, "count", "share"]))
 
 
 def _boxes(places: Sequence[tuple[int, int]], **style: Any) -> PathPatch:
@@ -120,8 +127,17 @@ def _boxes(places: Sequence[tuple[int, int]], **style: Any) -> PathPatch:
     return PathPatch(Path(np.concatenate(vertices), codes), linewidth=0, **style)
 
 
-def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Look]) -> Drawing:
-    """ROC curves of all variants on one binary question, each the mean of its seeds' curves, with its area."""
+def curves(
+    ranking: Ranking,
+    areas: Mapping[str, float],
+    looks: Mapping[str, Look],
+    marked: Mapping[str, Points] = _NOTHING,
+    title: str = "",
+) -> Drawing:
+    """ROC curves of all variants on one binary question, each the mean of its seeds' curves, with its area.
+
+    marked: false and true positive rates to be marked of a variant, each with its name. title: the question, if empty.
+    """
     with theme.rc():
         figure = theme.new(SIDE / 72, SIDE / 72)
         axes = figure.subplots()
@@ -134,6 +150,9 @@ def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Loo
             axes.plot(fpr, tpr, color=look.colour, linestyle=look.dash, label=f"{area:.3f}  {look.label}")
             rates = {"false_positive_rate": fpr, "true_positive_rate": tpr}
             points.append(pd.DataFrame({"variant": variant, **rates}))
+            for name, (x, y) in marked.get(variant, {}).items():
+                axes.plot(x, y, marker=look.marker, color=look.colour, clip_on=False)
+                axes.annotate(name, (x, y), (-4, 4), textcoords="offset points", ha="right", va="bottom", fontsize=7.5)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")
@@ -143,7 +162,7 @@ def curves(ranking: Ranking, areas: Mapping[str, float], looks: Mapping[str, Loo
         axes.set_xlabel("1 − specificity")
         axes.set_ylabel("sensitivity")
         axes.legend(loc="lower right", title="AUC", alignment="left", handlelength=1.6, borderaxespad=0.2)
-        axes.set_title(cut(ranking.name, LONGEST_TITLE))
+        axes.set_title(cut(title or ranking.name, LONGEST_TITLE))
         return drawn(figure, pd.concat(points, ignore_index=True))
 
 

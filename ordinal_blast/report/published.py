@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -18,7 +19,7 @@ LIMIT = 2.0  # published standard deviations that a mean here may be off
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """One published mean and s.d. over seeds, and mean, s.d. and number of the seeds here."""
+    """One published mean and s.d. over seeds (NaN where none was), and mean, s.d. and number of the seeds here."""
 
     variant: str
     measure: Measure
@@ -88,16 +89,6 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
     if not compared:
         return []
     variants, measures = (dict.fromkeys(names) for names in zip(*compared, strict=True))
-
-    def entries(one: Published | None) -> list[Entry]:
-        if one is None:
-            return [Entry(MISSING)] * 3
-        return [
-            Entry(number(one.mean), f"± {number(one.sd)}"),
-            Entry(number(one.own_mean), f"± {number(one.own_sd)}" if one.own_seeds > 1 else ""),
-            Entry(number(one.distance, 1, sign=True), "" if one.reached else "not reached"),
-        ]
-
     header = [f"{measure.heading} {what}" for measure in measures for what in ("published", "here", "in s.d.")]
     lines = {v: [entry for m in measures for entry in entries(compared.get((v, m)))] for v in variants}
     caption = (
@@ -105,6 +96,20 @@ def blocks(study: Study, group: Group, studio: Studio) -> list[Block]:
         f"reached where it is within {LIMIT:g}, or better."
     )
     return [Part("Published and here", [studio.table(caption, header, lines)])]
+
+
+def entries(one: Published | None, spread: str = "") -> list[Entry]:
+    """Published, here, and here less published, in published s.d. where there are any; spread: said of the mean here,
+    left out its s.d. Dashes for None.
+    """
+    if one is None:
+        return [Entry(MISSING)] * 3
+    own = spread or (f"± {number(one.own_sd)}" if one.own_seeds > 1 else "")
+    if math.isnan(one.sd):
+        gap = Entry(number(one.own_mean - one.mean, sign=True))
+        return [Entry(number(one.mean)), Entry(number(one.own_mean), own), gap]
+    gap = Entry(number(one.distance, 1, sign=True), "" if one.reached else "not reached")
+    return [Entry(number(one.mean), f"± {number(one.sd)}"), Entry(number(one.own_mean), own), gap]
 
 
 def _stored(group: Group) -> dict:

@@ -48,7 +48,7 @@ def thresholds(group: Group) -> list[Ranking]:
     truth = group.of(group.cells[0]).labels
     scores = _summed([group], group.known)
     rankings = (
-        _ranking(boundary(group, grade), truth[group.known] > k, scores, group.patients, group.planned)
+        ranking(boundary(group, grade), truth[group.known] > k, scores, group.patients, group.planned)
         for k, grade in enumerate(group.grades[:-1])
     )
     return [ranking for ranking in rankings if ranking]
@@ -77,7 +77,7 @@ def binary(groups: Sequence[Group], column: str, name: str) -> Ranking | None:
     known = first.columns[column] >= 0
     scores = {variant: of_seeds for part in (graded, own) if part for variant, of_seeds in _summed(part, known).items()}
     summed = " + ".join(group.task.upper() for group in graded)
-    return _ranking(
+    return ranking(
         f"{name}, by {' or, where that is learnt, '.join(filter(None, (summed, 'its own score' * len(own))))}",
         first.columns[column][known] == 1,
         scores,
@@ -92,14 +92,14 @@ def units(patients: np.ndarray) -> str:
     return f"{number:,} {'patient or treatment' if number == 1 else 'patients or treatments'}"
 
 
-def _ranking(
+def ranking(
     name: str,
     labels: np.ndarray,
     scores: dict[str, dict[int, np.ndarray]],
     patients: np.ndarray | None,
     planned: int,
 ) -> Ranking | None:
-    """None where a side has fewer than two examples, or all of one patient."""
+    """A question with its scores; None where a side has fewer than two examples, or all of one patient."""
     independent = np.arange(len(labels)) if patients is None else patients
     if min(count_units(independent[side]) for side in (labels, ~labels)) < 2:
         return None

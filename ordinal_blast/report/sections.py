@@ -16,6 +16,7 @@ from ordinal_blast.report import (
     probability_blocks,
     published,
     rank_blocks,
+    step_blocks,
     stratum_blocks,
 )
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
@@ -51,6 +52,7 @@ def sections(study: Study, key: str, command: str) -> list[Section]:
     contents = [_answer(study, studio)]
     if study.cells:
         contents += [_group(study, group, studio) for group in study.groups()]
+        contents += step_blocks.sections(study, studio)
         for plugin in importlib.metadata.entry_points(group=_PLUGINS):
             with parts.blamed(f"the sections of {plugin.value} ({_PLUGINS}) cannot be made"):
                 contents += plugin.load()(study, studio)

@@ -15,7 +15,16 @@ from ordinal_blast.report.inference import Joint, Tested
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure
 from ordinal_blast.report.results import Group, Results
 
-COLUMNS = ("variant", "task", "measure", "higher_is_better", "stage", "earlier", "stage_mean", "earlier_mean")
+COLUMNS: tuple[str, ...] = (
+    "variant",
+    "task",
+    "measure",
+    "higher_is_better",
+    "stage",
+    "earlier",
+    "stage_mean",
+    "earlier_mean",
+)
 COLUMNS += ("mean", "standard_error", "df", "low", "high", "p", "low_adjusted", "high_adjusted", "p_adjusted")
 COLUMNS += ("comparisons", "basis", "seeds", "n", "units", "verdict", "why")
 Place = tuple[str, Group, Group, Measure]  # variant, the last stage, an earlier one, measure

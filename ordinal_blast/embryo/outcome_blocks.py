@@ -1,0 +1,143 @@
+"""Fetal heartbeat by quality groups, of the embryologist and of each network, on one ROC (figure 5 of the paper).
+
+The embryologist's grades are the same whatever the seed, and stand beside each of a network's seeds alike: see
+`evaluation/votes.py` for why differences to them then have the variance that they should have.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ordinal_blast.embryo import paper
+from ordinal_blast.embryo.outcome import QUALITY_GROUPS, quality_group
+from ordinal_blast.evaluation import roc, simultaneous
+from ordinal_blast.evaluation.multireader import Contrast
+from ordinal_blast.report import figures, inference, pairing, theme, verdicts
+from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Part, Picture, Table
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.formats import MISSING, count, interval, number, p_value
+from ordinal_blast.report.inference import Tested
+from ordinal_blast.report.measures import LEVEL
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.rankings import Ranking, ranking, units
+from ordinal_blast.report.results import Group, patients_in
+
+OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
+HUMAN, GROUPS, FINER = "embryologist", "network, quality groups", "network, expected grades"
+MOST = 6  # variants with a figure; of more, the reference and the subject
+COVERS = (
+    "Quality groups (top A/A; good A/B, B/A and B/B; poor any C) rank embryos as in figure 5 of the paper, by three "
+    "points; the finer score is the sum of the expected grades of ICM and TE. Differences of areas have DeLong’s "
+    "covariances, with treatments as clusters (Obuchowski) and seeds as readers: their 95 % intervals cover new "
+    "treatments and new seeds, and not another embryologist. They are adjusted for all differences of the table."
+)
+
+
+def blocks(study: Study, stage: str, studio: Studio) -> list[Block]:
+    """The ROC of embryologist and networks of one stage; nothing where ICM, TE or the outcome are not known."""
+    groups = {group.task: group for group in study.groups() if group.stage == stage}
+    if not {*paper.TASKS} <= {*groups} or not all(
+        len(groups[task].grades) == len(QUALITY_GROUPS) and groups[task].same_examples for task in paper.TASKS
+    ):
+        return []
+    icm, te = (groups[task] for task in paper.TASKS)
+    questions = {variant: one for variant in icm.variants if (one := _question(icm, te, variant)) is not None}
+    if not questions:
+        return []
+    tests = {
+        v: (inference.ranked(one, HUMAN), inference.ranked(_networks(one), GROUPS)) for v, one in questions.items()
+    }
+    adjusted, size, _ = verdicts.adjust([test for both in tests.values() for test in both])
+    limits = dict(zip(((v, place) for v in tests for place in (0, 1)), adjusted, strict=True))
+    lines = [_line(v, tests[v], (limits[v, 0], limits[v, 1]), studio) for v in tests]
+    any_question = next(iter(questions.values()))
+    own = next(iter(tests.values()))[0].own[HUMAN]
+    whose = "" if any_question.clusters is None else f" of {units(any_question.clusters)}"
+    cases = f"{any_question.labels.sum()} with a heartbeat"
+    caption = (
+        f"Areas under the ROC: {count(len(any_question.labels), 'test embryo')}{whose}, {cases}; "
+        f"{count(size, 'difference')}. {COVERS}"
+    )
+    header = ["Groups", "Expected", "Groups − human", "Expected − human", "Expected − groups"]
+    human = Line(HUMAN, [Entry(*_area(own)), *[Entry(MISSING)] * 4], aside=True)
+    said = [Entry(number(paper.AREAS["model"], 2)), Entry(MISSING)]
+    gap = paper.AREAS["model"] - paper.AREAS["human"]
+    said += [Entry(number(gap, 2, sign=True), f"p {p_value(paper.AREAS_P)}"), Entry(MISSING), Entry(MISSING)]
+    published = Line(f"paper, RNN (embryologist {number(paper.AREAS['human'], 2)})", said, aside=True)
+    table = Table(caption, ["Variant", *header], [*lines, human, published])
+    shown = [v for v in questions if len(questions) <= MOST or v in (study.reference, study.subject)]
+    pictures = [_picture(stage, v, questions[v], tests[v][0], studio) for v in shown]
+    gallery = Gallery(
+        "ROC of fetal heartbeat: the embryologist’s three points, and for each network the mean of its seeds’ curves, "
+        "by quality groups and by expected grades.",
+        pictures,
+        "medium",
+    )
+    return [Part(f"{stage.upper()}: embryologist and network", [gallery, table])]
+
+
+def _question(icm: Group, te: Group, variant: str) -> Ranking | None:
+    """Heartbeat of the transferred embryos whose grades are known, by the embryologist and by both network scores."""
+    if variant not in te.variants:
+        return None
+    first, other = icm.cells[0].tested(icm.stage), te.cells[0].tested(te.stage)
+    if OUTCOME not in first.columns or not np.array_equal(first.ids, other.ids):
+        return None
+    known = (first.columns[OUTCOME] >= 0) & icm.known & te.known
+    seeds = pairing.common({"icm": icm.seeds[variant], "te": te.seeds[variant]})
+    if not known.any() or not seeds:
+        return None
+    graded = [group.seeded(variant, seeds, "grades")[:, known] for group in (icm, te)]
+    probs = [group.seeded(variant, seeds, "probs")[:, known].astype(np.float64) for group in (icm, te)]
+    finer = np.sum([p @ np.arange(p.shape[-1]) for p in probs], axis=0)
+    human = quality_group(*(group.of(group.cells[0]).labels[known] for group in (icm, te))).astype(np.float64)
+    scores = {HUMAN: dict.fromkeys(seeds, human)}
+    scores[GROUPS] = {seed: quality_group(a, b).astype(float) for seed, a, b in zip(seeds, *graded, strict=True)}
+    scores[FINER] = dict(zip(seeds, finer, strict=True))
+    return ranking(
+        "fetal heartbeat", first.columns[OUTCOME][known] == 1, scores, patients_in(first, known), icm.planned
+    )
+
+
+def _networks(question: Ranking) -> Ranking:
+    scores = {name: scores for name, scores in question.scores.items() if name != HUMAN}
+    return Ranking(question.name, question.labels, scores, question.clusters, question.planned)
+
+
+def _line(variant: str, tests: tuple[Tested, Tested], limits: tuple[verdicts.Adjusted, ...], studio: Studio) -> Line:
+    human, networks = tests
+    entries = [Entry(*_area(human.own[name])) for name in (GROUPS, FINER)]
+    entries += [_gap(human, name, limits[0]) for name in (GROUPS, FINER)]
+    entries.append(_gap(networks, FINER, limits[1]))
+    return Line(variant, entries, studio.mark(variant))
+
+
+def _area(own: Contrast) -> tuple[str, str]:
+    if own.degenerate or not 0 < own.estimate < 1:
+        return number(own.estimate), own.degenerate
+    return number(own.estimate), interval(*simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1)), sign=False)
+
+
+def _gap(tested: Tested, name: str, adjusted: verdicts.Adjusted) -> Entry:
+    contrast = tested.differences[name]
+    if contrast.degenerate:
+        return Entry(number(contrast.estimate, sign=True), contrast.degenerate)
+    low, high, p = adjusted[name]
+    return Entry(
+        number(contrast.estimate, sign=True),
+        f"{interval(low, high)} p {p_value(p)}",
+    )
+
+
+def _picture(stage: str, variant: str, question: Ranking, tested: Tested, studio: Studio) -> Picture:
+    areas = {name: tested.own[name].estimate for name in (HUMAN, GROUPS, FINER)}
+    fpr, tpr, thresholds = roc.curve(question.labels, next(iter(question.scores[HUMAN].values())))
+    names = [QUALITY_GROUPS[int(group)] for group in thresholds[1:]]
+    marked = {HUMAN: {name: (float(x), float(y)) for name, x, y in zip(names, fpr[1:], tpr[1:], strict=True)}}
+    looks = theme.looks((HUMAN, GROUPS, FINER), HUMAN)
+    alt = f"ROC of fetal heartbeat, {variant}: " + "; ".join(f"{name} {number(area)}" for name, area in areas.items())
+    return studio.picture(
+        f"heartbeat-{stage}-{studio.number(variant)}",
+        figures.curves(question, areas, looks, marked, title=studio.looks[variant].label),
+        alt,
+    )

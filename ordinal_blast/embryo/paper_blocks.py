@@ -1,0 +1,126 @@
+"""The tables of the paper beside ours: accuracy and squared error, and the networks themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ordinal_blast.embryo import paper
+from ordinal_blast.report import published
+from ordinal_blast.report.blocks import Block, Entry, Line, Part, Section, Table, Text
+from ordinal_blast.report.compare import Study
+from ordinal_blast.report.formats import MISSING, interval, number
+from ordinal_blast.report.measures import PRIMARY, over_seeds
+from ordinal_blast.report.pictures import Studio
+from ordinal_blast.report.published import Published
+from ordinal_blast.report.results import Group
+
+Groups = dict[tuple[str, str], Group]  # by stage and task
+COVERS = "with its 95 % interval over new seeds and new embryos (or their treatments). Gap: here minus paper."
+_MEASURES = {measure.key: measure for measure in PRIMARY}
+OTHER_DATA = (
+    "The paper’s numbers are of one training on private images, and these of other data: no test compares them. What "
+    "can be compared is what leads to what, and in which order."
+)
+
+
+def sections(study: Study, studio: Studio) -> list[Section]:
+    """One section with every table of which the study has a line; none of other tasks."""
+    groups = {(group.stage, group.task): group for group in study.groups()}
+    parts: list[Block] = [part for table in paper.TABLES for part in _table(study, groups, table)]
+    if not parts:
+        return []
+    return [
+        Section(studio.anchor("paper"), "The paper’s tables", [*parts, _networks(study), Text(OTHER_DATA, note=True)])
+    ]
+
+
+def _table(study: Study, groups: Groups, table: paper.Results) -> Iterator[Part]:
+    tables = []
+    for task in paper.TASKS:
+        lines = [line for one in table.lines if (line := _line(study, groups, one, task))]
+        if lines:
+            caption = f"{task.upper()}. {table.number} of the paper, and here the test set, mean over seeds {COVERS}"
+            header = [what for m in paper.MEASURES for what in (f"{_MEASURES[m].label} paper", "here", "gap")]
+            tables.append(Table(caption, ["Paper (here)", *header], lines))
+    if tables:
+        yield Part(f"{table.number}: {table.title}", tables)
+
+
+def _line(study: Study, groups: Groups, line: paper.Published, task: str) -> Line | None:
+    """A line of the paper for one task beside ours; None where the study has none."""
+    if not (place := next((place for place in line.places if _has(groups, place, task)), None)):
+        return None
+    cells = [_entries(study, groups, line, place, (measure, task)) for measure in paper.MEASURES]
+    if not any(cells):
+        return None
+    entries = [entry for cell in cells for entry in cell or published.entries(None)]
+    return Line(f"{line.name} ({place[0].upper()}, {place[1]})", entries)
+
+
+def _has(groups: Groups, place: paper.Place, task: str) -> bool:
+    stage, variant = place
+    return (stage, task) in groups and variant in groups[stage, task].variants
+
+
+def _entries(
+    study: Study,
+    groups: Groups,
+    line: paper.Published,
+    place: paper.Place,
+    key: tuple[str, str],
+) -> list[Entry]:
+    """Paper, here and their gap for one measure of one task; empty where either has none."""
+    (measure, task), (stage, variant) = key, place
+    if key not in line.values or not _has(groups, place, task):
+        return []
+    group = groups[stage, task]
+    own = over_seeds(group, _MEASURES[measure]).loc[variant]
+    here = Published(variant, _MEASURES[measure], line.values[key], math.nan, own["mean"], own["sd"], int(own["seeds"]))
+    means = group.within(study.means)
+    row = means[(means["variant"] == variant) & (means["measure"] == measure)].iloc[0]
+    return published.entries(here, interval(row["low"], row["high"], sign=False))
+
+
+def _networks(study: Study) -> Part:
+    """Parameters of each network, and the cropper's Dice, beside what the paper prints."""
+    cells = [cell.record for cell in study.cells]
+    counts: dict[str, set[int]] = {}
+    for record in cells:
+        for stage, model in record.models.items():
+            counts.setdefault(stage, set()).add(model.training["parameters"])
+        for stage, facts in record.stages.items():
+            if "parameters" in facts:
+                counts.setdefault(stage, set()).add(facts["parameters"])
+    lines = [
+        Line(f"{stage.upper()}, parameters", [Entry(paper.PARAMETERS.get(stage, MISSING)), Entry(_listed(numbers))])
+        for stage, numbers in counts.items()
+    ]
+    for name, value in dices(study).items():
+        lines.append(
+            Line(
+                f"cropper, Dice of the {name} set",
+                [Entry(number(paper.DICE) if name == "test" else MISSING), Entry(number(value))],
+            )
+        )
+    caption = "Networks (tables 1, 2 and A.9), and the cropper (section 2.2: 425 test images). Dice: mean over cells."
+    return Part("Tables 1, 2 and A.9: networks and cropper", [Table(caption, ["", "Paper", "Here"], lines)])
+
+
+def dices(study: Study) -> dict[str, float]:
+    """Dice of the cropper's masks on the test set, which chose nothing, and on the validation set: means over cells."""
+    means = {}
+    for name in ("test", "val"):
+        values = [
+            facts[f"dice_{name}"]
+            for cell in study.cells
+            for facts in cell.record.stages.values()
+            if f"dice_{name}" in facts
+        ]
+        if values:
+            means["validation" if name == "val" else name] = sum(values) / len(values)
+    return means
+
+
+def _listed(numbers: set[int]) -> str:
+    return " or ".join(f"{count:,}" for count in sorted(numbers))
