@@ -1,7 +1,7 @@
 """Fetal heartbeat by quality groups, of the embryologist and of each network, on one ROC (figure 5 of the paper).
 
 The embryologist's grades are the same whatever the seed, and stand beside each of a network's seeds alike: see
-`evaluation/votes.py` for why differences to them then have the variance that they should have.
+`evaluation/left_out.py` for why differences to them then have the variance that they should have.
 """
 
 from __future__ import annotations

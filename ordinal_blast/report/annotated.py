@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.evaluation import raters, simultaneous, votes
+from ordinal_blast.evaluation import left_out, raters, simultaneous
 from ordinal_blast.evaluation.multireader import Comparison
 from ordinal_blast.evaluation.raters import Others
 from ordinal_blast.report import verdicts
@@ -51,7 +51,7 @@ class Annotated:
 
     def compared(self, variant: str, ties: str) -> Comparison:
         """The average rater, then the variant, at the votes of the other raters."""
-        return votes.compare(
+        return left_out.compare(
             self.annotations,
             self.grades[variant][None],
             ties,

@@ -1,5 +1,7 @@
 """Small seeded studies: labels and raw outputs are drawn, an objective decides, and real records are written."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,42 @@ def _decided(task, labels, positions) -> TaskResult:
     values = metrics.summary(labels[kept], grades[kept], num_classes=task.num_classes, probs=probs[kept])
     scores = np.array(objective.score(outputs), np.float64)
     return TaskResult(task, labels, kept, outputs, probs, grades, scores, values, values["log_loss"])
+
+
+@pytest.fixture(scope="session")
+def of_embryos():
+    """`of_embryos(record)`: the change of a run that makes it one of simulated embryos."""
+    return _of_embryos
+
+
+@pytest.fixture(scope="session")
+def embryos(tmp_path_factory):
+    """Two variants, two seeds, CNN and RNN, on simulated embryos, and a panel of them that nine graded."""
+    path = tmp_path_factory.mktemp("embryos")
+    return _write_run(path, ("ordinal_cross_entropy", "cross_entropy"), (0, 1), n=120, change=_of_embryos)
+
+
+def _of_embryos(kept) -> Record:
+    """Latent quality and its grades, an outcome of the test set, and the first 40 test examples as a panel."""
+    for model in kept.models.values():
+        for split in model.splits.values():
+            for task, result in split.tasks.items():
+                rng = np.random.default_rng([len(split.ids), *task.encode()])
+                latent = result.labels + 0.7 * rng.normal(size=len(split.ids))
+                split.columns[f"latent_{task}"] = latent.astype(np.float32)
+                split.columns[f"{task}_true"] = np.digitize(latent, [0.5, 1.5]).astype(np.int32)
+        test = model.splits["test"]
+        quality, rng = sum(test.columns[f"latent_{task}"] for task in test.tasks), np.random.default_rng(3)
+        beats = quality + 2 * rng.normal(size=len(quality)) > 2.5
+        test.columns["fetal_heartbeat"] = np.where(rng.random(len(quality)) < 0.6, beats, -1).astype(np.int32)
+        panel = Split("panel", test.ids[:40], {"group": np.array([f"woman-{i}" for i in range(40)])}, {})
+        for task, result in test.tasks.items():
+            fields = ("labels", "weights", "outputs", "probs", "grades", "scores")
+            panel.tasks[task] = dataclasses.replace(result, **{name: getattr(result, name)[:40] for name in fields})
+            rng = np.random.default_rng([9, *task.encode()])
+            moved = rng.integers(-1, 2, (40, 9)) * (rng.random((40, 9)) < 0.5)
+            graded = np.clip(np.maximum(result.labels[:40], 0)[:, None] + moved, 0, 2)
+            panel.columns[f"rater_{task}"] = np.where(rng.random((40, 9)) < 0.4, -1, graded).astype(np.int32)
+        model.splits["panel"] = panel
+    facts = {"dice_val": 0.9 + 0.02 * kept.seed, "dice_test": 0.8 + 0.02 * kept.seed, "parameters": 469_089}
+    return dataclasses.replace(kept, stages={"cropper": facts})

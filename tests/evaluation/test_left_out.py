@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ordinal_blast.evaluation import raters, simultaneous, votes
+from ordinal_blast.evaluation import left_out, raters, simultaneous
 
 CUTS = (-1.0, 0.2)
 
@@ -25,7 +25,7 @@ def draw(rng, embryos=55, annotators=9, seeds=3, spread=0.2):
 @pytest.mark.parametrize("ties", raters.TIES)
 def test_values_are_equations_4_and_5(ties):
     annotations, grades = draw(np.random.default_rng(0))
-    one = votes.compare(annotations, grades, ties, num_classes=3)
+    one = left_out.compare(annotations, grades, ties, num_classes=3)
     assert one.values.shape == (2, 3)
     for seed in range(3):
         alone = raters.leave_one_out(annotations, grades[0, seed], ties)
@@ -39,14 +39,14 @@ def test_human_minus_network_has_the_variance_of_the_difference_of_the_examples(
     alone = raters.leave_one_out(annotations, grades[0, 0], "median")
     gaps = (alone.human_by_example - alone.model_by_example)[np.isfinite(alone.human_by_example)]
     theirs = stats.ttest_1samp(gaps, 0.0)
-    ours = votes.compare(annotations, grades, "median", num_classes=3).difference(0, 1)
+    ours = left_out.compare(annotations, grades, "median", num_classes=3).difference(0, 1)
     assert (ours.estimate, ours.p_value) == pytest.approx((gaps.mean(), theirs.pvalue), rel=1e-9)
     assert ours.ci == pytest.approx(theirs.confidence_interval(0.95), rel=1e-9)
 
 
 def test_seeds_add_the_variance_of_their_mean():
     annotations, grades = draw(np.random.default_rng(2), seeds=4)
-    one = votes.compare(annotations, grades, "share", num_classes=3)
+    one = left_out.compare(annotations, grades, "share", num_classes=3)
     of = [raters.leave_one_out(annotations, seed, "share") for seed in grades[0]]
     human = of[0].human_by_example
     rows = np.stack([human, *(each.model_by_example for each in of)])[:, np.isfinite(human)]
@@ -62,7 +62,7 @@ def test_seeds_add_the_variance_of_their_mean():
 def test_patients_are_units_and_grades_beyond_those_given_are_never_right():
     annotations, grades = draw(np.random.default_rng(3), embryos=40)
     low = np.minimum(annotations, 1)
-    one = votes.compare(low, np.full_like(grades, 2), num_classes=3, cases=np.arange(40) // 2)
+    one = left_out.compare(low, np.full_like(grades, 2), num_classes=3, cases=np.arange(40) // 2)
     assert one.units == 20
     assert one.values[1].tolist() == [0.0] * 3
 
@@ -71,10 +71,10 @@ def test_intervals_cover_over_new_embryos_and_seeds():
     """Of 300 studies .95 nominal: measured .953 for human - network, .950 for the human, .963 for the network."""
     rng = np.random.default_rng(4)
     many, grades = draw(rng, embryos=20_000, seeds=40)
-    truth = votes.compare(many, grades, "median", num_classes=3).values.mean(axis=1)
+    truth = left_out.compare(many, grades, "median", num_classes=3).values.mean(axis=1)
     misses = np.zeros(3)
     for _ in range(300):
-        one = votes.compare(*draw(rng), "median", num_classes=3)
+        one = left_out.compare(*draw(rng), "median", num_classes=3)
         for place, (contrast, true, bounds) in enumerate(
             [
                 (one.difference(0, 1), truth[0] - truth[1], None),
@@ -90,8 +90,8 @@ def test_intervals_cover_over_new_embryos_and_seeds():
 def test_bad_grades_and_shapes_are_named():
     annotations, grades = draw(np.random.default_rng(5))
     with pytest.raises(ValueError, match=r"grades\[0\] = 3 is outside 0\.\.2"):
-        votes.compare(annotations, np.full_like(grades, 3), num_classes=3)
+        left_out.compare(annotations, np.full_like(grades, 3), num_classes=3)
     with pytest.raises(ValueError, match="55 annotated examples but grades of 54"):
-        votes.compare(annotations, grades[..., 1:], num_classes=3)
+        left_out.compare(annotations, grades[..., 1:], num_classes=3)
     with pytest.raises(ValueError, match=r"grades must have shape \[V, S, N\], found \(55,\)"):
-        votes.compare(annotations, grades[0, 0], num_classes=3)
+        left_out.compare(annotations, grades[0, 0], num_classes=3)
