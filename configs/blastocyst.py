@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     """What differs from the defaults."""
     config = ConfigDict(dict(name="blastocyst", class_weights="inverse_frequency", objective="ordinal_cross_entropy"))
     config.chain = ("cropper", "crops", "cnn", "sequences", "rnn")
-    config.report = dict(examples=12)
+    config.report = dict(examples=12, timed=3)
     config.data = dict(source="ordinal_blast.embryo.simulated:source", split=dict(by="group"))
     config.data.options = dict(embryos=8664, seed=0)
     plateau = dict(name="plateau", options=dict(factor=0.5, patience=5))

@@ -24,6 +24,7 @@ from ordinal_blast.types import NO_ID, RATERS, Task
 
 SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
+TIMED, SECONDS = "timed", "seconds_of_one"  # facts of stages: which new example was graded, and how long each took
 ERROR, PLAN, QUESTIONS = "error.txt", "plan.json", "questions.json"
 WRITTEN = (CONFIG, IDENTITY, PREDICTIONS, RESULT, PLAN, QUESTIONS)  # atomically, so that a kill may leave a neighbour
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{,199}")  # of a cell

@@ -159,6 +159,12 @@ class ReportSettings:
     """What a report shows beside the numbers."""
 
     examples: int = setting(0, "how many test images are kept for the page", whole(0))
+    timed: int = setting(
+        0,
+        "how often a new example is graded by a finished cell of seed 0, so that its record says how long that takes; "
+        "once more, to compile, is not counted",
+        whole(0),
+    )
     published: Mapping[str, Any] = setting(
         {}, "published results: source, and values by variant and measure as (mean, s.d.)"
     )

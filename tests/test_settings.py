@@ -334,7 +334,7 @@ def test_what_is_not_stated_is_this(monkeypatch):
             "memory": 1024,
             "split": {"by": "official", "fractions": [0.8, 0.1, 0.1], "seed": 0, "unseen": []},
         },
-        "report": {"examples": 0, "published": {}},
+        "report": {"examples": 0, "timed": 0, "published": {}},
         "chain": ["grader"],
         "grader": {
             "stage": "grader",

@@ -20,6 +20,7 @@ from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.segmentation import LOSSES, CropFrames, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models import networks
+from ordinal_blast.models.heads import count_parameters
 from ordinal_blast.ranges import SEED, list_of, number, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
@@ -163,6 +164,7 @@ class MaskStage(Stage[Section]):
         return {
             "dice_val": met(val),
             "dice_test": met(test),
+            "parameters": count_parameters(fitted.variables)[0],
             "seconds": fitted.seconds,
             "best_epoch": fitted.best_epoch,
         }

@@ -249,6 +249,15 @@ class Crop(Stage[CropSettings]):
             raise UserError(f"{path} has no frame between {hours[0]:g} and {hours[-1]:g} hpi: nothing to grade")
         return {"names": names, "notes": _stand_ins(recording, section), "recording": recording}
 
+    def sample(self, record: Record) -> Values:
+        """A recording of black frames, one at each hour that is looked at."""
+        section, facts = self.settings, record.stages[self.name]
+        (height, width), planes, hours = facts["pixels"], tuple(facts["planes"]), section.hours
+        frames = np.zeros((len(hours), height, width, len(planes)), np.uint8)
+        name = f"{len(hours)} frames of {height} × {width} pixels in {len(planes)} focal planes"
+        recording = Recording(frames, hours, planes, float(hours[len(hours) // 2]))
+        return {"names": (name,), "notes": (), "recording": recording}
+
     def _of_recording(self, recording: Recording, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
         """What it makes of a recording; its "notes" are on the image, and the crops have those on hourly frames."""
         section = dataclasses.replace(self.settings, time_shifts_h=(0.0,))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from ordinal_blast.embryo import paper
+from ordinal_blast.record import SECONDS, TIMED
 from ordinal_blast.report import published
-from ordinal_blast.report.blocks import Block, Entry, Line, Part, Section, Table, Text
+from ordinal_blast.report.blocks import Entry, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, interval, number
 from ordinal_blast.report.measures import PRIMARY, over_seeds
@@ -27,12 +28,12 @@ OTHER_DATA = (
 def sections(study: Study, studio: Studio) -> list[Section]:
     """One section with every table of which the study has a line; none of other tasks."""
     groups = {(group.stage, group.task): group for group in study.groups()}
-    parts: list[Block] = [part for table in paper.TABLES for part in _table(study, groups, table)]
-    if not parts:
+    parts = [part for table in paper.TABLES for part in _table(study, groups, table)]
+    parts += _times(study)
+    if not parts and not dices(study):
         return []
-    return [
-        Section(studio.anchor("paper"), "The paper’s tables", [*parts, _networks(study), Text(OTHER_DATA, note=True)])
-    ]
+    blocks = [*parts, _networks(study), Text(OTHER_DATA, note=True)]
+    return [Section(studio.anchor("paper"), "The paper’s tables", blocks)]
 
 
 def _table(study: Study, groups: Groups, table: paper.Results) -> Iterator[Part]:
@@ -80,6 +81,40 @@ def _entries(
     means = group.within(study.means)
     row = means[(means["variant"] == variant) & (means["measure"] == measure)].iloc[0]
     return published.entries(here, interval(row["low"], row["high"], sign=False))
+
+
+def _times(study: Study) -> list[Part]:
+    """Seconds of one blastocyst, as the cells that timed it say (table 8); the cropper is in ours alone."""
+    lines, whole = [], []
+    for cell in study.cells:
+        facts = {name: of for name, of in cell.record.stages.items() if SECONDS in of}
+        parts = _phases([*facts], [*cell.record.models], {name: of[SECONDS] for name, of in facts.items()})
+        if len(parts) == len(_PHASES):
+            whole += [of[TIMED] for of in facts.values() if TIMED in of]
+            entries = [Entry(number(part)) for part in (*parts, sum(parts))]
+            lines.append(Line(f"here, {cell.variant}, {cell.record.provenance['device']}", entries))
+    if not lines:
+        return []
+    for name, (cnn, rnn, both) in paper.SECONDS.items():
+        lines.append(Line(f"paper, {name}", [Entry(MISSING), *(Entry(number(value)) for value in (cnn, rnn, both))]))
+    caption = (
+        f"Seconds of one blastocyst. Here: {' or '.join(dict.fromkeys(whole))}, from frames in memory to grades, the "
+        "cropper and every frame that is looked at in it; the least of the gradings that a cell of seed 0 timed on the "
+        "first of its devices. The paper: 30 frames, without a cropper."
+    )
+    return [Part("Table 8: seconds", [Table(caption, ["", *_PHASES, "Total"], lines)])]
+
+
+_PHASES = ("Cropper", "CNN", "RNN")
+
+
+def _phases(stages: list[str], models: list[str], seconds: dict[str, float]) -> list[float]:
+    """Sums of what stages in order take: before the first that grades, from there to the last that does, and that."""
+    if len(models) != 2 or not {*models} <= {*stages}:
+        return []
+    first, last = (stages.index(name) for name in models)
+    spans = (stages[:first], stages[first:last], stages[last:])
+    return [sum(seconds[name] for name in span) for span in spans]
 
 
 def _networks(study: Study) -> Part:

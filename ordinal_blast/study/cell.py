@@ -21,7 +21,7 @@ from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Examples, Model, Record, Split, TaskResult
 from ordinal_blast.settings import Settings, SplitSettings, differences, leaves, resolve, tree
 from ordinal_blast.storage import digest
-from ordinal_blast.study import decisions, identity, recipe
+from ordinal_blast.study import decisions, identity, recipe, timing
 from ordinal_blast.study.plan import Cell
 from ordinal_blast.study.recipe import Work
 from ordinal_blast.training import parallel
@@ -128,7 +128,12 @@ def train(
     first, shown = next(iter(raw.values()))["test"], finished.shown
     examples = None if shown is None else Examples(shown, first.ids[: len(shown)])
     trained = _Trained(models, raw, finished.facts, examples, parallel.hardware(work.session.devices))
-    _conclude(cell, experiment, identified, work, trained, folder)
+    concluded = _concluded(cell, experiment, identified, work, trained)
+    if settings.report.timed and cell.seed == 0:
+        chain, times = recipe.stages(settings), settings.report.timed
+        facts = timing.timed(chain, finished.places, concluded, times)
+        concluded = dataclasses.replace(concluded, stages=facts)
+    record.write(folder, concluded)
 
 
 def redecide(
@@ -154,13 +159,11 @@ def redecide(
         for name, model in before.models.items()
     }
     shared = _Trained(models, raw, before.stages, before.examples, before.provenance["device"])
-    _conclude(cell, experiment, identified, work, shared, folder)
+    record.write(folder, _concluded(cell, experiment, identified, work, shared))
 
 
-def _conclude(
-    cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work, trained: _Trained, folder: Path
-) -> None:
-    """Fit the decisions on the training outputs, calibrate on those of validation, decide, measure, write."""
+def _concluded(cell: Cell, experiment: str, identified: Mapping[str, Any], work: Work, trained: _Trained) -> Record:
+    """Fit the decisions on the training outputs, calibrate on those of validation, decide, measure."""
     settings, objective, material = cell.settings, cell.settings.objective, work.material
     undone = decisions.undone(objective, settings.class_weights, material)
     deciding = decisions.corrected(work.bound, undone)
@@ -187,40 +190,37 @@ def _conclude(
         }
         models[name] = dataclasses.replace(trained.models[name], splits=splits, fitted=bound)
     first = next(iter(deciding.values()))
-    record.write(
-        folder,
-        Record(
-            cell=cell.name,
-            variant=cell.variant,
-            seed=cell.seed,
-            experiment=experiment,
-            settings=tree(settings),
-            identity=identified,
-            objective={
-                "name": objective.name,
-                "options": dict(objective.options),
-                "rule": objective.rule,
-                "correct_weights": objective.correct_weights,
-                "adjust_loss": objective.adjust_loss,
-                "adjust_decision": objective.adjust_decision,
-                "calibration": objective.calibration,
-                "decides_by": decisions.decides_by(first, objective.rule),  # whatever the task
-                "undone_weights": undone,
-            },
-            class_weights=settings.class_weights,
-            measures={_short(name): _higher(measure) for name, measure in measures.items()},
-            dataset=_dataset(material, settings.data.split),
-            warnings=tuple(material.warnings),
-            stages=trained.facts,
-            provenance={
-                "versions": _versions(),
-                "device": trained.hardware,
-                "settings": digest(differences(settings)),
-            },
-            published=dict(settings.report.published),
-            models=models,
-            examples=trained.examples,
-        ),
+    return Record(
+        cell=cell.name,
+        variant=cell.variant,
+        seed=cell.seed,
+        experiment=experiment,
+        settings=tree(settings),
+        identity=identified,
+        objective={
+            "name": objective.name,
+            "options": dict(objective.options),
+            "rule": objective.rule,
+            "correct_weights": objective.correct_weights,
+            "adjust_loss": objective.adjust_loss,
+            "adjust_decision": objective.adjust_decision,
+            "calibration": objective.calibration,
+            "decides_by": decisions.decides_by(first, objective.rule),  # whatever the task
+            "undone_weights": undone,
+        },
+        class_weights=settings.class_weights,
+        measures={_short(name): _higher(measure) for name, measure in measures.items()},
+        dataset=_dataset(material, settings.data.split),
+        warnings=tuple(material.warnings),
+        stages=trained.facts,
+        provenance={
+            "versions": _versions(),
+            "device": trained.hardware,
+            "settings": digest(differences(settings)),
+        },
+        published=dict(settings.report.published),
+        models=models,
+        examples=trained.examples,
     )
 
 

@@ -148,6 +148,13 @@ class Stage(abc.ABC, Generic[Section]):
         del inputs, folder, work
         return None
 
+    def sample(self, record: Record) -> Values:
+        """An example made up, of the size of those of the run, as `read` gives one: its name says what it is.
+
+        To time grading by. record: as for `restore`.
+        """
+        raise NotImplementedError
+
     @abc.abstractmethod
     def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
         """The stage as it was built, for new examples: a function that adds what it makes to their values.
@@ -217,10 +224,14 @@ def check(chain: Sequence[Stage[StageSettings]], columns: Iterable[str]) -> None
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """What a chain leaves: what its graders say, in order, facts about every stage, and images for a page, if any."""
+    """What a chain leaves: what its graders say, in order, facts about every stage, and images for a page, if any.
+
+    places: where each stage was built.
+    """
 
     graded: Mapping[str, Graded]
     facts: Mapping[str, Mapping[str, Any]]
+    places: Mapping[str, Path]
     shown: np.ndarray | None
 
 
@@ -239,6 +250,7 @@ class Opened:
         keys = dict.fromkeys(self._values, "")  # of the data, whose identity is in every key
         self._graded: dict[str, Graded] = {}
         self._facts: dict[str, Mapping[str, Any]] = {}
+        self._places: dict[str, Path] = {chain[-1].name: folder}
         self._looks: list[Callable[[np.ndarray], np.ndarray]] = []
         for stage in chain[:-1]:
             with blamed(stage.name, stage.settings):
@@ -254,6 +266,7 @@ class Opened:
                 counted = (leaf for leaf in leaves(stage.settings) if not leaf.is_a("place"))
                 settings = {leaf.key: listed(leaf.value) for leaf in counted}
                 place = shared.stage(root, stage.name, key, settings, functools.partial(_built, stage, inputs, work))
+                self._places[stage.name] = place
                 self._facts[stage.name] = {"folder": place.name, **shared.facts(place)}
                 self._values |= _opened(stage, inputs, place, work)
                 keys |= dict.fromkeys(stage.makes, place.name)
@@ -275,7 +288,7 @@ class Opened:
         images = np.asarray(self._values["images"](rows, None)) if "images" in self._values and len(rows) else None
         for look in self._looks:
             images = None if images is None else look(images)
-        return Finished(self._graded, self._facts, images)
+        return Finished(self._graded, self._facts, self._places, images)
 
     def _inputs(self, stage: Stage[StageSettings]) -> dict[str, Any]:
         return {name: self._values[name] for name in stage.reads}

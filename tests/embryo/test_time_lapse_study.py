@@ -38,6 +38,7 @@ def overrides(tmp_path_factory, small):
         "rnn.training.epochs": 1,
         "rnn.training.batch_size": 8,
         "report.examples": 2,
+        "report.timed": 2,
     }
 
 
@@ -67,7 +68,8 @@ def test_every_grader_is_graded_and_the_shared_stages_are_made_once(root):
     a, b = read(root, "a-s0"), read(root, "b-s0")
     assert list(a.models) == ["cnn", "rnn"]
     shared = ("cropper", "crops", "cnn", "sequences")
-    assert all(a.stages[name] == b.stages[name] for name in shared)
+    untimed = ({k: v for k, v in of.stages[name].items() if k != record.SECONDS} for name in shared for of in (a, b))
+    assert all(one == other for one, other in zip(untimed, untimed, strict=True))
     assert [a.stages[name]["folder"] for name in shared] == [built(root, name).name for name in shared]
     assert 0 <= a.stages["cropper"]["dice_val"] <= 1
     for task, result in a.models["cnn"].splits["test"].tasks.items():
@@ -124,9 +126,9 @@ def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
         for stage in study.stages:
             split = cell.tested(stage)
             split.columns["fetal_heartbeat"] = np.arange(len(split.ids)) % 2
-    outcome, cropper = sections(study, Studio("chain", study))
-    assert (outcome.title, cropper.title) == ("Outcome: fetal heartbeat", "Cropper")
-    assert [part.title for part in outcome.blocks] == ["RNN", "CNN"]
+    of = {section.title: section for section in sections(study, Studio("chain", study))}
+    outcome, cropper = of["Outcome: fetal heartbeat"], of["Cropper"]
+    assert [part.title for part in outcome.blocks if "embryologist" not in part.title] == ["RNN", "CNN"]
     dice = read(root, "a-s0").stages["cropper"]["dice_test"]
     assert cropper.facts == [("Cropper Dice (test)", f"{dice:.3f}")]
 
@@ -136,7 +138,25 @@ def test_a_report_without_an_outcome_has_no_section_of_it(root):
     for cell in study.cells:
         for stage in study.stages:
             del cell.tested(stage).columns["fetal_heartbeat"]
-    assert [section.title for section in sections(study, Studio("chain", study))] == ["Cropper"]
+    titles = [section.title for section in sections(study, Studio("chain", study))]
+    assert titles == ["The paper’s tables", "A and C", "Cropper"]
+
+
+def test_a_record_says_how_long_one_recording_takes_and_the_page_sets_it_beside_the_paper(root):
+    a = read(root, "a-s0")
+    seconds = {name: of[record.SECONDS] for name, of in a.stages.items()}
+    assert list(seconds) == ["cropper", "crops", "cnn", "sequences", "rnn"]
+    assert all(0 <= value < 60 for value in seconds.values())
+    assert a.stages["crops"][record.TIMED] == "3 frames of 32 × 32 pixels in 3 focal planes"
+    study = report.load(root)
+    of = {section.title: section for section in sections(study, Studio("chain", study))}
+    (part,) = [block for block in of["The paper’s tables"].blocks if getattr(block, "title", "") == "Table 8: seconds"]
+    cells = [[float(entry.text) for entry in line.entries] for line in part.blocks[0].lines[:2]]
+    finding, seeing, reading = (
+        sum(seconds[name] for name in names) for names in (("cropper", "crops"), ("cnn", "sequences"), ("rnn",))
+    )
+    assert cells[0] == pytest.approx([finding, seeing, reading, finding + seeing + reading], abs=6e-4)
+    assert [entry.text for entry in part.blocks[0].lines[-1].entries] == ["–", "0.548", "0.048", "0.596"]
 
 
 def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
