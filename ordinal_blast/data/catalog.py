@@ -183,7 +183,7 @@ def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks
     }
     sentences = []
     for task in tasks:
-        for name, rows in ((name, split[name]) for name in consequences):
+        for name, rows in ((name, split[name]) for name in consequences if name in split):
             counts = np.bincount(dataset.columns[f"label/{task.name}"][rows] + 1, minlength=task.num_classes + 1)[1:]
             sentences += [
                 f"grade {task.grades[k]} of task {task.name} has no example in the {name} split: {consequences[name]}"
