@@ -17,8 +17,8 @@ from ordinal_blast.embryo.simulator.scene import Scene
 
 FIELD = tuple(instrument.field for instrument in INSTRUMENTS)
 RESOLUTION = (0.9, 0.7)  # µm, sharpest edge
-OUTSIDE = (0.25, 0.55)  # brightness outside the well, of that inside
-GLARE = (1.1, 0.6)  # brightness of the well's edge
+OUTSIDE = (0.5, 0.6)  # brightness outside the well, of that inside
+GLARE = (2.4, 1.3)  # brightness of the well's edge
 DEPTH_OF_FIELD = 0.085  # µm of blur per µm of defocus
 FINE = 2.0  # µm from granule to granule
 SPECK_REACH = 24.0  # µm from the middle of a speck to where it is no more
@@ -158,9 +158,9 @@ def picture(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:
     path, density = (jnp.where(scene.empty, 0.0, values) for values in (path, density))
     path = _with_specks(scene, geometry, width, sharp, path)
     down, right = jnp.gradient(path)
-    slope = scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
+    slope = 1.3 * scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
     shading = 1.0 + 0.8 * slope * jax.lax.rsqrt(1.0 + slope * slope) - density
-    grey = 0.45 * scene.brightness * _background(scene, geometry, focus) * shading
+    grey = 0.52 * scene.brightness * _background(scene, geometry, focus) * shading
     return jnp.round(jnp.clip(grey, 0.0, 1.0) * 255.0).astype(jnp.uint8)
 
 
@@ -214,8 +214,10 @@ def _embryo_path(
     seen = z * z / (z * z + 150.0)
     for border, depth in ((geometry.above, 0.75 * z), (geometry.below, -0.75 * z)):
         w = width(depth)
-        facet = 0.35 * jnp.minimum(jnp.sqrt(border * border + w * w), 0.4 * spacing)
-        path = path + scene.blastulation * seen * sharp / w * (facet - 2.0 * _bump(border, w))
+        # Of blurred cells the domes stay, and the lines between them fade.
+        rise, high = jnp.sqrt(border * border + w * w), jnp.minimum(0.3 * spacing, 7.0)
+        facet = 1.2 * rise * high / (rise + high)
+        path = path + scene.blastulation * seen * (facet - 2.0 * sharp / w * _bump(border, w))
 
     # Inner cells: a compact mass rounds off their union, a loose one shows each of them.
     def add(number: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -253,7 +255,7 @@ def _background(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array
     blur = 1.5 + pixel * 0.5 + 0.05 * (focus + 50.0)
     inside = _step(radius - r, blur)
     rings = jnp.sin((r - radius) * 1.1) * jnp.exp(-((0.55 * pixel) ** 2)) * jnp.exp(-(r - radius) / 40.0)
-    outside = jnp.asarray(OUTSIDE)[scene.instrument] * (0.06 + 2.0 * up**3) * (1.0 + 0.25 * rings)
-    thick = 2.0 + 0.06 * (focus + 50.0)
+    outside = jnp.asarray(OUTSIDE)[scene.instrument] * (0.06 + 2.0 * up**3) * (1.0 + 0.3 * rings)
+    thick = 4.0 + 0.06 * (focus + 50.0)
     arc = jnp.asarray(GLARE)[scene.instrument] * up**2 * _bump(r - radius + thick, thick) ** 2
     return inside * (1.0 + 0.06 * (y - wy) / radius) + (1.0 - inside) * outside + 1.2 * arc

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 TROPHECTODERM_CELLS = 64
 INNER_CELLS = 16
-SPECKS = 10
+SPECKS = 40
 EMBRYO_DRAWS, CLINIC_DRAWS = (6, TROPHECTODERM_CELLS, 3), (4,)
 ROW = ("empty", "instrument", "latent_icm", "latent_te", "tmeb_true")
 FIRST_HOUR = 90.0
@@ -108,7 +108,7 @@ def scene(
     te_count = jnp.clip(jnp.exp(3.6 + 0.55 * te), 7.0, TROPHECTODERM_CELLS)
     te_jitter = jnp.clip(0.5 - 0.12 * te, 0.25, 0.8)
     te_directions = _sphere(te_count, te_jitter * draws[1], normal[24:28])
-    te_thickness = jnp.clip(9.0 + 2.2 * te, 3.5, 14.0) * (1.0 + 0.5 * (1.0 - growth) + 1.5 * collapse)
+    te_thickness = jnp.clip(12.0 + 2.5 * te, 5.0, 18.0) * (1.0 + 0.5 * (1.0 - growth) + 1.5 * collapse)
     te_roughness = jnp.clip(0.55 - 0.1 * te, 0.3, 0.85)
 
     # Inner cells: they fill the morula, then gather at one place of the wall as the cavity opens.
@@ -119,8 +119,8 @@ def scene(
     morula = _sphere(INNER_CELLS, 0.6 * draws[3, :INNER_CELLS], normal[28:32])
     morula_radius = cells * (0.36 + 0.05 * draws[4, :INNER_CELLS, 0])
     loose = jnp.clip(0.95 - 0.25 * icm, 0.6, 1.6)
-    icm_radius = (10.5 + 2.2 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
-    icm_size = 13.0 * jnp.cbrt(active.sum()) * loose
+    icm_radius = (12.0 + 2.4 * icm) * (1.0 + 0.15 * spread[:, 0]) * active
+    icm_size = 15.5 * jnp.cbrt(active.sum()) * loose
     azimuth, height = 2 * jnp.pi * uniform[3], jnp.clip(0.33 * normal[6], -0.8, 0.8)
     level = jnp.sqrt(1.0 - height**2)
     outwards = jnp.stack([level * jnp.cos(azimuth), level * jnp.sin(azimuth), height])
@@ -146,7 +146,7 @@ def scene(
     speck = ndtr(draws[5, :SPECKS])
     place = 2 * jnp.pi * ndtr(draws[4, :SPECKS, 1])
     far = well[2] * jnp.sqrt(speck[:, 2])
-    dirty = jnp.clip(0.4 * jnp.exp(0.8 * normal[14]), 0.0, 1.0)
+    dirty = jnp.clip(0.5 * jnp.exp(0.8 * normal[14]), 0.0, 1.0)
     specks = jnp.stack(
         [
             well[0] + far * jnp.cos(place),
@@ -180,7 +180,7 @@ def scene(
         light=jnp.stack([jnp.cos(tilt), jnp.sin(tilt)]),
         brightness=jnp.exp(0.12 * clinic[1] + 0.08 * normal[18]),
         contrast=jnp.exp(0.15 * clinic[2] + 0.12 * normal[19]),
-        grain=jnp.exp(0.15 * clinic[3] + 0.25 * normal[20]),
+        grain=0.5 * jnp.exp(0.15 * clinic[3] + 0.25 * normal[20]),
         texture_key=texture_key,
     )
 
