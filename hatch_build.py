@@ -14,8 +14,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "ordinal_blast/models/compiled/native_kernels.so"  # no module: what walks the package must not import it
-KERNELS = ("kernels", "dense")  # compiled once for each width of vectors
-HANDLERS = ("handlers", "dense_handlers")
+KERNELS = ("kernels", "dense", "norm")  # compiled once for each width of vectors
+HANDLERS = ("handlers", "dense_handlers", "norm_handlers")
 X86 = {"128": [], "256": ["-mavx2", "-mfma"], "512": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mfma"]}
 
 

@@ -58,6 +58,7 @@ void pack(const Taps& t, int64_t part, float* panels) {
 struct Strip {
   int64_t rows, run, pitch, step, out_step, features;  // features: those of the panel that the result has
   const float* bias;
+  bool relu;
 };
 
 template <int M, int N>
@@ -97,7 +98,8 @@ __attribute__((noinline)) void tile(const Strip& s, const float* a, const float*
     float* to = out + n * L;
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m, to += s.out_step) {
-      const V y = acc[m][n] + bias;
+      V y = acc[m][n] + bias;
+      if (s.relu) y = relu(y);
       if (count >= L) {
         store(to, y);
       } else {
@@ -191,7 +193,7 @@ void compute(const Dense& p, int64_t task, float* scratch) {
   for (int64_t panel = 0; panel < parts(p.features); ++panel) {
     const int64_t first = 2 * L * panel;
     const Strip s = {p.rows, p.columns * p.channels, pitch, step, p.apart * p.features, p.features - first,
-                     p.bias ? p.bias + first : nullptr};
+                     p.bias ? p.bias + first : nullptr, p.relu};
     const Tile* of = tiles[panel_width(p.features, panel) / L - 1];
     for (int64_t y = y0; y < y1; ++y) {
       const float* a = scratch + (y - y0) * p.stride * pitch;

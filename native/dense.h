@@ -11,6 +11,7 @@ struct Dense {
   int64_t rows, columns, stride, top, left;  // of the window; padding before the first row and column
   int64_t out_height, out_width;             // positions to compute
   int64_t full_height, full_width, apart, first_row, first_column;
+  bool relu;  // of the result
 };
 
 // The taps of a kernel that a convolution uses: of its rows first_row, first_row + row_step, …, columns alike. As it

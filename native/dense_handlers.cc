@@ -18,7 +18,7 @@ void convolve(ffi::ThreadPool& pool, const DenseKernels* compute, const Taps& ta
 }
 
 ffi::Error dense(ffi::ThreadPool pool, Array x, Array kernel, Array bias, Result out, int64_t stride, int64_t top,
-                 int64_t left, bool biased, int64_t bits) {
+                 int64_t left, bool biased, bool relu, int64_t bits) {
   const auto in = x.dimensions(), k = kernel.dimensions(), to = out->dimensions();
   const DenseKernels* compute = KERNELS(dense, bits);
   if (!compute) return wrong("this processor has no vectors of that width");
@@ -29,7 +29,7 @@ ffi::Error dense(ffi::ThreadPool pool, Array x, Array kernel, Array bias, Result
   const Taps taps = {kernel.typed_data(), k[1], k[2], k[3], k[0], k[1], 0, 1, 0, 1, false};
   convolve(pool, compute, taps,
            {x.typed_data(), nullptr, biased ? bias.typed_data() : nullptr, out->typed_data(), in[0], in[1], in[2], in[3],
-            to[3], k[0], k[1], stride, top, left, to[1], to[2], to[1], to[2], 1, 0, 0});
+            to[3], k[0], k[1], stride, top, left, to[1], to[2], to[1], to[2], 1, 0, 0, relu});
   return ffi::Error::Success();
 }
 
@@ -62,7 +62,7 @@ ffi::Error dense_map(ffi::ThreadPool pool, Array cotangent, Array kernel, Result
                          z.first + (z.taps - 1) * stride, -stride, true};
       convolve(pool, compute, taps,
                {cotangent.typed_data(), nullptr, nullptr, out->typed_data(), in[0], in[1], in[2], in[3], to[3], y.taps,
-                z.taps, 1, y.before, z.before, y.positions, z.positions, to[1], to[2], stride, row, column});
+                z.taps, 1, y.before, z.before, y.positions, z.positions, to[1], to[2], stride, row, column, false});
     }
   return ffi::Error::Success();
 }
@@ -111,6 +111,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastDense, dense,
                                   .Attr<int64_t>("top")
                                   .Attr<int64_t>("left")
                                   .Attr<bool>("biased")
+                                  .Attr<bool>("relu")
                                   .Attr<int64_t>("bits"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(OrdinalBlastDenseMap, dense_map,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Literal, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +32,7 @@ class _How(NamedTuple):
     form: str
     stride: int
     pads: Pads
+    relu: bool = False
 
 
 def conv(
@@ -40,9 +42,10 @@ def conv(
     *,
     stride: int = 1,
     padding: str = "SAME",
+    relu: bool = False,
     form: DenseForm = "auto",
 ) -> jax.Array:
-    """Convolve `[B, H, W, C]` with `[k, k, C, D]` and add the bias `[D]`.
+    """Convolve `[B, H, W, C]` with `[k, k, C, D]` and add the bias `[D]`; relu: of the result.
 
     form: "auto" is "native" (kernels, for float32) or else "patches" on a CPU, and "xla" elsewhere. But for "xla",
     k = 1 is a product of matrices.
@@ -51,9 +54,10 @@ def conv(
     size = kernel.shape[:2]
     if size == (1, 1) and form != "xla":
         y = pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0])
-        return _add(y, bias)
+        y = _add(y, bias)
+        return nn.relu(y) if relu else y
     (top, bottom), (left, right) = lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), padding)
-    how = _How(form, stride, ((top, bottom), (left, right)))
+    how = _How(form, stride, ((top, bottom), (left, right)), relu)
     return (_values if form == "xla" else _conv)(how, x, kernel, bias)
 
 
@@ -84,13 +88,15 @@ def _conv(how: _How, x: jax.Array, kernel: jax.Array, bias: jax.Array | None) ->
 
 
 def _conv_forward(how: _How, x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> tuple[jax.Array, tuple]:
-    return _values(how, x, kernel, bias), (x, kernel, bias is None)
+    y = _values(how, x, kernel, bias)
+    return y, (x, kernel, bias, y if how.relu else None)
 
 
 def _conv_backward(how: _How, saved: tuple, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    x, kernel, unbiased = saved
+    x, kernel, bias, y = saved
+    cotangent = cotangent if y is None else jnp.where(y > 0, cotangent, 0)
     by_kernel, by_bias = _kernel_gradient(how, x, cotangent, kernel.shape[:2])
-    return _map_gradient(how, x.shape[1:3], cotangent, kernel), by_kernel, None if unbiased else by_bias
+    return _map_gradient(how, x.shape[1:3], cotangent, kernel), by_kernel, None if bias is None else by_bias
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
@@ -119,7 +125,7 @@ _transposed.defvjp(_transposed_forward, _transposed_backward)
 
 def _values(how: _How, x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
     if how.form == "native":
-        return native.dense(x, kernel, bias, stride=how.stride, pads=how.pads)
+        return native.dense(x, kernel, bias, stride=how.stride, pads=how.pads, relu=how.relu)
     if how.form == "patches":
         flat = kernel.reshape(-1, kernel.shape[-1])
 
@@ -130,7 +136,8 @@ def _values(how: _How, x: jax.Array, kernel: jax.Array, bias: jax.Array | None) 
         y = lax.map(image, _pad(x, how.pads))
     else:
         y = lax.conv_general_dilated(x, kernel, (how.stride, how.stride), how.pads, dimension_numbers=_NUMBERS)
-    return _add(y, bias)
+    y = _add(y, bias)
+    return nn.relu(y) if how.relu else y
 
 
 def _map_gradient(how: _How, size: tuple[int, int], cotangent: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -24,6 +24,8 @@ _TARGETS = {
     "ordinal_blast_max_pool_gradient": "OrdinalBlastMaxPoolGradient",
     "ordinal_blast_filter": "OrdinalBlastFilter",
     "ordinal_blast_filter_gradient": "OrdinalBlastFilterGradient",
+    "ordinal_blast_moments": "OrdinalBlastMoments",
+    "ordinal_blast_products": "OrdinalBlastProducts",
     "ordinal_blast_dense": "OrdinalBlastDense",
     "ordinal_blast_dense_map": "OrdinalBlastDenseMap",
     "ordinal_blast_dense_kernel": "OrdinalBlastDenseKernel",
@@ -147,16 +149,17 @@ def dense(
     *,
     stride: int = 1,
     pads: Pads = ((0, 0), (0, 0)),
+    relu: bool = False,
     bits: int = 0,
 ) -> jax.Array:
-    """Convolve `[B, H, W, C]` with `[k, l, C, D]` and add the bias `[D]`; pads: rows above, below, columns beside."""
+    """Convolve `[B, H, W, C]` with `[k, l, C, D]`, add the bias `[D]`; pads: rows above, below, columns beside."""
     sides = [
         (length + sum(pad) - size) // stride + 1
         for length, pad, size in zip(x.shape[1:3], pads, kernel.shape, strict=False)
     ]
     bias, biased = (jnp.zeros(1, jnp.float32), False) if bias is None else (bias, True)
     call = _call("ordinal_blast_dense", (len(x), *sides, kernel.shape[-1]))
-    return call(x, kernel, bias, biased=biased, **_place(stride, pads, bits))
+    return call(x, kernel, bias, biased=biased, relu=relu, **_place(stride, pads, bits))
 
 
 def dense_map_gradient(
@@ -175,6 +178,17 @@ def dense_kernel_gradient(
     call = _call("ordinal_blast_dense_kernel", (rows * columns * x.shape[-1] + 1, cotangent.shape[-1]))
     sums = call(x, cotangent, **_whole(rows=rows, columns=columns), **_place(stride, pads, bits))
     return sums[:-1].reshape(rows, columns, x.shape[-1], -1), sums[-1]
+
+
+def moments(x: jax.Array, valid: jax.Array | None, *, bits: int = 0) -> jax.Array:
+    """Mean and sum of squares about it, `[2, C]`, of a map, of images that are valid, `[B]`, 1 or 0."""
+    rows, masked = (jnp.zeros(1, jnp.float32), False) if valid is None else (valid, True)
+    return _call("ordinal_blast_moments", (2, x.shape[-1]))(x, rows, masked=masked, **_whole(bits=bits))
+
+
+def products(x: jax.Array, cotangent: jax.Array, mean: jax.Array, *, bits: int = 0) -> jax.Array:
+    """The sums of a cotangent and of it times x − mean, `[2, C]`."""
+    return _call("ordinal_blast_products", (2, x.shape[-1]))(x, cotangent, mean, **_whole(bits=bits))
 
 
 def _place(stride: int, pads: Pads, bits: int) -> dict[str, np.int64]:

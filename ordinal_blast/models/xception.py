@@ -16,7 +16,7 @@ from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.evaluated import Evaluated, Inference, Layers, resolve_inference
-from ordinal_blast.models.normalization import BatchNorm
+from ordinal_blast.models.normalization import BatchNorm, NormForm
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.models.pointwise import pointwise_conv
 from ordinal_blast.models.pooling import PoolingForm, max_pool
@@ -72,6 +72,7 @@ _RANGES = {
     "dense": one_of(*get_args(DenseForm)),
     "depthwise": one_of(*get_args(DepthwiseForm)),
     "pooling": one_of(*get_args(PoolingForm)),
+    "normalization": one_of(*get_args(NormForm)),
     "inference": one_of(*get_args(Inference)),
     "momentum": MOMENTUM,
     "epsilon": EPSILON,
@@ -91,7 +92,7 @@ class Xception(nn.Module):
     dense, depthwise, pooling: how these are computed, by compiled kernels ("native", for float32 on a CPU), in a pure
     form that a CPU runs faster than XLA's own ("patches", "shifted"), or by XLA's own operator ("xla", "grouped",
     "windowed"); "auto" is the first of these that there is on a CPU, the last elsewhere, but "shifted" for pooling. The
-    values are the same to round-off and the parameters exactly.
+    values are the same to round-off and the parameters exactly. normalization: the same of `BatchNorm` in training.
     inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", or "auto", native where it can.
     remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
@@ -109,6 +110,7 @@ class Xception(nn.Module):
     dense: DenseForm = "auto"
     depthwise: DepthwiseForm = "auto"
     pooling: PoolingForm = "auto"
+    normalization: NormForm = "auto"
     inference: Inference = "auto"
     remat: bool = False
     momentum: float = 0.99
@@ -119,7 +121,7 @@ class Xception(nn.Module):
     def __post_init__(self) -> None:
         check_fields(self, _RANGES, "options")
         resolve_inference(self.inference, self.dtype)
-        native.check_all(self, "dense", "depthwise", "pooling")
+        native.check_all(self, "dense", "depthwise", "pooling", "normalization")
         super().__post_init__()
 
     @nn.compact
@@ -220,5 +222,5 @@ class _Live:
 
     def _norm(self, x: jax.Array, name: str) -> jax.Array:
         network = self.network
-        layer = BatchNorm(network.momentum, network.epsilon, network.axis_name, network.dtype, name=f"{name}_bn")
-        return layer(x, train=self.train, mask=self.mask)
+        how = network.momentum, network.epsilon, network.axis_name, network.dtype, network.normalization
+        return BatchNorm(*how, name=f"{name}_bn")(x, train=self.train, mask=self.mask)

@@ -30,7 +30,8 @@ from ordinal_blast.training import initial, weight_files
 PLATFORMS = ("cpu", "cuda", "tpu")
 _OPSET = 21  # of ONNX, which the runtimes of 2024 and later have
 _OPERATORS = {name: {"pooling": "windowed"} for name in ("unet", "xception")}  # forms for which ONNX has an operator
-_HERE = ("dense", "depthwise", "pooling", "inference")  # options that may ask for what this machine alone can compute
+# Options that may ask for what this machine alone can compute.
+_HERE = ("dense", "depthwise", "pooling", "normalization", "inference")
 
 Outputs = dict[str, jax.Array]
 
