@@ -13,6 +13,7 @@ from ordinal_blast.report import figures, theme
 from ordinal_blast.report.annotated import Annotated, places
 from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
+from ordinal_blast.report.comparison import foremost
 from ordinal_blast.report.formats import MISSING, count, extent, interval, listed, number, p_value
 from ordinal_blast.report.measures import LEVEL
 from ordinal_blast.report.pictures import Studio
@@ -25,6 +26,7 @@ RULES = {
     "share": "shared",
 }
 VOTE: raters.Ties = "median"  # by which majority votes are taken where one is needed
+MOST = 8  # variants; of more, the reference and the best of each measure
 HUMAN = "average embryologist"
 COVERS = (
     "Each embryologist of an embryo in turn is left out and held against the vote of the others, and each network "
@@ -42,14 +44,15 @@ def sections(study: Study, studio: Studio) -> list[Section]:
     blocks: list[Block] = [Text(COVERS)] if graded else []
     for place in graded:
         of = place.group.within(rows[rows["split"] == place.split])
-        blocks.append(_left_out(study, place, of, studio))
+        shown = foremost(study, place.group, MOST)
+        blocks.append(_left_out(study, place, of, shown, studio))
     blocks += [_agreement(place, studio) for place in alike.values()]
     return [Section(studio.anchor("embryologists"), "Embryologists and networks", blocks)] if blocks else []
 
 
-def _left_out(study: Study, place: Annotated, rows: pd.DataFrame, studio: Studio) -> Part:
+def _left_out(study: Study, place: Annotated, rows: pd.DataFrame, shown: list[str], studio: Studio) -> Part:
     lines = []
-    for variant in place.grades:
+    for variant in shown:
         of = rows[rows["variant"] == variant].set_index("ties")
         for rule in (rule for rule in RULES if rule in of.index):
             row = of.loc[rule]
@@ -62,14 +65,19 @@ def _left_out(study: Study, place: Annotated, rows: pd.DataFrame, studio: Studio
             ]
             lines.append(Line(f"{variant}, ties: {RULES[rule]}", entries, studio.mark(variant)))
     graded = (place.annotations >= 0).sum(axis=1).tolist()
+    others = " Other variants are in the frame of raters." if len(shown) < len(place.grades) else ""
     caption = (
         f"Accuracy at the vote of the others; {count(len(graded), 'embryo')} of the set “{place.split}”, graded by "
         f"{extent(graded)} of {place.annotations.shape[1]} embryologists. The difference is paired by embryo; its "
         f"interval and p are adjusted for the {extent(rows['comparisons'])} comparisons of variants and tasks under a "
-        "rule. Tied: of the votes of others."
+        f"rule. Tied: of the votes of others.{others}"
     )
     header = ["Variant", "Embryologist", "Network", "Embryologist − network", "Tied"]
-    blocks = [Table(caption, header, [*lines, *_paper(study, place)]), Text(_matter(rows)), *_majority(place, studio)]
+    blocks = [
+        Table(caption, header, [*lines, *_paper(study, place)]),
+        Text(_matter(rows)),
+        *_majority(place, shown, studio),
+    ]
     return Part(place.group.title, blocks)
 
 
@@ -97,13 +105,14 @@ def _matter(rows: pd.DataFrame) -> str:
     )
 
 
-def _majority(place: Annotated, studio: Studio) -> list[Block]:
+def _majority(place: Annotated, shown: list[str], studio: Studio) -> list[Block]:
     """The networks' confusion with the majority vote, and their accuracy there (table 6)."""
     group, voted = place.group, raters.vote(place.annotations, VOTE)
     known = voted >= 0
     patients = None if place.patients is None else place.patients[known]
     pictures, lines = [], {}
-    for variant, grades in place.grades.items():
+    for variant in shown:
+        grades = place.grades[variant]
         counts = np.sum([metrics.confusion(voted[known], row[known], len(group.grades)) for row in grades], axis=0)
         one = multireader.measure(
             "accuracy", voted[known], grades[None][..., known], num_classes=len(group.grades), cases=patients

@@ -17,6 +17,7 @@ from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report import figures, inference, pairing, theme, verdicts
 from ordinal_blast.report.blocks import Block, Entry, Gallery, Line, Part, Picture, Table
 from ordinal_blast.report.compare import Study
+from ordinal_blast.report.comparison import foremost
 from ordinal_blast.report.formats import MISSING, count, interval, number, p_value
 from ordinal_blast.report.inference import Tested
 from ordinal_blast.report.measures import LEVEL
@@ -26,7 +27,7 @@ from ordinal_blast.report.results import Group, patients_in
 
 OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
 HUMAN, GROUPS, FINER = "embryologist", "network, quality groups", "network, expected grades"
-MOST = 6  # variants with a figure; of more, the reference and the subject
+MOST = 6  # variants with a figure; of more, the reference and the best of each measure
 COVERS = (
     "Quality groups (top A/A; good A/B, B/A and B/B; poor any C) rank embryos as in figure 5 of the paper, by three "
     "points; the finer score is the sum of the expected grades of ICM and TE. Differences of areas have DeLong’s "
@@ -67,7 +68,7 @@ def blocks(study: Study, stage: str, studio: Studio) -> list[Block]:
     said += [Entry(number(gap, 2, sign=True), f"p {p_value(paper.AREAS_P)}"), Entry(MISSING), Entry(MISSING)]
     published = Line(f"paper, RNN (embryologist {number(paper.AREAS['human'], 2)})", said, aside=True)
     table = Table(caption, ["Variant", *header], [*lines, human, published])
-    shown = [v for v in questions if len(questions) <= MOST or v in (study.reference, study.subject)]
+    shown = [variant for variant in foremost(study, icm, MOST) if variant in questions]
     pictures = [_picture(stage, v, questions[v], tests[v][0], studio) for v in shown]
     gallery = Gallery(
         "ROC of fetal heartbeat: the embryologist’s three points, and for each network the mean of its seeds’ curves, "
@@ -124,7 +125,7 @@ def _gap(tested: Tested, name: str, adjusted: verdicts.Adjusted) -> Entry:
     contrast = tested.differences[name]
     if contrast.degenerate:
         return Entry(number(contrast.estimate, sign=True), contrast.degenerate)
-    low, high, p = adjusted[name]
+    low, high, p = verdicts.within(adjusted[name], (0.0, 1.0))
     return Entry(
         number(contrast.estimate, sign=True),
         f"{interval(low, high)} p {p_value(p)}",

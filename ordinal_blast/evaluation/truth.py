@@ -89,15 +89,16 @@ def rank_correlation(
     if count_units(units) < 3:
         raise ValueError(f"a correlation needs 3 units or more, found {count_units(units)}")
     names, units = np.unique(units, return_inverse=True)
-    rows, step = scores.reshape(-1, len(quality)), max(1, CHUNK // len(quality))
+    rows, place = np.unique(scores.reshape(-1, len(quality)), axis=0, return_inverse=True)  # a human has every seed's
+    step = max(1, CHUNK // len(quality))
     without = np.empty((len(rows), len(names)))
     for first in range(0, len(names), step):
         chosen = np.arange(first, min(first + step, len(names)))
         reference = _without(quality, units, chosen)
         for row, of in zip(rows, without, strict=True):
             of[chosen] = _correlation(reference, _without(row, units, chosen))
-    values = _correlation(_centred(quality), np.stack([_centred(row) for row in rows]))
-    return multireader.jackknifed(values.reshape(scores.shape[:2]), without, confidence=confidence)
+    values = _correlation(_centred(quality), np.stack([_centred(row) for row in rows]))[place.ravel()]
+    return multireader.jackknifed(values.reshape(scores.shape[:2]), without[place.ravel()], confidence=confidence)
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

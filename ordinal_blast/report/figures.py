@@ -152,7 +152,8 @@ def curves(
             points.append(pd.DataFrame({"variant": variant, **rates}))
             for name, (x, y) in marked.get(variant, {}).items():
                 axes.plot(x, y, marker=look.marker, color=look.colour, clip_on=False)
-                axes.annotate(name, (x, y), (-4, 4), textcoords="offset points", ha="right", va="bottom", fontsize=7.5)
+                place = {"xytext": (-5, -3), "va": "top"} if y > 0.9 else {"xytext": (-4, 4), "va": "bottom"}
+                axes.annotate(name, (x, y), textcoords="offset points", ha="right", fontsize=7.5, **place)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")

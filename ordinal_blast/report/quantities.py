@@ -38,11 +38,16 @@ def row(
     one: Comparison,
     n: int,
     bounds: tuple[float, float] | None = None,
+    span: float = 1.0,
 ) -> dict[str, Any]:
-    """The row of a contrast of a comparison on n examples; bounds: of a value, None of a difference, which has a p."""
+    """The row of a contrast of a comparison on n examples.
+
+    bounds: of a value; None of a difference, which has a p, and is `span` at most either way.
+    """
     low, high = math.nan, math.nan
     if not contrast.degenerate:
         low, high = simultaneous.interval(contrast, confidence=LEVEL, bounds=bounds)
+        low, high = (low, high) if bounds else (max(low, -span), min(high, span))
     return {
         "stage": group.stage,
         "task": group.task,

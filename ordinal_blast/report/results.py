@@ -221,8 +221,15 @@ class Results:
 
     @functools.cached_property
     def stages(self) -> tuple[str, ...]:
-        """Trained stages in order: the last one is the whole system."""
-        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.record.models))
+        """Trained stages in the order that every cell has them in: the last one is the whole system."""
+        orders = list(dict.fromkeys(tuple(cell.record.models) for cell in self.cells))
+        left, placed = list(dict.fromkeys(name for order in orders for name in order)), []
+        before = {name: {e for order in orders if name in order for e in order[: order.index(name)]} for name in left}
+        while left:
+            first = next((name for name in left if not before[name] & {*left}), left[0])
+            placed.append(first)
+            left.remove(first)
+        return tuple(placed)
 
     def tasks(self, stage: str) -> tuple[str, ...]:
         """Tasks that `stage` was tested on."""

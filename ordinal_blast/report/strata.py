@@ -16,7 +16,7 @@ from ordinal_blast.evaluation.multireader import Contrast
 from ordinal_blast.report import inference
 from ordinal_blast.report.formats import count, listed
 from ordinal_blast.report.results import Group, Results, patients_in
-from ordinal_blast.types import NO_ID
+from ordinal_blast.types import NO_ID, TRUE
 
 COLUMNS = (
     "stage",
@@ -52,9 +52,13 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def within(name: str, column: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
-    """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers."""
+    """The examples `[N]` of each stratum; none where the column is not one of few texts or whole numbers.
+
+    Nor where it is the true grade of a task, which nobody knows of an example before it is graded.
+    """
     if (
         name == "group"
+        or name.endswith(TRUE)
         or column.ndim > 1
         or column.dtype.kind not in "Uiub"
         or (column.dtype.kind == "i" and (column < 0).any())

@@ -90,4 +90,4 @@ def _of_quality(group: Group, variant: str, latent: np.ndarray) -> Iterator[dict
     one = truth.rank_correlation(latent, both, cases=units, confidence=LEVEL)
     yield row(group, variant, RANK, one.mean(1), one, len(labels), (-1.0, 1.0))
     yield row(group, variant, OWN_RANK, one.mean(0, "examples"), one, len(labels), (-1.0, 1.0))
-    yield row(group, variant, RANK_GAIN, one.difference(1, 0), one, len(labels))
+    yield row(group, variant, RANK_GAIN, one.difference(1, 0), one, len(labels), span=2.0)

@@ -369,7 +369,7 @@ def _own(contrast: Contrast, one: Judged) -> dict[str, float]:
     return {"low": low, "high": high}
 
 
-def _within(limits: tuple[float, float, float], ends: tuple[float, float] | None) -> tuple[float, float, float]:
+def within(limits: tuple[float, float, float], ends: tuple[float, float] | None) -> tuple[float, float, float]:
     """Limits of a difference, and its p, no further apart than the measure's ends are."""
     span = math.inf if ends is None else ends[1] - ends[0]
     low, high, p = limits
@@ -380,7 +380,7 @@ def difference(
     tested: Tested, variant: str, adjusted: Adjusted, size: int, ends: tuple[float, float] | None
 ) -> dict[str, float]:
     """The columns of one difference, mean to comparisons; size: of its family, ends: what its measure lies between."""
-    limits = _within(adjusted.get(variant, (math.nan,) * 3), ends)
+    limits = within(adjusted.get(variant, (math.nan,) * 3), ends)
     return {**_interval(tested.differences[variant]), **dict(zip(_ADJUSTED, (*limits, size), strict=True))}
 
 

@@ -66,3 +66,13 @@ def test_a_seed_that_a_variant_lacks_is_not_in_its_steps(write_run, tmp_path):
     (section,) = sections(study, Studio("key", study))
     assert section.title == "RNN against the stages before it"
     assert [len(table.lines) for table in section.blocks[1:]] == [2, 2]
+
+
+def test_a_stage_that_the_first_variant_lacks_comes_before_the_last(write_run, tmp_path):
+    def change(kept):
+        return dataclasses.replace(kept, models={"rnn": kept.models["rnn"]}) if kept.variant == "a" else kept
+
+    study = load(write_run(tmp_path, ("a", "b"), (0, 1), n=60, change=change))
+    assert study.stages == ("cnn", "rnn")
+    assert set(study.steps["variant"]) == {"b"}
+    assert set(study.steps["stage"]) == {"rnn"}
