@@ -166,7 +166,7 @@ def test_means_have_their_own_intervals(study):
 
 
 def test_a_difference_lies_within_what_its_measure_allows():
-    limits = verdicts._within((-3.0, 2.5, 0.4), (0.0, 2.0))
+    limits = verdicts.within((-3.0, 2.5, 0.4), (0.0, 2.0))
     assert limits == (-2.0, 2.0, 0.4)
-    assert verdicts._within((-3.0, 2.5, 0.4), None) == (-3.0, 2.5, 0.4)
-    assert np.isnan(verdicts._within((np.nan, np.nan, np.nan), (0.0, 2.0))).all()
+    assert verdicts.within((-3.0, 2.5, 0.4), None) == (-3.0, 2.5, 0.4)
+    assert np.isnan(verdicts.within((np.nan, np.nan, np.nan), (0.0, 2.0))).all()
