@@ -13,33 +13,39 @@ FORWARD = (
 )
 STEP = (
     "The index of the maximum kept for the gradient of pooling, filters per channel differentiated as filters, the "
-    "kept activation on the left of the product for the weights, the stem image by image: 335 to 200 ms an image of "
-    "a batch of 8; filters and their gradients by compiled kernels: 216 to 189, one after the other. XLA gives its "
-    "memory back after every step, and 390,000 page faults of the next one take a fifth of it: before the kernels, "
-    "with GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:"
-    "glibc.malloc.trim_threshold=17179869184 it takes 154, and PyTorch 138 instead of 152; not set here, because one "
-    "arena makes a step of RetinaMNIST’s network a sixth slower. Without help: a normalisation that keeps x alone "
-    "for its gradient (.3 %), smaller groups of rows for the filters’ gradient, sums of products before one reduction "
-    "(2.4 ms instead of .6). What limits it: matrix products are 85 ms of it on two cores, at the rate that XLA has "
-    "for them; the rest moves about 2 GB an image through memory, mostly in normalisation and padding."
+    "kept activation on the left of the product for the weights, the stem image by image: 335 to 200 ms an image of a "
+    "batch of 8; filters and their gradients by compiled kernels: 216 to 189, one after the other; maxima of windows "
+    "by kernels: of 8 × 109 × 109 × 128, gradients included, 31 to 15 ms. XLA gives its memory back after every step, "
+    "and 390,000 page faults of the next one take a fifth of it: before the kernels, with GLIBC_TUNABLES=glibc.malloc "
+    ".hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=17179869184 it takes "
+    "154, and PyTorch 138 instead of 152; not set here, because one arena makes a step of RetinaMNIST’s network a "
+    "sixth slower. Without help: a normalisation that keeps x alone for its gradient (.3 %), smaller groups of rows "
+    "for the filters’ gradient, sums of products before one reduction (2.4 ms instead of .6). What limits it: matrix "
+    "products are 85 ms of it on two cores, at the rate that XLA has for them; the rest moves about 2 GB an image "
+    "through memory, mostly in normalisation and padding."
 )
 UNET = (
-    "Gradients of the kernels by one product of shifted copies, 2×2 convolutions after the repetition by products "
-    "on the small map: 650 to 421 ms. Without help: patches, nine products or shifted rows for the forward pass "
-    "(1.2 to 10 times slower than XLA’s convolution), Winograd’s form for the kernels (28 ms instead of 18), the "
-    "pooling of the Xception. What limits it: XLA’s dense convolution, forward and for the gradient of the maps, "
-    "takes 170 ms, already nearly all of PyTorch’s 189 to 208; without any gradient of the kernels the step takes "
-    "248."
+    "Dense convolutions and their gradients by compiled kernels, at the rate of the machine’s matrix products: 459 to "
+    "247 ms, and thirty frames at inference 220 to 117, one process after the other. XLA’s gradient of 2×2 maxima was "
+    "43 ms of that step by its profile; with maxima and the sums of batch normalisation by kernels, and ReLU within "
+    "the convolution, a step takes 180 to 187. Where there are no kernels: patches, half as fast. Without help: 64 "
+    "partial sums of the kernels’ gradient instead of 16 (2 to 22 % slower; 32 are kept, for more threads), fewer "
+    "positions at once there (no difference beyond the machine’s own); before the kernels, nine products or shifted "
+    "rows for the forward pass (1.2 to 10 times slower than XLA’s convolution), Winograd’s form for the gradient of "
+    "kernels (28 ms instead of 18). What limits it: the convolutions take about 130 ms at 300 GFLOP/s; the rest moves "
+    "maps through memory."
 )
 EPOCH = (
     "All but the network’s steps takes 20 ms of an epoch: drawing batches, dispatch, validation, measures. A "
-    "checkpoint fell from 390 to 85 ms. Without help: eleven steps a dispatch, augmentation in halves of the batch, "
+    "checkpoint fell from 390 to 85 ms. Dense convolutions by kernels: a step of the demo’s CNN 38 to 31 ms, of "
+    "RetinaMNIST’s 12.6 to 10.2, one process after the other; maxima and the sums of batch normalisation by kernels "
+    "too: 15.0 and 7.2, in a later one. Without help: eleven steps a dispatch, augmentation in halves of the batch, "
     "huge pages. What limits it is the network’s step, small maps in many layers."
 )
 EMBRYO = (
-    "Shrinking and cropping by two exact products, a frame at a time: 175 to 117 ms for thirty frames. What limits "
-    "it: the U-Net on thirty frames (226 to 248 ms), and the CNN’s own grade of the still, which is computed even "
-    "where the LSTM grades."
+    "Shrinking and cropping by two exact products, a frame at a time: 175 to 117 ms for thirty frames; the U-Net by "
+    "kernels: 220 to 102. What limits it: that, and the CNN’s own grade of the still, which is computed even where the "
+    "LSTM grades."
 )
 GRID = (
     "Side by side, batches of an epoch at once, one program for all seeds of an objective. Without help on a CPU: four "
