@@ -140,7 +140,10 @@ class MaskStage(Stage[Section]):
             _trace(model, (section.size, section.size, len(section.planes)))
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """Train in `folder`; the facts say how well the masks of both sets that teach nothing were met (Dice)."""
+        """Train in `folder`; the facts say how well the masks of both sets that teach nothing were met (Dice).
+
+        Of the test set, which chooses nothing either, also the standard error of that mean, and what its images are.
+        """
         section, problem = self.settings, self._problem()
         start = section.network
         train, val, test = (self._examples(inputs, work, split) for split in ("train", "val", "test"))
@@ -157,13 +160,18 @@ class MaskStage(Stage[Section]):
             initial=functools.partial(initial.variables, start) if start.init_from else None,
         )
 
-        def met(part: Examples) -> float:
+        def met(part: Examples) -> np.ndarray:
             masks = parallel.predict(problem, fitted.variables, part.inputs, len(part), _BATCH, work.session.devices)
             return dice(masks["mask"] > 0, part.labels["mask"] > 0)
 
+        tested, seen = met(test), test.labels["mask"].any(axis=(1, 2))
         return {
-            "dice_val": met(val),
-            "dice_test": met(test),
+            "dice_val": float(met(val).mean()),
+            "dice_test": float(tested.mean()),
+            "dice_test_error": float(tested.std() / np.sqrt(max(len(tested) - 1, 1))),
+            "dice_test_seen": float(tested[seen].mean()) if seen.any() else None,
+            "images_test": len(tested),
+            "empty_test": int((~seen).sum()),
             "parameters": count_parameters(fitted.variables)[0],
             "seconds": fitted.seconds,
             "best_epoch": fitted.best_epoch,
@@ -257,12 +265,12 @@ def check_batch(name: str, section: MaskSettings, count: int) -> None:
         raise UsageError(f"{name}.training.batch_size is {size}, and there are {count} training frames: take fewer")
 
 
-def dice(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean over images of 2 |A ∩ B| / (|A| + |B|), masks bool `[N, H, W]`; 1 where both are empty."""
+def dice(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Of each image 2 |A ∩ B| / (|A| + |B|), float64 `[N]`, of masks bool `[N, H, W]`; 1 where both are empty."""
     axes = (1, 2)
     sizes = predicted.sum(axes) + true.sum(axes)
     both = 2 * (predicted & true).sum(axes)
-    return float(np.mean(np.where(sizes > 0, both / np.maximum(sizes, 1), 1.0)))
+    return np.where(sizes > 0, both / np.maximum(sizes, 1), 1.0)
 
 
 @functools.lru_cache(maxsize=32)

@@ -131,30 +131,40 @@ def _networks(study: Study) -> Part:
         Line(f"{stage.upper()}, parameters", [Entry(paper.PARAMETERS.get(stage, MISSING)), Entry(_listed(numbers))])
         for stage, numbers in counts.items()
     ]
-    for name, value in dices(study).items():
-        lines.append(
-            Line(
-                f"cropper, Dice of the {name} set",
-                [Entry(number(paper.DICE) if name == "test" else MISSING), Entry(number(value))],
-            )
-        )
+    lines += _croppers(study)
     caption = "Networks (tables 1, 2 and A.9), and the cropper (section 2.2: 425 test images). Dice: mean over cells."
     return Part("Tables 1, 2 and A.9: networks and cropper", [Table(caption, ["", "Paper", "Here"], lines)])
 
 
+def _croppers(study: Study) -> list[Line]:
+    """How well masks are met: of the test set with the interval of new images, of its embryos alone, of validation."""
+    of, lines = dices(study), []
+    if "test" in of:
+        images, empty = (max(_facts(study, name), default=0) for name in ("images_test", "empty_test"))
+        reach, said = 1.96 * max(_facts(study, "dice_test_error"), default=math.nan), ""
+        if math.isfinite(reach):
+            ends = interval(max(of["test"] - reach, 0), min(of["test"] + reach, 1), sign=False)
+            said = f"{ends} {images:,} images, {empty:,} of them without an embryo"
+        lines.append(
+            Line("cropper, Dice of the test set", [Entry(number(paper.DICE)), Entry(number(of["test"]), said)])
+        )
+    if seen := _facts(study, "dice_test_seen"):
+        lines.append(Line("of its embryos alone", [Entry(MISSING), Entry(number(sum(seen) / len(seen)))]))
+    if "validation" in of:
+        lines.append(Line("of the validation set", [Entry(MISSING), Entry(number(of["validation"]))]))
+    return lines
+
+
 def dices(study: Study) -> dict[str, float]:
     """Dice of the cropper's masks on the test set, which chose nothing, and on the validation set: means over cells."""
-    means = {}
-    for name in ("test", "val"):
-        values = [
-            facts[f"dice_{name}"]
-            for cell in study.cells
-            for facts in cell.record.stages.values()
-            if f"dice_{name}" in facts
-        ]
-        if values:
-            means["validation" if name == "val" else name] = sum(values) / len(values)
-    return means
+    values = {"test": _facts(study, "dice_test"), "validation": _facts(study, "dice_val")}
+    return {name: sum(of) / len(of) for name, of in values.items() if of}
+
+
+def _facts(study: Study, name: str) -> list[float]:
+    """What the stages of all cells have under this name."""
+    stages = (facts for cell in study.cells for facts in cell.record.stages.values())
+    return [facts[name] for facts in stages if facts.get(name) is not None]
 
 
 def _listed(numbers: set[int]) -> str:
