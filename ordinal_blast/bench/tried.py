@@ -13,16 +13,17 @@ FORWARD = (
 )
 STEP = (
     "The index of the maximum kept for the gradient of pooling, filters per channel differentiated as filters, the "
-    "kept activation on the left of the product for the weights, the stem image by image: 335 to 200 ms an image of a "
-    "batch of 8; filters and their gradients by compiled kernels: 216 to 189, one after the other; maxima of windows "
-    "by kernels: of 8 × 109 × 109 × 128, gradients included, 31 to 15 ms. XLA gives its memory back after every step, "
-    "and 390,000 page faults of the next one take a fifth of it: before the kernels, with GLIBC_TUNABLES="
+    "kept activation on the left of the product for the weights, the stem image by image: 335 to 200 ms an image of "
+    "a batch of 8; filters and their gradients by compiled kernels: 216 to 189, one after the other; maxima of "
+    "windows by kernels: of 8 × 109 × 109 × 128, gradients included, 31 to 15 ms. XLA gives its memory back after "
+    "every step, and 390,000 page faults of the next one take a fifth of it: before the kernels, with "
+    "GLIBC_TUNABLES="
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=17179869184 "
-    "it takes 154, and PyTorch 138 instead of 152; not set here, because one arena makes a step of RetinaMNIST’s network a "
-    "sixth slower. Without help: a normalisation that keeps x alone for its gradient (.3 %), smaller groups of rows "
-    "for the filters’ gradient, sums of products before one reduction (2.4 ms instead of .6). What limits it: matrix "
-    "products are 85 ms of it on two cores, at the rate that XLA has for them; the rest moves about 2 GB an image "
-    "through memory, mostly in normalisation and padding."
+    "it takes 154, and PyTorch 138 instead of 152; not set here, because one arena makes a step of RetinaMNIST’s "
+    "network a sixth slower. Without help: a normalisation that keeps x alone for its gradient (.3 %), smaller "
+    "groups of rows for the filters’ gradient, sums of products before one reduction (2.4 ms instead of .6). What "
+    "limits it: matrix products are 85 ms of it on two cores, at the rate that XLA has for them; the rest moves "
+    "about 2 GB an image through memory, mostly in normalisation and padding."
 )
 UNET = (
     "Dense convolutions and their gradients by compiled kernels, at the rate of the machine’s matrix products: 459 to "
