@@ -2,7 +2,7 @@
 
 DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837. With placements V of m cases and n controls, the covariance
 of the areas is S = cov(V_cases) / m + cov(V_controls) / n, here always of the wanted difference itself, so that no
-accuracy is lost to subtraction. Where examples share a patient, Obuchowski (1997), Biometrics 53:567, sums placements
+accuracy is lost to subtraction. Where examples share a patient, Obuchowski (1997a), Biometrics 53:567, sums placements
 within each cluster first and adds the covariance of a cluster's cases with its controls; clusters of one give DeLong's.
 """
 

@@ -277,7 +277,7 @@ def auc(
 ) -> Comparison:
     """Areas under the ROC curve of V variants with S seeds: labels `[N]` in {0, 1}, scores `[V, S, N]`.
 
-    Covariances are DeLong's, or Obuchowski's (1997) where cases `[N]`, such as patients, share examples. ValueError:
+    Covariances are DeLong's, or Obuchowski's (1997a) where cases `[N]`, such as patients, share examples. ValueError:
     NaN scores, fewer than 2 cases or controls (or patients on a side), other shapes.
     """
     scores = as_array(scores, "scores")

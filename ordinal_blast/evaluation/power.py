@@ -3,7 +3,7 @@
 Two scores of the same examples are binormal: standard normal for controls, shifted by √2 Φ⁻¹(area) for cases, and
 correlated alike on both sides. The variance of DeLong's difference is then (1 / m + 1 / n) (v_a + v_b − 2 c) with the
 covariance of placements c = Φ₂(Φ⁻¹(A_a), Φ⁻¹(A_b); ρ / 2) − A_a A_b, and v the same of a score with itself, ρ = 1
-(Obuchowski & McClish 1997).
+(Obuchowski & McClish 1997b).
 """
 
 from __future__ import annotations
