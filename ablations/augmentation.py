@@ -3,7 +3,7 @@
 Kragh et al. 2019 move the focus by one plane up or down, and the time by up to 30 minutes; nothing is turned. Each is
 left out here and tried alone, around tA and around the time of maximum expansion. The LSTM sees what the paper's does:
 no random views, and the features of the CNN that was trained so. Crops, networks, loss and seeds are held fixed. For
-configurations with the stages of `configs/blastocyst.py`.
+configurations with the stages of `configs/paper.py`.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 And whether it is trained by Dice or by the cross-entropy of pixels. The window alone varies: which frames are looked at
 is told by the trained cropper in all variants but the last, whose cropper is another. Size of crops, networks, loss and
 seeds are held fixed. True masks are known of simulated embryos alone. For configurations with the stages of
-`configs/blastocyst.py`.
+`configs/paper.py`.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ Table 3 of Kragh et al. 2019: one frame at 105, 110, 115 or 120 hours after inse
 the cropper finds (tMEB), or when the embryologist graded (tA); and the recurrent network over the hourly frames up to
 tMEB, on the features of the CNN at tA. All of them are one stage here, `grader`, so that the recurrent network stands
 in one table with every CNN, on the same test examples. The loss, the crops, the seeds and all training are held fixed.
-For configurations with the stages of `configs/blastocyst.py`.
+For configurations with the stages of `configs/paper.py`.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ The outcome is fetal heartbeat, known of transferred embryos alone, which are fe
 learns the grades of inner cell mass and trophectoderm, the heartbeat, or all three; every one is tested on the same
 embryos. How well scores rank the outcome is in the report's section on it; the measures that decide here say what the
 grades lose or gain by the outcome beside them. Data, networks, loss and seeds are held fixed. For configurations with
-the stages of `configs/blastocyst.py`.
+the stages of `configs/paper.py`.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ The LSTM of the configuration against the same with the frames in reverse, with 
 and with the last one alone; against networks that know no order (the mean of the frames, and attention over them); and
 against CNN and LSTM trained together on the crops, as Kragh et al. 2019 tried. Cropper, crops, features, loss and seeds
 are held fixed; the joint network has the CNN's optimiser, schedule and batches, and starts from random weights.
-For configurations with the stages of `configs/blastocyst.py`.
+For configurations with the stages of `configs/paper.py`.
 """
 
 from collections.abc import Iterator

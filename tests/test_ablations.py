@@ -17,7 +17,7 @@ CONFIGS = {
     "losses": ("configs/retinamnist.py", "configs/demo.py"),
     "optimizer": ("configs/retinamnist.py",),
 }
-EMBRYOS = ("configs/demo.py", "configs/blastocyst.py")
+EMBRYOS = ("configs/demo.py", "configs/study_small.py", "configs/paper.py")
 CASES = [(path.stem, config) for path in sorted(FOLDER.glob("*.py")) for config in CONFIGS.get(path.stem, EMBRYOS)]
 ALIKE = {"convolutions"}  # variants that train alike are its question
 

@@ -29,7 +29,7 @@ _MEGABYTES = "resident at most, of a process that calls the step four times, lib
 
 def works(quick: bool) -> Iterator[Work]:
     """The rows; quick: the demo's networks and sizes."""
-    config, side = ("demo", 48) if quick else ("blastocyst", 224)
+    config, side = ("demo", 48) if quick else ("paper", 224)
     many = (LARGE,) if not (quick or machine.on_cpu()) else ()
     for batch in (1, 8, *(() if quick else (30,)), *many):
         yield _xception_forward(config, batch, side)

@@ -31,7 +31,7 @@ def works(quick: bool) -> Iterator[Work]:
     yield _epoch("epoch-demo", "the demo's CNN", "demo", (96 if quick else 480, 96 if quick else 120), 48, GRADES)
     retina = (128 if quick else 1080, 64 if quick else 120)
     yield _epoch("epoch-retinamnist", "RetinaMNIST's network", "retinamnist", retina, 28, {"grade": 5})
-    yield _embryo("demo", 8, 64, 48) if quick else _embryo("blastocyst", 30, 500, 224)
+    yield _embryo("demo", 8, 64, 48) if quick else _embryo("paper", 30, 500, 224)
     yield _loader(240 if quick else 1200, 48 if quick else 224)
     yield _simulator("simulator", 2 if quick else 39, 64 if quick else 280, 3)
     yield _simulator("simulator-recording", 2 if quick else 4, 96 if quick else 500, 7)
