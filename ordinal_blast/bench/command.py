@@ -15,7 +15,7 @@ import jax
 from ordinal_blast.bench import grid_works, growth, limits, machine, network_works, operator_works, study_works
 from ordinal_blast.bench.growth import Growth
 from ordinal_blast.bench.limits import Limits
-from ordinal_blast.bench.race import race
+from ordinal_blast.bench.race import Raced, judged, race
 from ordinal_blast.bench.work import OURS, TORCH, Row, Work
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import check, whole
@@ -92,15 +92,17 @@ def bench(
     measured = limits.measure()
     say(limits.text(measured))
     seconds = _SECONDS / 3 if quick else _SECONDS
-    rows: list[Row] = []
+    raced: list[Raced] = []
     curves: list[Growth] = []
 
     def result() -> Result:
+        rows = [judged(one, measured) for one in raced]
         return Result(machine.facts(), measured, rows, curves, quick, rounds, time.perf_counter() - begun)
 
     for work in works(quick):
         if work.name in wanted:
-            rows.append(race(work, measured, rounds=rounds, seconds=seconds, say=say))
+            raced.append(race(work, rounds=rounds, seconds=seconds, say=say))
+            measured = measured.best(limits.measure())
             keep(result())
     if _GROWTH in wanted:
         for curve in growth.growths(quick, say):

@@ -32,6 +32,11 @@ class Limits:
         """The least time that a work takes: operations at the highest rate, or bytes, whichever is more."""
         return max(operations / max(self.matrix.values()), bytes / self.bandwidth)
 
+    def best(self, other: Limits) -> Limits:
+        """The higher of both rates, each for itself: what slowed one measurement was not the machine."""
+        matrix = {name: max(rate, other.matrix[name]) for name, rate in self.matrix.items()}
+        return Limits(matrix, max(self.bandwidth, other.bandwidth))
+
 
 def measure(repeats: int = 8, side: int | None = None) -> Limits:
     """The rates now: the best of so many repeats, of XLA (in the networks' precision), and on a CPU of others too."""

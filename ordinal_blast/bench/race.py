@@ -7,6 +7,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -23,7 +24,17 @@ _MOST_CALLS = 200
 _SCALE = {"s": 1.0, "ms": 1e3, "MB": 1.0}
 
 
-def race(work: Work, limits: Limits, *, rounds: int, seconds: float, say: Callable[[str], None]) -> Row:
+class Raced(NamedTuple):
+    """A work as measured: seconds (or megabytes) of every contender, round by round, and who else was at work."""
+
+    work: Work
+    rounds: int
+    times: Mapping[str, list[float]]
+    skipped: Mapping[str, str]
+    others: float | None
+
+
+def race(work: Work, *, rounds: int, seconds: float, say: Callable[[str], None]) -> Raced:
     """Measure a work; raises what our own contender raises.
 
     rounds: how many. seconds: a contender's calls of a round take at least so long, back to back and after one that is
@@ -46,7 +57,7 @@ def race(work: Work, limits: Limits, *, rounds: int, seconds: float, say: Callab
             ready = _hopeful(work, ready, times)
     del ready
     gc.collect()
-    return dataclasses.replace(_row(work, limits, rounds, times, skipped), others=watch.others())
+    return Raced(work, rounds, times, skipped, watch.others())
 
 
 def _prepared(work: Work, say: Callable[[str], None]) -> tuple[dict[str, Ready], dict[str, str]]:
@@ -111,7 +122,9 @@ def _hopeful(work: Work, ready: Mapping[str, Ready], times: Mapping[str, list[fl
     return {name: one for name, one in ready.items() if name in hopeful}
 
 
-def _row(work: Work, limits: Limits, rounds: int, times: Mapping[str, list[float]], skipped: Mapping[str, str]) -> Row:
+def judged(raced: Raced, limits: Limits) -> Row:
+    """What a race says, beside what the machine can do."""
+    work, times = raced.work, raced.times
     scale, ours = _SCALE[work.unit], times[OURS]
     spreads = {name: Spread.of([scale * value for value in values]) for name, values in times.items()}
     ratios = {
@@ -120,22 +133,23 @@ def _row(work: Work, limits: Limits, rounds: int, times: Mapping[str, list[float
         if name != OURS
     }
     limit = scale * limits.seconds(work.operations, work.bytes) or None
-    row = Row(
+    measured = Row(
         name=work.name,
         title=work.title,
         unit=work.unit,
-        rounds=rounds,
+        rounds=raced.rounds,
         times=spreads,
         ratios=ratios,
         limit=limit,
         share=limit and limit / spreads[OURS].median,
         best=min(ratios, key=lambda name: ratios[name].median, default=""),
         targets=(),
-        skipped=skipped,
+        skipped=raced.skipped,
         note=work.note,
         tried=work.tried,
+        others=raced.others,
     )
-    return dataclasses.replace(row, targets=[outcome(target, row) for target in work.targets])
+    return dataclasses.replace(measured, targets=[outcome(target, measured) for target in work.targets])
 
 
 def outcome(target: Target, row: Row) -> Outcome:
