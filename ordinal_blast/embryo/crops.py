@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -26,6 +27,7 @@ from ordinal_blast.storage import read_npz, write_npz
 from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
 _PER_FILE = 128  # embryos whose crops are in one file
+_TOGETHER, _AHEAD = 2, 8  # embryos that are looked at at the same time, and whose crops are held at once
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
 
 
@@ -146,9 +148,11 @@ class Crop(Stage[CropSettings]):
             rows = range(int(path.stem) * _PER_FILE, min((int(path.stem) + 1) * _PER_FILE, count))
             areas, hpi = [], []
 
+            def look(row: int) -> _Looked:
+                return _look(section, footage, inputs["cropper"], row, times(row))
+
             def images(rows: range = rows, areas: list[Any] = areas, hpi: list[Any] = hpi) -> Iterator[np.ndarray]:
-                for row in rows:
-                    looked = _look(section, footage, inputs["cropper"], row, times(row))
+                for row, looked in zip(rows, _in_turn(look, rows), strict=True):
                     areas.append(looked.areas)
                     hpi.append(looked.hpi)
                     yield from looked.images
@@ -328,6 +332,13 @@ def _look(section: CropSettings, footage: Footage, cropper: EmbryoFinder, row: i
     more, more_areas = at(still, focused)
     images = [image for frames in (pixels, more) for frame in frames for image in np.moveaxis(frame, -1, 0)]
     return _Looked(images, np.concatenate([areas, more_areas]), np.concatenate([hpi, still]))
+
+
+def _in_turn(look: Callable[[int], _Looked], rows: Sequence[int]) -> Iterator[_Looked]:
+    """What `look` gives of these rows, in order: one is drawn or read while another is cropped."""
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for start in range(0, len(rows), _AHEAD):
+            yield from pool.map(look, rows[start : start + _AHEAD])
 
 
 def _times(section: CropSettings, assessed: np.ndarray | None) -> Callable[[int], float | None]:

@@ -49,7 +49,7 @@ class Recorded:
     def __init__(self, frames: Any, hpi: np.ndarray, planes: tuple[float, ...], masks: Any = None) -> None:
         self._hpi, self.planes, self._masks = hpi, planes, masks
         self._frames = frames
-        self._recording = functools.lru_cache(maxsize=1)(lambda row: frames[np.asarray([row])][0])
+        self._recording = functools.lru_cache(maxsize=4)(lambda row: frames[np.asarray([row])][0])
 
     def recording(self) -> tuple[Sequence[int], Sequence[float]]:
         """Height and width of a recording, in pixels, and its focal planes in µm."""

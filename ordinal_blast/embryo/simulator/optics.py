@@ -158,7 +158,7 @@ def picture(scene: Scene, geometry: Geometry, focus: jax.Array) -> jax.Array:
     path, density = (jnp.where(scene.empty, 0.0, values) for values in (path, density))
     path = _with_specks(scene, geometry, width, sharp, path)
     down, right = jnp.gradient(path)
-    slope = 1.3 * scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
+    slope = 1.15 * scene.contrast * (scene.light[1] * down + scene.light[0] * right) / geometry.pixel
     shading = 1.0 + 0.8 * slope * jax.lax.rsqrt(1.0 + slope * slope) - density
     grey = 0.52 * scene.brightness * _background(scene, geometry, focus) * shading
     return jnp.round(jnp.clip(grey, 0.0, 1.0) * 255.0).astype(jnp.uint8)
