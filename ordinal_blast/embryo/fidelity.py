@@ -131,7 +131,7 @@ def croppers(simulation: Simulation, count: int, epochs: int) -> dict[tuple[str,
         labels = {"mask": true[:taught_on].astype(np.float32)}
         say = taught(_problem(model, DiceLoss()), small[way][:taught_on], labels, epochs, 0)
         for other in WAYS:
-            scores[way, other] = dice(say(small[other][taught_on:])["mask"] > 0, true[taught_on:])
+            scores[way, other] = float(np.mean(dice(say(small[other][taught_on:])["mask"] > 0, true[taught_on:])))
     return scores
 
 
@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the report, such as reports/simulator")
     parser.add_argument("--real", type=Path, help="folder of real frames, such as Images of STORK")
     parser.add_argument("--credit", default="", help="who made the real frames, and under which licence")
-    parser.add_argument("--embryos", type=int, default=600, help="that graders learn from and are tested on")
+    parser.add_argument("--embryos", type=int, default=1200, help="that graders learn from and are tested on")
     parser.add_argument("--wells", type=int, default=400, help="that croppers learn from and are tested on")
     parser.add_argument(
         "--epochs", type=int, default=12, help="of a grader; a cropper has three times as many (%(default)s)"
