@@ -102,7 +102,7 @@ def bench(
     for work in works(quick):
         if work.name in wanted:
             raced.append(race(work, rounds=rounds, seconds=seconds, say=say))
-            measured = measured.best(limits.measure())
+            measured = measured.best(limits.measure(repeats=3))
             keep(result())
     if _GROWTH in wanted:
         for curve in growth.growths(quick, say):

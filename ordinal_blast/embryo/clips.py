@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ordinal_blast.embryo import timelapse
-from ordinal_blast.embryo.crops import Crops
+from ordinal_blast.embryo.crops import Crops, of_recordings
 from ordinal_blast.ranges import whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
@@ -46,14 +46,7 @@ class Clips(Stage[ClipSettings]):
     def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
         """Adds "clips" `[1, max_frames, H, W, P]` of a recording, whose notes are then those on its hourly frames."""
         del folder, record
-
-        def apply(values: Values) -> Values:
-            if "crops" not in values:
-                return values
-            crops = values["crops"]
-            return {**values, "clips": self._of(crops, np.arange(1)), "notes": crops.notes}
-
-        return apply
+        return of_recordings("clips", lambda crops, values: self._of(crops, np.arange(1)))
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """Adds "clips" `[B, max_frames, H, W, P]` of recordings."""

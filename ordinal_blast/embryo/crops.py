@@ -142,24 +142,19 @@ class Crop(Stage[CropSettings]):
         """Crop what is looked at of every embryo; goes on after the last whole file."""
         section, footage = self.settings, self.footage(inputs, work)
         count, times = len(work.material.dataset), _times(section, inputs.get("tA"))
-        for path in _files(folder, count):
-            if path.with_suffix(".npz").exists():
-                continue
-            rows = range(int(path.stem) * _PER_FILE, min((int(path.stem) + 1) * _PER_FILE, count))
-            areas, hpi = [], []
 
-            def look(row: int) -> _Looked:
-                return _look(section, footage, inputs["cropper"], row, times(row))
+        def look(row: int) -> _Looked:
+            return _look(section, footage, inputs["cropper"], row, times(row))
 
-            def images(rows: range = rows, areas: list[Any] = areas, hpi: list[Any] = hpi) -> Iterator[np.ndarray]:
-                for row, looked in zip(rows, _in_turn(look, rows), strict=True):
-                    areas.append(looked.areas)
-                    hpi.append(looked.hpi)
-                    yield from looked.images
-                    work.session.progress.note(self.name, row + 1, count)
+        def embryos(rows: range) -> Iterator[_Looked]:
+            for row, looked in zip(rows, _in_turn(look, rows), strict=True):
+                yield looked
+                work.session.progress.note(self.name, row + 1, count)
 
-            shelf.write(path, images())
-            write_npz(path.with_suffix(".npz"), {"areas": np.stack(areas), "hpi": np.stack(hpi)})
+        for part, path in enumerate(_files(folder, count)):
+            if not path.with_suffix(".npz").exists():
+                first = part * _PER_FILE
+                _write(path, embryos(range(first, min(first + _PER_FILE, count))))
         areas = self._kept(folder, count)[0]
         written = sum(path.stat().st_size for path in _files(folder, count))
         side, planes = footage.recording()
@@ -291,6 +286,18 @@ class Crop(Stage[CropSettings]):
         return {"images": pixels, "notes": notes + _unseen(areas)}
 
 
+def of_recordings(name: str, of: Callable[[Crops, Values], np.ndarray]) -> Callable[[Values], Values]:
+    """Adds what is made of the crops of a recording under a name; its notes are then those on its hourly frames."""
+
+    def apply(values: Values) -> Values:
+        if "crops" not in values:
+            return values
+        crops = values["crops"]
+        return {**values, name: of(crops, values), "notes": crops.notes}
+
+    return apply
+
+
 def cnn_view(section: CropSettings, crops: Crops) -> View:
     """Each embryo at the CNN's time, uint8 `[B, size, size, P]`; in training another focus and time are drawn."""
     planes = [timelapse.plane_indices(crops.planes, wanted) for wanted in section.foci()]
@@ -339,6 +346,20 @@ def _in_turn(look: Callable[[int], _Looked], rows: Sequence[int]) -> Iterator[_L
     with ThreadPoolExecutor(_TOGETHER) as pool:
         for start in range(0, len(rows), _AHEAD):
             yield from pool.map(look, rows[start : start + _AHEAD])
+
+
+def _write(path: Path, embryos: Iterator[_Looked]) -> None:
+    """The images of embryos as one file, then their areas and hours beside it, which make it whole."""
+    areas, hpi = [], []
+
+    def images() -> Iterator[np.ndarray]:
+        for looked in embryos:
+            areas.append(looked.areas)
+            hpi.append(looked.hpi)
+            yield from looked.images
+
+    shelf.write(path, images())
+    write_npz(path.with_suffix(".npz"), {"areas": np.stack(areas), "hpi": np.stack(hpi)})
 
 
 def _times(section: CropSettings, assessed: np.ndarray | None) -> Callable[[int], float | None]:

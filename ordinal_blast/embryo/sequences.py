@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ordinal_blast.embryo import timelapse
-from ordinal_blast.embryo.crops import Crops
+from ordinal_blast.embryo.crops import Crops, of_recordings
 from ordinal_blast.ranges import one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
@@ -57,14 +57,7 @@ class Sequences(Stage[SequenceSettings]):
     def restore(self, folder: Path, record: Record) -> Callable[[Values], Values]:
         """Adds "sequences" `[1, max_frames, D]` of a recording, whose notes are then those on its hourly frames."""
         del folder, record
-
-        def apply(values: Values) -> Values:
-            if "crops" not in values:
-                return values
-            crops = values["crops"]
-            return {**values, "sequences": self._of(crops, values["features"]), "notes": crops.notes}
-
-        return apply
+        return of_recordings("sequences", lambda crops, values: self._of(crops, values["features"]))
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """Adds "sequences" `[B, max_frames, D]` of recordings."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ordinal_blast.evaluation import simultaneous
 from ordinal_blast.evaluation.multireader import Comparison, Contrast
+from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report.measures import LEVEL
 from ordinal_blast.report.results import Group
 
@@ -79,4 +80,4 @@ def patients(group: Group, chosen: np.ndarray) -> np.ndarray | None:
 
 def enough(of: np.ndarray | None, n: int, least: int = 2) -> bool:
     """Whether n examples, of these patients, are so many units."""
-    return (n if of is None else len(np.unique(of))) >= least
+    return (n if of is None else count_units(of)) >= least

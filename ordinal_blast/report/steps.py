@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ordinal_blast.evaluation import jackknife, multireader
-from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report import pairing, verdicts
 from ordinal_blast.report.inference import Joint, Tested
 from ordinal_blast.report.measures import LEVEL, PRIMARY, Measure
+from ordinal_blast.report.quantities import enough
 from ordinal_blast.report.results import Group, Results
 
 COLUMNS: tuple[str, ...] = (
@@ -59,12 +59,11 @@ def _alike(variant: str, last: Group, before: Group) -> bool:
     if variant not in last.seeds or variant not in before.seeds or not (last.same_examples and before.same_examples):
         return False
     one, other = last.cells[0], before.cells[0]
-    units = np.arange(int(last.known.sum())) if last.patients is None else last.patients
     return bool(
         _seeds(variant, last, before)
         and np.array_equal(last.ids(one), before.ids(other))
         and np.array_equal(last.of(one).labels, before.of(other).labels)
-        and count_units(units) > 1
+        and enough(last.patients, int(last.known.sum()))
     )
 
 

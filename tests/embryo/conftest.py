@@ -20,6 +20,20 @@ def small():
     }
 
 
+@pytest.fixture(scope="session")
+def whole(small):
+    """The same for the whole chain, whose LSTM reads three frames."""
+    return small | {
+        "crops.start_hpi": 96.0,
+        "crops.stop_hpi": 118.0,
+        "crops.step_h": 11.0,
+        "sequences.max_frames": 3,
+        "rnn.network.options": {"units": 4},
+        "rnn.training.epochs": 1,
+        "rnn.training.batch_size": 8,
+    }
+
+
 ONE_EPOCH = {"epochs": 1, "batch_size": 8}
 
 

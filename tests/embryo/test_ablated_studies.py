@@ -24,19 +24,12 @@ RUN = {
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory, small):
-    changes = small | {
+def base(tmp_path_factory, whole):
+    changes = whole | {
         "data.cache": str(tmp_path_factory.mktemp("cache")),
         "data.options.embryos": 80,
         "data.options.hours": (98.0, 104.0, 110.5, 112.0, 118.0),
         "data.options.empty_share": 0.1,
-        "crops.start_hpi": 96.0,
-        "crops.stop_hpi": 118.0,
-        "crops.step_h": 11.0,
-        "sequences.max_frames": 3,
-        "rnn.network.options": {"units": 4},
-        "rnn.training.epochs": 1,
-        "rnn.training.batch_size": 8,
         "report.examples": 0,
     }
     return settings.load("tests/embryo/recorded_config.py", changes)

@@ -24,19 +24,12 @@ HOURS = (98.0, 104.0, 112.0, 118.0)  # of the frames; the first hour that is loo
 
 
 @pytest.fixture(scope="module")
-def overrides(tmp_path_factory, small):
-    return small | {
+def overrides(tmp_path_factory, whole):
+    return whole | {
         "data.cache": str(tmp_path_factory.mktemp("cache")),
         "data.options.embryos": 48,
         "data.options.hours": HOURS,
         "data.options.empty_share": 0.2,
-        "crops.start_hpi": 96.0,
-        "crops.stop_hpi": 118.0,
-        "crops.step_h": 11.0,
-        "sequences.max_frames": 3,
-        "rnn.network.options": {"units": 4},
-        "rnn.training.epochs": 1,
-        "rnn.training.batch_size": 8,
         "report.examples": 2,
         "report.timed": 2,
     }
