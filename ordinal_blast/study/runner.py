@@ -6,7 +6,7 @@ import collections
 import contextlib
 import math
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,11 +72,12 @@ class _Flying(NamedTuple):
 
     cells: Sequence[tuple[Cell, Opened]]
     courses: Sequence[Course]
-    landing: Future[None]
+    landing: Future[list[Exception]]
 
-    def landed(self) -> Sequence[tuple[Cell, Opened]]:
-        """The cells, once that is done."""
-        self.landing.result()
+    def landed(self, say: Callable[[str], None]) -> Sequence[tuple[Cell, Opened]]:
+        """The cells, once that is done; what could not be trained side by side is said, and goes one by one."""
+        for error in self.landing.result():
+            say(f"{self.cells[0][0].variant}: its seeds go one by one, for side by side: {errors.one_line(error)}")
         return self.cells
 
 
@@ -206,9 +207,9 @@ class _Run:
                     courses = [chain.course() for _, chain in opened] if beside else []
                     flying.append(_Flying(opened, courses, pool.submit(stacked.advance, courses, devices)))
                     while len(flying) > (_AT_ONCE if courses and len(devices) == 1 else 0):
-                        yield from flying.popleft().landed()
+                        yield from flying.popleft().landed(self.session.progress.say)
                 while flying:
-                    yield from flying.popleft().landed()
+                    yield from flying.popleft().landed(self.session.progress.say)
             finally:
                 for course in (course for group in flying for course in group.courses):  # the sitting is ended
                     course.failure = course.failure or UserError("the sitting was ended")

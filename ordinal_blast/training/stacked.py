@@ -21,24 +21,24 @@ _WRITERS = 8  # checkpoints written at a time: most of writing one is waiting
 _MOST = 2**30  # bytes of inputs that lie side by side: larger ones gain nothing from company
 
 
-def advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None:
+def advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> list[Exception]:
     """Bring trainings to their end, side by side where what they learn, how, and all shapes are the same.
 
     Each has the order of its data, its random draws, its schedule, its patience and its files for itself, and comes out
     as by itself but for round-off, which training amplifies; where one fails, its `failure` says so, and the others go
-    on. What is alone of its kind is left as it is, and so is what cannot be computed side by side, or takes too much
-    memory.
+    on. What is alone of its kind is left as it is, and so is what takes too much memory, or cannot be computed side by
+    side: the errors that say why are returned.
     """
     kinds: dict[Any, list[Course]] = {}
     for course in courses:
         if not course.over:
             kinds.setdefault(course.kind, []).append(course)
-    for alike in kinds.values():
-        if len(alike) > 1 and sum(course.inputs_at_once for course in alike) <= _MOST:
-            _advance(alike, devices)
+    several = [alike for alike in kinds.values() if len(alike) > 1]
+    fitting = [alike for alike in several if sum(course.inputs_at_once for course in alike) <= _MOST]
+    return [error for alike in fitting if (error := _advance(alike, devices))]
 
 
-def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None:
+def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> Exception | None:
     """Go through the epochs of all; one that has ended computes on, for nothing, until the others have."""
     problem, begun = courses[0].problem, False
     lanes = [*courses, *courses[:1] * (-len(courses) % len(devices))]  # as many on every device
@@ -67,10 +67,13 @@ def _advance(courses: Sequence[Course], devices: tuple[jax.Device, ...]) -> None
             every = pool.map if courses[going[0]].seals else map  # threads gain nothing where nothing waits
             collections.deque(every(lambda end: end(), ends), maxlen=0)
     except Exception as error:
-        for course in courses if begun else ():  # else nothing was computed, and they can go one by one
+        if not begun:
+            return error  # nothing was computed, and they can go one by one
+        for course in courses:
             course.failure = course.failure or error
     finally:
         pool.shutdown()
+    return None
 
 
 def _epoch(

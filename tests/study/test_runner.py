@@ -29,8 +29,11 @@ def go(planned, root):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return tmp_path_factory.mktemp("study")
+def study(tmp_path_factory, tiny_overrides, compile_quickly):
+    """A folder whose `run` holds the finished study."""
+    folder = tmp_path_factory.mktemp("study")
+    assert go(plan(folder, tiny_overrides), folder / "run") == []
+    return folder
 
 
 def read(root, name):
@@ -43,8 +46,6 @@ def of_test(root, name):
 
 def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, tiny_overrides, capsys):
     root = study / "run"
-    planned = plan(study, tiny_overrides)
-    assert go(planned, root) == []
     described = record.read_plan(root)
     assert described["reference"] == "cross_entropy"
     assert described["cells"] == ["cross_entropy-s0", "median-s0", "regression-s0"]
@@ -59,7 +60,7 @@ def test_a_study_writes_what_the_design_says_and_skips_what_is_finished(study, t
     assert len(result.labels) == 30
     stamps = {path: path.stat().st_mtime_ns for path in root.rglob("result.json")}
     capsys.readouterr()
-    assert go(planned, root) == []
+    assert go(plan(study, tiny_overrides), root) == []
     assert {path: path.stat().st_mtime_ns for path in root.rglob("result.json")} == stamps
     assert capsys.readouterr().err.count("finished before") == 3
 

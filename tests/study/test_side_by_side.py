@@ -8,6 +8,7 @@ import pytest
 from ordinal_blast import record, settings
 from ordinal_blast.study import plan as plans
 from ordinal_blast.study import runner, session
+from ordinal_blast.training import stacked
 
 VARIANTS = {
     "corn": {"objective.name": "corn"},
@@ -74,6 +75,17 @@ def test_records_are_those_of_one_by_one_and_say_how_many_were_trained_beside(ru
         assert expected.models["mlp"].training.get("side_by_side") is None
         assert got.models["mlp"].training["side_by_side"] == 3
         assert got.models["mlp"].training.get("shared_with") == expected.models["mlp"].training.get("shared_with")
+
+
+def test_what_cannot_be_trained_side_by_side_is_said_and_goes_one_by_one(runs, overrides, tmp_path, monkeypatch, capsys):
+    def refused(*_):
+        raise MemoryError("no room for three")
+
+    monkeypatch.setattr(stacked.parallel, "stacked_steps", refused)
+    assert go(overrides, tmp_path) == []
+    said = capsys.readouterr().err
+    assert "corn: its seeds go one by one, for side by side: MemoryError: no room for three" in said
+    assert record.read(tmp_path / "cells" / "corn-s0").models["mlp"].training.get("side_by_side") is None
 
 
 def test_on_four_devices_they_are_the_same(runs, overrides, tmp_path):

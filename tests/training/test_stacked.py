@@ -75,7 +75,8 @@ def same(one, other):
 @pytest.mark.parametrize(("devices", "training"), [(1, WAITING), (4, WAITING), (1, BALANCED)])
 def test_trainings_side_by_side_come_out_as_by_themselves(devices, training):
     courses = [course(seed, training) for seed in SEEDS]
-    stacked.advance(courses, tuple(jax.devices()[:devices]))
+    assert stacked.advance(courses, tuple(jax.devices()[:devices])) == []
+    assert [one.failure for one in courses] == [None] * len(SEEDS)
     assert all(one.over for one in courses)
     fitted = [one.fitted() for one in courses]
     for seed, one in zip(SEEDS, fitted, strict=True):
@@ -167,10 +168,11 @@ def test_what_is_alone_of_its_kind_or_cannot_be_stacked_is_left_as_it_is(monkeyp
         raise NotImplementedError("no rule of batching")
 
     courses = [course(3), course(4, dataclasses.replace(TRAINING, epochs=3))]
-    stacked.advance(courses, tuple(jax.devices()[:1]))
+    assert stacked.advance(courses, tuple(jax.devices()[:1])) == []
     monkeypatch.setattr(stacked.parallel, "stacked_steps", refused)
     others = [course(3), course(4)]
-    stacked.advance(others, tuple(jax.devices()[:1]))
+    (why,) = stacked.advance(others, tuple(jax.devices()[:1]))
+    assert str(why) == "no rule of batching"
     assert [(one.history, one.failure) for one in (*courses, *others)] == [([], None)] * 4
     same(loop.finish(others[0], tuple(jax.devices()[:1])), alone(3))
 
