@@ -195,6 +195,7 @@ def _run(args: argparse.Namespace, planned: Callable[[Settings], dict[str, Plan]
     """Run plans, by the name of their folder in --workdir, where "" is that itself; report what finished."""
     from ordinal_blast.study import plan as plans
     from ordinal_blast.study import questions, runner, session
+    from ordinal_blast.training import parallel
 
     chosen, changes = _settings(args)
     plans.check_changes(changes, chosen)
@@ -205,6 +206,7 @@ def _run(args: argparse.Namespace, planned: Callable[[Settings], dict[str, Plan]
         failed = runner.run(asked[""], args.workdir, args.command, begun, allow_changed_code=allow)
     else:
         failed = questions.run(asked, args.workdir, args.command, begun, allow_changed_code=allow)
+    begun.progress.say(f"Memory held at most: {parallel.peak_memory(begun.devices) / 1000:.1f} GB")
     count = sum(len(plan.cells) for plan in asked.values())
     if len(failed) < count:
         command = shlex.join(["ordinal-blast", "report", str(args.workdir), "--out", str(args.workdir / "report")])

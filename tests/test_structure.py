@@ -11,7 +11,8 @@ import ordinal_blast
 
 PACKAGE = Path(ordinal_blast.__file__).parent
 ROOMS = (
-    *("errors", "locks", "ranges", "types", "storage", "seeds", "source_text", "parts", "schema", "kinds", "settings"),
+    *("errors", "locks", "ranges", "resident", "types", "storage", "seeds", "source_text", "parts", "schema"),
+    *("kinds", "settings"),
     *(
         "manual",
         "question",

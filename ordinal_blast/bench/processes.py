@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from ordinal_blast.errors import UserError
@@ -35,13 +33,5 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 
 def megabytes(code: str) -> float:
     """How much memory a process of this Python code holds at most, resident, in 10⁶ bytes."""
-    done = run([sys.executable, "-c", f"{code}\nfrom ordinal_blast.bench import processes\nprint(processes.peak())"])
+    done = run([sys.executable, "-c", f"{code}\nfrom ordinal_blast import resident\nprint(resident.peak())"])
     return float(done.text.split()[-1])
-
-
-def peak() -> float:
-    """The most that this process has held so far, in 10⁶ bytes."""
-    if sys.platform == "linux":  # rusage would begin with what the parent held
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -224,6 +224,9 @@ def _software(study: Study) -> Table:
     runs = [model.training for cell in study.cells for model in cell.record.models.values()]
     wall = sum(run["seconds"] for run in runs if "shared_with" not in run)
     lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
+    held = [run["peak_mb"] for run in runs if "peak_mb" in run]
+    if held:
+        lines.append(Line("memory held at most", [Entry(f"{max(held) / 1000:.1f} GB")]))
     return Table("Devices, threads and versions; several values mean that cells differ.", [], lines)
 
 

@@ -201,6 +201,7 @@ class Grader(Stage[GraderSettings]):
             "best_epoch": fitted.best_epoch,
             "parameters": count_parameters(fitted.variables)[0],
             "seconds": round(fitted.seconds, 3),
+            "peak_mb": round(parallel.peak_memory(work.session.devices), 1),
             "history": list(fitted.history),
             **({"side_by_side": together} if together > 1 else {}),
         }

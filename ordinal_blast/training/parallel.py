@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ordinal_blast import resident
 from ordinal_blast.models import native
 from ordinal_blast.training.problem import Problem
 from ordinal_blast.training.step import Metrics, TrainState, eval_step, train_step, variables
@@ -31,6 +32,13 @@ def hardware(devices: tuple[jax.Device, ...]) -> str:
         return f"{len(devices)} x {kind}"
     threads = _cpu_threads(jax.local_device_count("cpu"))
     return f"{len(devices)} x {kind} ({platform.machine()}), {threads} thread{'s' * (threads != 1)}"
+
+
+def peak_memory(devices: tuple[jax.Device, ...]) -> float:
+    """The most that one of the devices has held so far, in 10⁶ bytes: of CPUs the process, of others their own."""
+    stats = [device.memory_stats() or {} for device in devices]
+    held = [one["peak_bytes_in_use"] / 1e6 for one in stats if "peak_bytes_in_use" in one]
+    return max(held) if held else resident.peak()
 
 
 def _cpu_threads(devices: int) -> int:

@@ -100,7 +100,14 @@ def _models(variant, seed, stages=("cnn", "rnn"), tasks=("icm", "te"), grades="C
                 labels[39::40] = -1
                 splits[split].tasks[task] = _decided(Task(task, tuple(grades)), labels, positions)
         history = [{"epoch": e, "train_loss": 1 / e, "val_loss": 0.5, "val_qwk": 0.5} for e in (1, 2)]
-        training = {"epochs": 2, "best_epoch": 1, "parameters": 541_123, "seconds": 400.0, "history": history}
+        training = {
+            "epochs": 2,
+            "best_epoch": 1,
+            "parameters": 541_123,
+            "seconds": 400.0,
+            "peak_mb": 1900.0,
+            "history": history,
+        }
         models[stage] = Model(stage, splits, training, (4,), "float32", {task: {} for task in tasks})
     return models
 

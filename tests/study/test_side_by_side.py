@@ -77,7 +77,9 @@ def test_records_are_those_of_one_by_one_and_say_how_many_were_trained_beside(ru
         assert got.models["mlp"].training.get("shared_with") == expected.models["mlp"].training.get("shared_with")
 
 
-def test_what_cannot_be_trained_side_by_side_is_said_and_goes_one_by_one(runs, overrides, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_trained_side_by_side_is_said_and_goes_one_by_one(
+    runs, overrides, tmp_path, monkeypatch, capsys
+):
     def refused(*_):
         raise MemoryError("no room for three")
 
