@@ -2,8 +2,9 @@
 
 Table 7 of Kragh et al. 2019 taken apart: every loss of `ablations/losses.py` with the mode, the median and the mean of
 its probabilities as the decision (of the regression, with cut points fitted for each), trained with and without class
-weights; and where class weights can be undone after training, decided without them. A decision costs no training: 8
-trainings a seed hold 30 variants. The reference is the rival of the paper, and the subject its method.
+weights, those of the configuration or else by inverse frequency; and where class weights can be undone after training,
+decided without them. A decision costs no training: 8 trainings a seed hold 30 variants. The reference is the rival of
+the paper, and the subject its method.
 
 The loss: ordinal cross-entropy less cross-entropy under one rule and one weighting. The rule: the median less the mode
 of cross-entropy, whose optimum the ordinal cross-entropy shares. The weights: weighted less unweighted under one of
@@ -12,6 +13,8 @@ both.
 
 from collections.abc import Iterator
 from typing import Any
+
+from ordinal_blast.settings import Settings
 
 LOSSES = ("cross_entropy", "ordinal_cross_entropy", "binary_decomposition", "thresholded_regression")
 PROPER = ("cross_entropy", "binary_decomposition")  # whose class weights can be undone
@@ -26,10 +29,11 @@ FAMILIES = {
 }
 
 
-def variants() -> Iterator[tuple[str, dict[str, Any]]]:
+def variants(base: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, overrides); the first is the reference."""
+    weighted = base.class_weights if base.class_weights != "none" else "inverse_frequency"
     for loss in LOSSES:
-        for weights, kind in {"weighted": "inverse_frequency", "unweighted": "none"}.items():
+        for weights, kind in {"weighted": weighted, "unweighted": "none"}.items():
             trained = {"objective": loss, "class_weights": kind}
             for rule in RULES:
                 yield f"{loss} {rule} {weights}", trained | {"objective.rule": rule}

@@ -20,12 +20,13 @@ def get_config() -> ConfigDict:
     config.cropper.update(images=1000, side=80, size=32, network=dict(options=dict(widths=(8, 16, 32), momentum=0.9)))
     config.cropper.optimizer = dict(learning_rate=3e-3)
     config.cropper.training.update(batch_size=32, epochs=30)
-    config.crops.update(step_h=2.0, size=56)
+    config.crops.update(start_hpi=100.0, step_h=2.0, size=48)
     config.cnn.network.options.update(stem=(16, 32), entry=(32, 64), middle=1, exit=(64, 96, 96, 96), momentum=0.9)
     config.cnn.optimizer = dict(learning_rate=2e-3)
-    config.cnn.training.update(batch_size=32, epochs=15)
-    config.cnn.schedule.options.patience = 2
-    config.sequences.max_frames = 15
+    config.cnn.training.update(batch_size=32, epochs=8)
+    config.cnn.schedule.options.patience = 1
+    config.sequences.max_frames = 12
     config.rnn.optimizer = dict(learning_rate=3e-3)
-    config.rnn.training.update(epochs=20, checkpoint_every=5)
+    config.rnn.training.update(epochs=12, checkpoint_every=4)
+    config.rnn.schedule.options.patience = 2
     return config
