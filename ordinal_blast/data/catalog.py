@@ -148,12 +148,13 @@ def labelled(
 ) -> Mapping[str, np.ndarray]:
     """The rows `[n]` of each set that have a label for one of the tasks; of the test set, for one of the data set's.
 
-    So that studies of some tasks and of others are tested on the same examples. Raises UserError where a set has too
-    few labels of a task: none at all, fewer than two to choose an epoch by, or one grade alone to learn from.
+    So that studies of some tasks and of others are tested on the same examples. A set apart from train, val and test
+    may lack labels of a task, and is left out where it has none of any. Raises UserError where another has too few of
+    a task: none at all, fewer than two to choose an epoch by, or one grade alone to learn from.
     """
     advice = "divide it otherwise, or leave that task out of tasks"
     for task in tasks:
-        for name, rows in split.items():
+        for name, rows in ((name, rows) for name, rows in split.items() if name in splits.NAMES):
             labels = dataset.columns[f"label/{task.name}"][rows]
             labels, where = labels[labels >= 0], f"in the {name} split of {dataset.name}"
             if not len(labels):
@@ -168,7 +169,8 @@ def labelled(
     either, any_task = (
         np.any([dataset.columns[f"label/{task.name}"] >= 0 for task in of], axis=0) for of in (tasks, dataset.tasks)
     )
-    return {name: rows[(either if name in ("train", "val") else any_task)[rows]] for name, rows in split.items()}
+    there = {name: rows for name, rows in split.items() if name in splits.NAMES or either[rows].any()}
+    return {name: rows[(either if name in ("train", "val") else any_task)[rows]] for name, rows in there.items()}
 
 
 def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:

@@ -185,7 +185,9 @@ def _concluded(cell: Cell, experiment: str, identified: Mapping[str, Any], work:
             for task in material.tasks
         }
         splits = {
-            split: Split(split, part.ids, part.columns, {task: of_task[split] for task, of_task in results.items()})
+            split: Split(
+                split, part.ids, part.columns, {name: of[split] for name, of in results.items() if split in of}
+            )
             for split, part in raw.items()
         }
         models[name] = dataclasses.replace(trained.models[name], splits=splits, fitted=bound)
@@ -258,11 +260,13 @@ def _results(
     raw: Mapping[str, _Raw],
     measures: Mapping[str, Measure],
 ) -> dict[str, TaskResult]:
-    """What a fitted objective says of a task in each split, measured where there is a label.
+    """What a fitted objective says of a task in each split that has a label of it, measured where there is one.
 
     All examples are decided in one call, and the loss of a split is that of all with weight 0 in the others.
     """
-    name, starts = task.name, np.cumsum([0, *(len(part.ids) for part in raw.values())])
+    name = task.name
+    raw = {split: part for split, part in raw.items() if name in part.labels and (part.labels[name] >= 0).any()}
+    starts = np.cumsum([0, *(len(part.ids) for part in raw.values())])
     outputs, labels, weights = (
         np.concatenate([getattr(part, field)[name] for part in raw.values()])
         for field in ("outputs", "labels", "weights")

@@ -279,6 +279,9 @@ def test_tasks_are_named_once_and_each_has_a_label_in_every_split():
         catalog.labelled(opened, split | {"val": np.asarray([3, 1])}, tasks[:1])
     with pytest.raises(UserError, match=r"task icm has only the grade C in the train split of eyes, which teaches no"):
         catalog.labelled(opened, split | {"train": np.asarray([0, 3, 4])}, tasks[1:])
+    whole = {"train": np.arange(3), "val": np.asarray([3, 0]), "test": np.asarray([3, 4]), "panel": np.asarray([4, 5])}
+    assert catalog.labelled(opened, whole, tasks)["panel"].tolist() == [4, 5]  # it has te alone
+    assert "panel" not in catalog.labelled(opened, whole, tasks[1:])
 
 
 def clinics():
