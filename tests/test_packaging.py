@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 import ordinal_blast
 from ordinal_blast.errors import UserError, needs
+from ordinal_blast.report import page
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -147,7 +148,8 @@ def test_all_is_every_extra_that_a_study_can_use():
 
 
 def test_entry_points_lead_to_functions():
-    points = [*PROJECT["scripts"].values(), *PROJECT["entry-points"]["ordinal_blast.report"].values()]
-    for point in points:
+    groups = PROJECT["entry-points"]
+    assert {*groups} == {"ordinal_blast.report", page.SEVERAL}
+    for point in (*PROJECT["scripts"].values(), *(point for group in groups.values() for point in group.values())):
         module, _, function = point.partition(":")
         assert callable(getattr(import_module(module), function))

@@ -8,6 +8,9 @@ areas are covered in .94 to .98 of the studies, differences in .94 to .98.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from ordinal_blast.embryo import paper
@@ -38,12 +41,9 @@ COVERS = (
 
 def blocks(study: Study, stage: str, studio: Studio) -> list[Block]:
     """The ROC of embryologist and networks of one stage; nothing where ICM, TE or the outcome are not known."""
-    groups = {group.task: group for group in study.groups() if group.stage == stage}
-    if not {*paper.TASKS} <= {*groups} or not all(
-        len(groups[task].grades) == len(QUALITY_GROUPS) and groups[task].same_examples for task in paper.TASKS
-    ):
+    if (graded := _graded(study, stage)) is None:
         return []
-    icm, te = (groups[task] for task in paper.TASKS)
+    icm, te = graded
     questions = {variant: one for variant in icm.variants if (one := _question(icm, te, variant)) is not None}
     if not questions:
         return []
@@ -77,6 +77,43 @@ def blocks(study: Study, stage: str, studio: Studio) -> list[Block]:
         "medium",
     )
     return [Part(f"{stage.upper()}: embryologist and network", [gallery, table])]
+
+
+class Bounded(NamedTuple):
+    """A number with its interval; NaN where it has none."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def compared(study: Study, stage: str, variant: str) -> tuple[Bounded, Bounded] | None:
+    """The area of a network's quality groups, and that less the embryologist's, adjusted for both scores of it.
+
+    None where it has not been graded, or the outcome is not known.
+    """
+    graded = _graded(study, stage)
+    if graded is None or variant not in graded[0].variants or (question := _question(*graded, variant)) is None:
+        return None
+    tested = inference.ranked(question, HUMAN)
+    (adjusted,), _, _ = verdicts.adjust([tested])
+    own, gap = tested.own[GROUPS], tested.differences[GROUPS]
+    ends = (math.nan, math.nan)
+    if not own.degenerate and 0 < own.estimate < 1:
+        ends = simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1))
+    low, high, _ = verdicts.within(adjusted.get(GROUPS, (math.nan,) * 3), (0.0, 1.0))
+    return Bounded(own.estimate, *ends), Bounded(gap.estimate, low, high)
+
+
+def _graded(study: Study, stage: str) -> tuple[Group, Group] | None:
+    """ICM and TE of a stage, each on the same examples over all cells and in three grades; None where it has not."""
+    groups = {group.task: group for group in study.groups() if group.stage == stage}
+    if not {*paper.TASKS} <= {*groups} or not all(
+        len(groups[task].grades) == len(QUALITY_GROUPS) and groups[task].same_examples for task in paper.TASKS
+    ):
+        return None
+    icm, te = (groups[task] for task in paper.TASKS)
+    return icm, te
 
 
 def _question(icm: Group, te: Group, variant: str) -> Ranking | None:

@@ -141,10 +141,10 @@ def _croppers(study: Study) -> list[Line]:
     of, lines = dices(study), []
     if "test" in of:
         images, empty = (max(_facts(study, name), default=0) for name in ("images_test", "empty_test"))
-        reach, said = 1.96 * max(_facts(study, "dice_test_error"), default=math.nan), ""
-        if math.isfinite(reach):
-            ends = interval(max(of["test"] - reach, 0), min(of["test"] + reach, 1), sign=False)
-            said = f"{ends} {images:,} images, {empty:,} of them without an embryo"
+        low, high = reach(study)
+        said = ""
+        if math.isfinite(low):
+            said = f"{interval(low, high, sign=False)} {images:,} images, {empty:,} of them without an embryo"
         lines.append(
             Line("cropper, Dice of the test set", [Entry(number(paper.DICE)), Entry(number(of["test"]), said)])
         )
@@ -153,6 +153,12 @@ def _croppers(study: Study) -> list[Line]:
     if "validation" in of:
         lines.append(Line("of the validation set", [Entry(MISSING), Entry(number(of["validation"]))]))
     return lines
+
+
+def reach(study: Study) -> tuple[float, float]:
+    """The 95 % interval of the test set's Dice over new images; NaN where its error is not known, or there is none."""
+    of, error = dices(study).get("test", math.nan), 1.96 * max(_facts(study, "dice_test_error"), default=math.nan)
+    return max(of - error, 0.0) if math.isfinite(of - error) else math.nan, min(of + error, 1.0)
 
 
 def dices(study: Study) -> dict[str, float]:

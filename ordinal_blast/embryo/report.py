@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ordinal_blast.embryo import beyond_blocks, human_blocks, outcome_blocks, paper_blocks
+from ordinal_blast.embryo import beyond_blocks, gain_blocks, human_blocks, outcome_blocks, paper_blocks
 from ordinal_blast.embryo.outcome_blocks import OUTCOME
 from ordinal_blast.report import pick_blocks
 from ordinal_blast.report.blocks import Block, Section
@@ -20,6 +20,7 @@ def sections(study: Study, studio: Studio) -> list[Section]:
     """The sections of a study; none where it is not of embryos."""
     return [
         *paper_blocks.sections(study, studio),
+        *gain_blocks.sections(study, studio),
         *human_blocks.sections(study, studio),
         *_outcome(study, studio),
         *_choice(study, studio),

@@ -189,6 +189,27 @@ class Comparison(Variation):
         cases = num_seeds * max(cov2, 0.0) if over == "both" else 0.0
         return self._spread(estimate, 1, float(values.var(ddof=1)), cases, num_seeds - 1, over)
 
+    def combined(self, coefficients: ArrayLike) -> Comparison:
+        """The comparison of sums of its variants, coefficients `[M, V]`: values c θ, and covariances c Σ cᵀ.
+
+        So that a difference of differences, such as (a - b) - (c - d), is the `difference` of a + d and b + c.
+        ValueError: another shape, or what is not finite.
+        """
+        sums = as_floats(coefficients, "coefficients")
+        if sums.ndim != 2 or sums.shape[1] != len(self.values):
+            raise ValueError(f"coefficients must have shape [M, {len(self.values)}], found {sums.shape}")
+        covariance = self.covariance.reshape(*self.values.shape, *self.values.shape)
+        size = len(sums) * self.values.shape[1]
+        return analyse(
+            sums @ self.values,
+            np.einsum("mv,vswt,nw->msnt", sums, covariance, sums).reshape(size, size),
+            units=self.units,
+            influence=None if self.influence is None else np.einsum("mv,vsu->msu", sums, self.influence),
+            case_df=self.case_df,
+            confidence=self.confidence,
+            degenerate=self.degenerate,
+        )
+
     def _of(self, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Values `[v, S]` and covariance `[v, S, v, S]` of some variants."""
         covariance = self.covariance.reshape(*self.values.shape, *self.values.shape)

@@ -16,18 +16,21 @@ from ordinal_blast.report.datasets import Together
 from ordinal_blast.report.examples import VERDICTS
 from ordinal_blast.report.formats import distinct, slug
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.report.sections import facts, sections
+from ordinal_blast.report.sections import facts, plugged, sections
+
+SEVERAL = "ordinal_blast.report.several"  # the entry points of packages that speak of several studies
 
 
 def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     """Write `report.html`, `report.md`, `rows.csv`, `frames/`, `figures/` and their manifest; returns the page's path.
 
-    One chapter per study, in this order, and one over all data sets; `command` is printed as what made the
-    page. The same inputs give the same bytes. Raises UserError where `out` is not to be written to, and where sections
-    from another package fail.
+    One chapter per study, in this order, before them what packages say of several together, and after them one over
+    all data sets; `command` is printed as what made the page. The same inputs give the same bytes. Raises UserError
+    where `out` is not to be written to, and where sections from another package fail.
     """
     manifest.check(out)
-    chapters = [_chapter(study, key, command) for study, key in zip(studies, _keys(studies), strict=True)]
+    chapters = [*_several(studies)]
+    chapters += [_chapter(study, key, command) for study, key in zip(studies, _keys(studies), strict=True)]
     together = Together(tuple(studies))
     if together.comparable:
         chapters.append(_together(together))
@@ -80,6 +83,15 @@ def _chapter(study: Study, key: str, command: str) -> dict[str, Any]:
     }
 
 
+def _several(studies: Sequence[Study]) -> Iterator[dict[str, Any]]:
+    """A chapter of what installed packages say of several studies by functions (studies, studio) -> list[Section]."""
+    key = "several"
+    of = plugged(SEVERAL, studies, Studio(key, studies[0])) if len(studies) > 1 else []
+    if of:
+        title = "What the studies say together"
+        yield {"key": key, "name": "in short", "title": title, "facts": [], "sections": of}
+
+
 def _together(together: Together) -> dict[str, Any]:
     key = "together"
     return {
@@ -113,7 +125,7 @@ def _environment(finalize: Any) -> jinja2.Environment:
 
 def _keys(studies: Iterable[Study]) -> list[str]:
     """A distinct anchor per study, from the name of its experiment."""
-    taken = {"together"}  # the chapter over all
+    taken = {"together", "several"}  # the chapters on more than one
     return [distinct(slug(study.plan["experiment"]), taken) for study in studies]
 
 

@@ -53,13 +53,22 @@ def sections(study: Study, key: str, command: str) -> list[Section]:
     if study.cells:
         contents += [_group(study, group, studio) for group in study.groups()]
         contents += step_blocks.sections(study, studio)
-        for plugin in importlib.metadata.entry_points(group=_PLUGINS):
-            with parts.blamed(f"the sections of {plugin.value} ({_PLUGINS}) cannot be made"):
-                contents += plugin.load()(study, studio)
+        contents += plugged(_PLUGINS, study, studio)
         if frames := strip(study, studio):
             contents.append(Section(studio.anchor("examples"), "Examples", [frames]))
         contents.append(_training(study, studio))
     return [*contents, _provenance(study, studio, command)]
+
+
+def plugged(group: str, *of: Any) -> list[Section]:
+    """The sections that installed packages make of something by the entry points of a group; UsageError names one that
+    fails.
+    """
+    contents: list[Section] = []
+    for plugin in importlib.metadata.entry_points(group=group):
+        with parts.blamed(f"the sections of {plugin.value} ({group}) cannot be made"):
+            contents += plugin.load()(*of)
+    return contents
 
 
 def facts(study: Study) -> list[tuple[str, str]]:

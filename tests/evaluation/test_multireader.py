@@ -529,3 +529,25 @@ def test_a_power_that_chance_alone_has_and_degrees_of_freedom_that_are_none_are_
     for df in (0, math.nan, None, "8"):
         with pytest.raises(ValueError, match="case_df must be a number above 0"):
             multireader.analyse([[0.1, 0.2], [0.3, 0.5]], np.eye(4), units=9, case_df=df)
+
+
+def test_a_difference_of_differences_is_that_of_sums():
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 80)
+    grades = np.clip(labels + rng.integers(-1, 2, (4, 3, 80)), 0, 2)
+    whole = multireader.measure("mae", labels, grades, num_classes=3)
+    two = whole.combined([[0, 1, 1, 0], [1, 0, 0, 1]])
+    a, b, c, d = whole.values
+    np.testing.assert_allclose(two.values, [b + c, a + d], rtol=1e-12)
+    contrast = two.difference(1, 0)
+    gaps = (a - b) - (c - d)
+    assert contrast.estimate == pytest.approx(gaps.mean())
+    # Over these seeds alone it is Student's t of the differences of differences, seed by seed.
+    alone = two.difference(1, 0, "seeds")
+    assert alone.standard_error == pytest.approx(gaps.std(ddof=1) / math.sqrt(3))
+    signs = np.repeat([1.0, -1.0, -1.0, 1.0], 3) / 3
+    assert two.difference(1, 0, "examples").standard_error == pytest.approx(math.sqrt(signs @ whole.covariance @ signs))
+    one = whole.combined([[0, 1, 0, 0], [1, 0, 0, 0]]).difference(1, 0)
+    assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(whole.difference(0, 1)))
+    with pytest.raises(ValueError, match=r"coefficients must have shape \[M, 4\], found \(2, 3\)"):
+        whole.combined(np.ones((2, 3)))
