@@ -77,21 +77,21 @@ def _compared(kind: str, answers: Sequence[Said]) -> Part:
     lines = []
     for claim, of in _by_claim(answers):
         by = {(one.task, one.measure): one for one in of}
-        entries = [_entry(by[column]) if column in by else Entry(MISSING) for column in columns]
-        lines.append(Line(claim.text, [*entries, Entry(_so(of))]))
-    seeds, examples = (extent([getattr(one, name) for one in answers]) for name in ("seeds", "n"))
+        lines.append(Line(claim.text, [_entry(by[column]) if column in by else Entry(MISSING) for column in columns]))
+        if any(math.isfinite(one.paper) for one in of):
+            published = [number(by[column].paper, sign=True) if column in by else MISSING for column in columns]
+            lines.append(Line("in the paper", [Entry(text) for text in published], aside=True))
+    alone = " (with one seed: new embryos alone)" if min(one.seeds for one in answers) == 1 else ""
     caption = (
-        f"Difference on the test set, {examples} embryos and {seeds} seeds, adjusted for "
-        f"{count(answers[0].comparisons, 'difference')}; below it the paper’s."
+        f"Difference on the test set; embryos: {extent([one.n for one in answers])}, seeds: "
+        f"{extent([one.seeds for one in answers])}{alone}; adjusted for {count(answers[0].comparisons, 'difference')}."
     )
-    header = ["Claim", *(f"{task.upper()} {measure.heading}" for task, measure in columns), "So"]
+    header = ["Claim", *(f"{task.upper()} {measure.heading}" for task, measure in columns)]
     return Part(kind, [Table(caption, header, lines)])
 
 
 def _entry(one: Said) -> Entry:
-    published = f" paper {number(one.paper, sign=True)}" if math.isfinite(one.paper) else ""
-    small = one.why or interval(one.low, one.high)
-    return Entry(number(one.mean, sign=True), f"{small}{published}", one.verdict == BETTER)
+    return Entry(number(one.mean, sign=True), one.why or interval(one.low, one.high), one.verdict == BETTER)
 
 
 def _human(studies: Sequence[Study]) -> list[Line]:
@@ -142,7 +142,7 @@ def _outcome(studies: Sequence[Study]) -> list[Line]:
                 ],
             ),
             Line(
-                "They order it better than the embryologist’s",
+                "The network’s quality groups order fetal heartbeat better than the embryologist’s",
                 [
                     Entry(f"{model} and {human}", f"p {paper.AREAS_P}: cannot tell"),
                     Entry(number(gap.mean, sign=True), interval(gap.low, gap.high)),

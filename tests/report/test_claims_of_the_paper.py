@@ -88,10 +88,12 @@ def test_every_claim_is_a_sentence_and_a_line_with_what_supports_it(studies):
     assert len(bullets.items) == 6 + 2 + 2 + 1
     one = by_place(claims.said(studies))["cnn", paper.LOSS, "cross_entropy", "icm", "accuracy"]
     (table,) = parts[0].blocks
-    assert table.header == ["Claim", "ICM Accuracy ↑", "ICM MSE ↓", "TE Accuracy ↑", "TE MSE ↓", "So"]
+    assert table.header == ["Claim", "ICM Accuracy ↑", "ICM MSE ↓", "TE Accuracy ↑", "TE MSE ↓"]
     entry = table.lines[0].entries[0]
     assert entry.text == number(one.mean, sign=True)
-    assert entry.small == f"{interval(one.low, one.high)} paper +0.029"
+    assert entry.small == interval(one.low, one.high)
+    assert [line.head for line in table.lines[1::2]] == ["in the paper"] * 2
+    assert [entry.text for entry in table.lines[1].entries] == ["+0.029", "−0.086", "+0.008", "−0.061"]
     human, *_, cropper = parts[-1].blocks[0].lines
     row = studies[0].raters.query(
         f"variant == '{paper.LOSS}' and stage == 'rnn' and task == 'icm' and ties == 'median'"
