@@ -34,6 +34,21 @@ def test_biases_magnifiers_and_cut_points_are_found_again():
     assert np.mean(modelled == truth) > np.mean(voted == truth) + 0.02
 
 
+def test_the_parameters_are_those_that_r_finds():
+    """R 4.2.2: optim(start, loss, method = "BFGS", control = list(maxit = 5000, reltol = 1e-16)).
+
+    loss: minus the log likelihood, η summed over seq(-8, 8, .05), plus (sum(a^2) + sum((log(b) - mean(log(b)))^2)) / 2.
+    """
+    number, rater = np.arange(1, 61)[:, None], np.arange(1, 5)
+    seen = np.asarray([0.8, 1.2, 1.6, 2.0]) * stats.norm.ppf((number - 0.5) / 60) + np.sin(7 * number * rater)
+    votes = np.digitize(seen + np.asarray([-0.5, 0.2, 0.4, 0.0]), [-0.9, 0.5])
+    votes[number % 7 == rater] = -1
+    model = fit(votes, 3)
+    np.testing.assert_allclose(model.cuts, [-1.26861603, 0.64626603], rtol=1e-5)
+    np.testing.assert_allclose(model.bias, [-0.71708423, 0.14726213, 0.46396642, 0.10585584], rtol=1e-5)
+    np.testing.assert_allclose(model.magnifier, [1.1564223, 1.6365512, 1.8319539, 3.3498675], rtol=1e-5)
+
+
 def test_what_votes_say_of_an_example_is_the_integral_over_its_quality():
     model = RaterModel(CUTS, np.asarray([0.4, -0.2]), np.asarray([0.8, 2.0]))
     typical = np.sqrt(0.8 * 2.0)
@@ -51,6 +66,23 @@ def test_what_votes_say_of_an_example_is_the_integral_over_its_quality():
     np.testing.assert_allclose(got[0], parts / parts.sum(), rtol=1e-4)
     spread = np.sqrt(1 + typical**2)  # of a typical rater's impression of anything
     np.testing.assert_allclose(got[1], np.diff(stats.norm.cdf([-np.inf, *CUTS / spread, np.inf])), atol=1e-3)
+
+
+def test_what_thirty_raters_say_of_an_example_is_what_r_integrates():
+    """Their posterior is a fifth as wide as the nodes of a Gauss-Hermite rule of 31 nodes lie apart.
+
+    R 4.2.2: integrate(f, -4, 4, rel.tol = 1e-12), f(z) = dnorm(z) times the chances of the votes and of a grade k of
+    a rater with bias 0 and magnifier exp(mean(log(b))), over its sum for k = 0, 1, 2.
+    """
+    number = np.arange(1, 31)
+    model = RaterModel(CUTS, 0.6 * np.sin(number), np.exp(0.5 + 0.4 * np.cos(2 * number)))
+    votes = [np.where(0.1 * number > 0.5, 2, 1), 2 - (number % 5 == 0), number % 2]
+    expected = [
+        [0.001332347682, 0.188791825421, 0.809875826897],
+        [0.002000077895, 0.226328340924, 0.771671581181],
+        [0.44802395493, 0.53047700976, 0.02149903531],
+    ]
+    np.testing.assert_allclose(model.grades(np.stack(votes)), expected, rtol=1e-7)
 
 
 def test_the_gradient_is_that_of_finite_differences(monkeypatch):
