@@ -16,10 +16,13 @@ from ordinal_blast.storage import digest
 from ordinal_blast.training import initial
 
 _PACKAGE = __name__.partition(".")[0]
-_ROOMS = ("objectives", "models", "data", "training", "embryo")  # others measure, tell and show
+_ROOMS = ("objectives", "models", "data", "training", "embryo")
 _FILES = ("types", "seeds")
 _OBJECTIVES = f"{_PACKAGE}.objectives.registry:get"  # what any loss is bound by
-_STUDY = ("cell", "decisions", "grader", "recipe", "votes")
+_SOME = {  # of rooms that else measure, tell and show: what trains, what teaches and what is fitted
+    "study": ("cell", "decisions", "grader", "recipe", "votes"),
+    "evaluation": ("calibration", "rater_model", "raters"),
+}
 
 
 def of_code(chosen: Settings) -> dict[str, str]:
@@ -77,7 +80,7 @@ def _makes_numbers(module: str) -> bool:
     room, _, inside = rest.partition(".")
     if package != _PACKAGE:
         return True
-    return inside in _STUDY if room == "study" else room in _FILES or (room in _ROOMS and inside != "")
+    return room in _FILES or inside in _SOME.get(room, ()) or (room in _ROOMS and inside != "")
 
 
 def _commit(git: Path) -> str | None:
