@@ -112,6 +112,15 @@ def report(args: argparse.Namespace) -> int:
     return 0
 
 
+def status(args: argparse.Namespace) -> int:
+    """Say how far a work directory is, and how long it will take."""
+    from ordinal_blast.study import status as looked
+
+    facts = looked.facts(args.run_dir)
+    print(json.dumps(facts, indent=1) if args.json else looked.text(facts))
+    return 0
+
+
 def data(args: argparse.Namespace) -> int:
     """Build the dataset of a configuration, or say what is in it."""
     from ordinal_blast.data import catalog, inspection, material
@@ -335,7 +344,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
 
     added = verb("report", report, "ordinal-blast report runs/demo --out reports/demo", extras="report")
-    added.add_argument("runs", nargs="+", type=_path, metavar="DIR", help="work directories of train, ablate or study")
+    added.add_argument(
+        "runs", nargs="+", type=_path, metavar="DIR", help="work directories of train, ablate, study or demo"
+    )
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
     added.add_argument("--open", action="store_true", help="open the page in a browser")
     added.add_argument(
@@ -345,6 +356,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "the measure, or MEASURE:TASK, that answers the question; may be repeated"
     added.add_argument("--primary", action="append", metavar="MEASURE", help=text)
     added.add_argument("--equivalence", type=float, metavar="X", help="a difference of it that does not matter")
+
+    added = verb("status", status, "ordinal-blast status runs/study")
+    added.add_argument("run_dir", type=_path, metavar="DIR", help="work directory of train, ablate, study or demo")
+    added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("grade", grade, "ordinal-blast grade --run runs/retina/cells/cross_entropy-s0 eye.png")
     added.add_argument("--run", dest="run_dir", type=_path, required=True, help="a finished cell")

@@ -30,6 +30,18 @@ def lock(path: Path, busy: Callable[[], None]) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of the file; False where there is none, or no locks can be had."""
+    try:
+        with path.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _held(stream: IO[str], busy: Callable[[], None]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ordinal_blast import question
-from ordinal_blast.errors import UserError, reason
+from ordinal_blast.errors import UsageError, UserError, reason
 from ordinal_blast.storage import digest, file_digest, jsonable, read_json, read_npz, write_json, write_npz
 from ordinal_blast.types import NO_ID, RATERS, Task
 
@@ -26,6 +26,8 @@ SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
 TIMED, SECONDS = "timed", "seconds_of_one"  # facts of stages: which new example was graded, and how long each took
 ERROR, PLAN, QUESTIONS = "error.txt", "plan.json", "questions.json"
+METRICS = "metrics.jsonl"  # of a cell or a stage that trains: one line an epoch
+NO_RUN = f"holds no run (no {PLAN}): give the --workdir of train, ablate, study or demo"
 WRITTEN = (CONFIG, IDENTITY, PREDICTIONS, RESULT, PLAN, QUESTIONS)  # atomically, so that a kill may leave a neighbour
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{,199}")  # of a cell
 _ARRAYS = ("labels", "weights", "outputs", "probs", "grades", "scores")  # of a task, as `TaskResult` names them
@@ -178,12 +180,33 @@ def began(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         return read_json(folder / CONFIG), _checked(folder)["identity"]
     if not (folder / IDENTITY).exists():
         return None
+    return asked(folder)
+
+
+def asked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings and the identity of the cell in `folder`, as they stand there: for a look while others write.
+
+    Raises UserError where they cannot be read.
+    """
     return read_json(folder / CONFIG, ("objective",)), read_json(folder / IDENTITY, ("variant", "data", "code"))
 
 
 def finished(folder: Path) -> bool:
     """Whether the cell is done: its result is written last."""
     return (folder / RESULT).exists()
+
+
+def finished_at(folder: Path) -> float:
+    """When the finished cell was, in seconds of `time.time`."""
+    return (folder / RESULT).stat().st_mtime
+
+
+def epochs(folder: Path) -> int:
+    """How many epochs are behind what trains, or has trained, in the folder of a cell or a stage."""
+    try:
+        return (folder / METRICS).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 def failure(folder: Path) -> str | None:
@@ -280,6 +303,17 @@ def read_questions(root: Path) -> list[str]:
     if not (isinstance(names, list) and all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names)):
         raise UserError(f"{path} is damaged: run the command that wrote it again")
     return names
+
+
+def plans(root: Path) -> dict[str, dict[str, Any]]:
+    """The plan of every question of a work directory, by the name of its folder; under "" that of the directory itself.
+
+    Without those that are not written yet. Raises UsageError where there is none, UserError as `read_plan` does.
+    """
+    folders = [name for name in read_questions(root) or [""] if (root / name / PLAN).exists()]
+    if not folders:
+        raise UsageError(f"{root} {NO_RUN}")
+    return {name: read_plan(root / name) for name in folders}
 
 
 def write_plan(root: Path, plan: Mapping[str, Any]) -> None:

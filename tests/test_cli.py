@@ -21,6 +21,7 @@ from ordinal_blast.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
+VERBS = ("demo", "data", "train", "ablate", "study", "report", "status", "grade", "export", "settings", "bench")
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +196,7 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(trained, tin
     assert cli.main(arguments) == 0
 
 
-@pytest.mark.parametrize("verb", ["demo", "data", "train", "ablate", "report", "grade", "settings", "bench"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main([verb, "--help"])
@@ -211,7 +212,7 @@ def test_help_imports_no_jax_and_nothing_else_that_is_slow():
         "slow = {'jax', 'flax', 'optax', 'scipy', 'pandas', 'matplotlib', 'ml_collections', 'orbax', 'grain'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
-    for verb in ([], ["train"], ["grade"], ["bench"]):
+    for verb in ([], ["train"], ["grade"], ["bench"], ["status"]):
         subprocess.run([sys.executable, "-c", code, *verb], check=True, stdout=subprocess.DEVNULL)
 
 

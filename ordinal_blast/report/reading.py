@@ -46,7 +46,7 @@ def _run_of(path: Path) -> Path:
     if (path / record.PLAN).exists():
         return path
     if not manifest.is_report(path):
-        raise UsageError(f"{path} holds no run (no {record.PLAN}): give the --workdir of train, ablate or demo")
+        raise UsageError(f"{path} {record.NO_RUN}")
     if (path.parent / record.PLAN).exists():
         return path.parent
     raise UsageError(f"{path} is a report, which keeps no predictions: give the --workdir that it was made from")

@@ -9,7 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ordinal_blast.errors import UsageError, reason
-from ordinal_blast.locks import lock
+from ordinal_blast.locks import is_held, lock
+
+_FILE = ".lock"
+
+
+def holder(root: Path) -> tuple[str, float] | None:
+    """Which process is at work on the directory, and since when, in seconds of `time.time`; None where none is."""
+    path = root / _FILE
+    with contextlib.suppress(OSError):  # it may end this moment
+        if is_held(path):
+            return path.read_text().strip() or "another process", path.stat().st_mtime
+    return None
 
 
 @contextlib.contextmanager
@@ -19,7 +30,7 @@ def alone(root: Path, say: Callable[[str], None]) -> Iterator[None]:
     Raises UsageError where another process holds it, or `root` cannot be a folder; `say` is told of file systems
     without locks.
     """
-    path = root / ".lock"
+    path = root / _FILE
 
     def busy() -> None:
         with contextlib.suppress(FileNotFoundError):  # it may end this moment

@@ -6,7 +6,7 @@ import collections
 import contextlib
 import math
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,13 +56,10 @@ def together(
             locks.enter_context(alone(folder, session.progress.say))
         for one in runs:
             one.claim(command, allow_changed_code)
-        session.progress.start(sum(len(plan.cells) for plan in plans.values()))
+        trainings = {training for one in runs for training in one.recall()} - sitting.trained.keys()
+        session.progress.start(sum(len(plan.cells) for plan in plans.values()), len(trainings))
         try:
-            return [
-                name if folder == root else f"{folder.relative_to(root)}/{name}"
-                for folder, one in zip(plans, runs, strict=True)
-                for name in one.cells()
-            ]
+            return [name for one in runs for name in one.cells()]
         finally:
             session.progress.close()
 
@@ -106,6 +103,8 @@ class _Run:
         self.plan, self.root, self.sitting, self.session = plan, root, sitting, sitting.session
         self._works: dict[str, Work] = {}
         self._identified: Mapping[str, Mapping[str, Any]] = {}
+        self._trainings: dict[str, str] = {}  # of cells by name, all that their training depends on
+        self._training: set[str] = set()  # cells that are trained, for nothing else has been trained alike
         self._failed: list[str] = []
 
     def check(self) -> None:
@@ -140,25 +139,31 @@ class _Run:
             progress.say(f"Warning: begun with another text of {names}: this folder mixes numbers of both")
         record.write_plan(self.root, plan)
 
+    def recall(self) -> Collection[str]:
+        """The trainings of the cells, of which the sitting knows what was finished before."""
+        for one in self.plan.cells:
+            training = cell.training_digest(one.settings, self._identified[one.name]["data"])
+            self._trainings[one.name] = training
+            if record.finished(self._folder(one)):
+                self.sitting.trained.setdefault(training, self._folder(one))
+        return self._trainings.values()
+
     def cells(self) -> list[str]:
         """Run every cell that is not finished; returns the names of those that failed."""
-        identified, progress = self._identified, self.session.progress
+        progress = self.session.progress
         tracked = self.plan.cells[0].settings.track
         progress.tracker = tracking.begin(tracked, self.root, self.plan.experiment, progress.say)
-        digests = {
-            one.name: cell.training_digest(one.settings, identified[one.name]["data"]) for one in self.plan.cells
-        }
-        trained = self.sitting.trained
+        digests, trained = self._trainings, self.sitting.trained
         first: list[Cell] = []
         others: list[Cell] = []
         for one in self.plan.cells:
             if record.finished(self._folder(one)):
-                trained.setdefault(digests[one.name], self._folder(one))
                 self._tell(one, "finished before")
         known = {*trained}
         for one in (one for one in self.plan.cells if not record.finished(self._folder(one))):
             (others if digests[one.name] in known else first).append(one)
             known.add(digests[one.name])
+        self._training = {one.name for one in first}
         with contextlib.closing(self._side_by_side(self._groups(first))) as cells:
             for one, opened in cells:
                 if self._conclude(one, opened):
@@ -246,7 +251,7 @@ class _Run:
         return False
 
     def _begin(self, one: Cell) -> None:
-        self.session.progress.cell(one.name)
+        self.session.progress.cell(one.name, self._where)
         (self._folder(one) / record.ERROR).unlink(missing_ok=True)
         self.session.progress.tracker.begin(one.name, differences(one.settings))
 
@@ -262,14 +267,19 @@ class _Run:
         try:
             yield
         except (Exception, SystemExit) as problem:
-            self._failed.append(one.name)
+            self._failed.append(f"{self._where}{one.name}")
             with contextlib.suppress(OSError):  # the disk may be what failed; it is printed all the same
                 text = f"{errors.one_line(problem)}\n\n{traceback.format_exc()}"
                 (self._folder(one) / record.ERROR).write_text(text, encoding="utf-8")
             self._tell(one, f"FAILED: {errors.one_line(problem)}")
 
     def _tell(self, one: Cell, outcome: str) -> None:
-        self.session.progress.finish(f"{one.name}: {outcome}")
+        self.session.progress.finish(f"{self._where}{one.name}: {outcome}", one.name in self._training)
+
+    @property
+    def _where(self) -> str:
+        """What stands before the name of a cell: the question, where there are several."""
+        return "" if self.root == self.sitting.root else f"{self.root.relative_to(self.sitting.root)}/"
 
     def _folder(self, one: Cell) -> Path:
         return record.folder_of(self.root, one.name)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ordinal_blast.errors import UsageError
 from ordinal_blast.ranges import check, whole
+from ordinal_blast.study import status
 from ordinal_blast.study.tracking import Tracker, Trackers
 from ordinal_blast.training import compilation
 from ordinal_blast.training.selection import Line
@@ -24,35 +25,34 @@ class Progress:
         self.tracker: Tracker = Trackers({}, self.say)
         self._bar: tqdm | None = None
         self._begun = time.perf_counter()
-        self._worked = self._done = 0
-        self._total = 0
-        self._label = ""
+        self._total = self._trainings = self._done = self._trained = 0
+        self._label = self._where = ""
 
-    def start(self, total: int) -> None:
-        """Begin `total` cells."""
-        self._total, self._done = total, 0
+    def start(self, total: int, trainings: int) -> None:
+        """Begin `total` cells; trainings: how many of them take time, for what was trained before takes none."""
+        self._total, self._trainings, self._done = total, trainings, 0
         if sys.stderr.isatty():
-            form = "{percentage:3.0f}%|{bar:24}| {n:.1f}/{total} cells, {remaining} left {postfix}"
+            form = "{percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} cells{desc} {postfix}"
             self._bar = tqdm(total=total, bar_format=form, dynamic_ncols=True)
 
-    def cell(self, label: str) -> None:
-        """The next cell begins."""
-        self._label = label
+    def cell(self, label: str, where: str = "") -> None:
+        """The next cell begins; where: what stands before its name for people, such as its question."""
+        self._label, self._where = label, where
 
     def epoch(self, stage: str) -> Callable[[int, int, Line], None]:
         """What the training loop of a stage of the present cell is to tell after each epoch."""
-        first, label = True, self._label
+        first, label, name = True, self._label, self._where + self._label
 
         def tell(epoch: int, epochs: int, line: Line) -> None:
             nonlocal first
             if first and epoch > 1:
-                self.say(f"  {label} {stage}: goes on after epoch {epoch - 1}")
+                self.say(f"  {name} {stage}: goes on after epoch {epoch - 1}")
             first = False
             self.tracker.epoch(label, stage, line)
             losses = f"loss {line['train_loss']:.4f}, validation {line['val_loss']:.4f}"
-            self._show(f"{label} {stage} epoch {epoch}/{epochs} {losses}")
+            self._show(f"{name} {stage} epoch {epoch}/{epochs} {losses}")
             if epoch == epochs:
-                self.say(f"  {label} {stage}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
+                self.say(f"  {name} {stage}: {epochs} epoch{'s' if epochs > 1 else ''}, {losses}")
 
         return tell
 
@@ -62,16 +62,15 @@ class Progress:
         if done == total:
             self.say(f"  {what}: {total} done")
 
-    def finish(self, text: str) -> None:
-        """A cell is done, or skipped, or failed, as `text` says."""
+    def finish(self, text: str, trained: bool) -> None:
+        """A cell is done, or skipped, or failed, as `text` says; trained: whether it was one of the `trainings`."""
         self._done += 1
+        self._trained += trained
+        seconds = status.left(time.perf_counter() - self._begun, self._trained, self._trainings)
+        left = f", about {status.duration(seconds)} left" if seconds else ""
         if self._bar is not None:
+            self._bar.set_description_str(left, refresh=False)
             self._bar.update(self._done - self._bar.n)
-        left = ""
-        self._worked += self._label != ""
-        if self._worked > 0 and self._done < self._total:
-            seconds = (time.perf_counter() - self._begun) / self._worked * (self._total - self._done)
-            left = f", about {_duration(seconds)} left"
         self.say(f"[{self._done}/{self._total}] {text}{left}")
 
     def say(self, text: str) -> None:
@@ -111,8 +110,3 @@ def begin(devices: int, compiled: str = "") -> Session:
         raise UsageError(f"devices is {devices}, but this machine has {len(local)} ({local[0].device_kind})")
     compilation.keep(compiled)
     return Session(tuple(local[: devices or None]), Progress())
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{seconds:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

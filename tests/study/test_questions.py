@@ -1,5 +1,7 @@
 """Several questions of one configuration: what they share is done once, and each has its chapter."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,10 @@ def test_what_one_question_trained_another_decides_from(asked, tiny_overrides, c
     )
     np.testing.assert_array_equal(nominal.outputs, mode.outputs)
     assert nominal.measures == mode.measures
-    assert "[4/4] median-s0" in capsys.readouterr().err  # of all questions
+    said = capsys.readouterr().err
+    assert "\n  losses/ordinal-s0 cnn: 3 epochs, " in said
+    assert "[4/4] rules/median-s0" in said  # of all questions
+    assert re.findall(r"\[(\d)/4\] .* left", said) == ["1"]  # the last two are decided, which takes no time
 
 
 def test_a_study_goes_on_and_takes_a_question_more_without_losing_one(asked, tiny_overrides, capsys):
@@ -66,7 +71,10 @@ def test_a_study_goes_on_and_takes_a_question_more_without_losing_one(asked, tin
     stamps = {path: path.stat().st_mtime_ns for path in root.rglob("result.json")}
     capsys.readouterr()
     assert go(asked, tiny_overrides, ["rules", "losses"], root) == []
-    assert capsys.readouterr().err.count("finished before") == 2
+    said = capsys.readouterr().err
+    assert said.count("finished before") == 2
+    assert " left" not in said  # what another question trained, though it is asked later, is not trained again
+    assert trained(root, "rules/cells/mode-s0")["shared_with"] == "nominal-s0"
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert record.read_questions(root) == ["losses", "rules"]
     assert go(asked, tiny_overrides, ["rules"], root) == []
