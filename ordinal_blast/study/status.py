@@ -92,7 +92,9 @@ def _begun(root: Path, cells: list[Path]) -> Iterator[tuple[str, int]]:
 
 def _seconds_left(cells: list[Path], since: float) -> float | None:
     """From the trainings that were finished since then; cells that differ in the decision alone are one training."""
-    before, after, asked = set(), set(), set()
+    before: set[str] = set()
+    after: set[str] = set()
+    asked: set[str] = set()
     for folder in cells:
         training = _training(folder)
         asked.add(training)
