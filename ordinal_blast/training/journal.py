@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ordinal_blast import record
 from ordinal_blast.errors import UserError, reason
 from ordinal_blast.storage import atomic, remove_leftovers
 from ordinal_blast.training import checkpoints, packing
@@ -71,4 +70,4 @@ class Journal:
 
     @property
     def _log(self) -> Path:
-        return self._directory / record.METRICS
+        return self._directory / "metrics.jsonl"
