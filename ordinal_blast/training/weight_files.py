@@ -1,20 +1,21 @@
 """Files of weights: safetensors, and what Keras writes. Names and shapes first, arrays when they are asked for.
 
-Nothing is unpickled, and no array is read before its shape is known to be wanted, so that a hostile file costs an
-error. Written are safetensors: one file, with the paths of the arrays as names, `params/backbone/block1_conv1/kernel`.
+Nothing is unpickled, and HDF5, which Keras writes, is read by another process for a limited time (`keras_reader`), so
+that a hostile file costs an error. Written are safetensors: one file, with the paths of the arrays as names,
+`params/backbone/block1_conv1/kernel`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import shutil
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,13 +23,11 @@ import numpy as np
 from ordinal_blast.errors import UserError, needs, one_line
 from ordinal_blast.storage import atomic
 
-if TYPE_CHECKING:
-    import h5py
-
 SAFETENSORS, KERAS = (".safetensors",), (".h5", ".hdf5", ".keras")
 _INSIDE = "model.weights.h5"  # of the archive .keras
-_MOST = 10_000  # layers of a file
 _BUDGET = 1 << 30  # bytes of weights that are unpacked to the disk: three times those of Xception and its optimiser
+_SECONDS = 60  # of reading what Keras wrote; Xception's takes one
+_READER = Path(__file__).with_name("keras_reader.py")
 _SOURCES = {
     SAFETENSORS: "timm's for Xception are model.safetensors of https://huggingface.co/timm/legacy_xception.tf_in1k",
     KERAS: "https://keras.io/api/applications/xception names those of ImageNet, and "
@@ -73,10 +72,7 @@ def opened(path: Path) -> Iterator[dict[Name, Stored]]:
     """
     check(path)
     with _blamed(path), contextlib.ExitStack() as stack:
-        if path.suffix in SAFETENSORS:
-            held = _of_safetensors(path, stack)
-        else:
-            held = _of_keras(stack.enter_context(_hdf5(path, stack)))
+        held = _of_safetensors(path, stack) if path.suffix in SAFETENSORS else _of_keras(path, stack)
         yield {
             name: Stored(one.shape, lambda one=one, name=name: _checked("/".join(name), one.read()))
             for name, one in held.items()
@@ -99,7 +95,11 @@ def _blamed(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # whatever the readers raise for bytes that are not what they should be
-        raise UserError(f"cannot read the weights {path}: {one_line(error)}; get a fresh copy") from error
+        raise _unreadable(path, one_line(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> UserError:
+    return UserError(f"cannot read the weights {path}: {why}; get a fresh copy")
 
 
 def _checked(name: str, array: np.ndarray) -> np.ndarray:
@@ -111,26 +111,41 @@ def _checked(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _of_safetensors(path: Path, stack: contextlib.ExitStack) -> dict[Name, Stored]:
+    return {tuple(name.split("/" if "/" in name else ".")): one for name, one in _lazily(path, stack).items()}
+
+
+def _lazily(path: Path, stack: contextlib.ExitStack) -> dict[str, Stored]:
+    """The arrays of a file of safetensors by their names."""
     with needs("study"):
         from safetensors import safe_open
     file = stack.enter_context(safe_open(path, framework="numpy"))
-    held = {}
-    for name in file.keys():  # noqa: SIM118 (it is no mapping)
-        parts = tuple(name.split("/" if "/" in name else "."))
-        held[parts] = Stored(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name))
-    return held
+    names = list(file.keys())
+    return {
+        name: Stored(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name)) for name in names
+    }
 
 
-def _hdf5(path: Path, stack: contextlib.ExitStack) -> h5py.File:
+def _of_keras(path: Path, stack: contextlib.ExitStack) -> dict[Name, Stored]:
+    """The arrays of every layer, (layer, number), as another process reads them."""
     with needs("pretrained"):
-        import h5py
-    return h5py.File(stack.enter_context(_unpacked(path)) if path.suffix == ".keras" else path, "r")
+        import h5py  # noqa: F401 (that process needs it)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    file, out = _unpacked(path, folder) if path.suffix == ".keras" else path.absolute(), folder / "layers.safetensors"
+    try:
+        command = [sys.executable, "-P", str(_READER), str(file), str(out)]  # -P: no module beside it is imported
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise _unreadable(path, f"HDF5 is not done with it after {_SECONDS} s") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() if done.returncode > 0 else []
+        raise _unreadable(path, said[-1] if said else f"HDF5 broke down over it (signal {-done.returncode})")
+    arrays = {tuple(name.split("/", 2)): one for name, one in sorted(_lazily(out, stack).items())}
+    return {(layer, number): one for (_, number, layer), one in arrays.items()}
 
 
-@contextlib.contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """The weights within a .keras archive, as a temporary file of no more bytes than it declares, and those few."""
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as whole:
+def _unpacked(path: Path, folder: Path) -> Path:
+    """The weights within a .keras archive, as a file in `folder` of no more bytes than it declares, and those few."""
+    with zipfile.ZipFile(path) as archive:
         if _INSIDE not in archive.namelist():
             raise ValueError(f"it has no {_INSIDE}, as a model that Keras saved has")
         info = archive.getinfo(_INSIDE)
@@ -138,58 +153,6 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             raise ValueError(f"{_INSIDE} is packed in a way that Keras does not")
         if info.file_size > _BUDGET:
             raise ValueError(f"{_INSIDE} unpacks to {info.file_size / 2**30:.3g} GiB, and {_BUDGET / 2**30:g} may be")
-        with archive.open(info) as packed:
+        with archive.open(info) as packed, (folder / _INSIDE).open("wb") as whole:
             shutil.copyfileobj(packed, whole)
-        whole.seek(0)
-        yield whole
-
-
-def _of_keras(file: h5py.File) -> dict[Name, Stored]:
-    """The arrays of every layer, whether Keras 3 wrote its weights or Keras 1 to 3 a model or weights of HDF5."""
-    if "layers" in file:
-        groups = {key: _inner(file, f"layers/{key}/vars") for key in _members(file, "layers")}
-        layers = {
-            _text(group.attrs.get("name", key)): [_inner(group, number) for number in sorted(group, key=int)]
-            for key, group in groups.items()
-        }
-    else:
-        root = _inner(file, "model_weights") if "model_weights" in file else file
-        if "layer_names" not in root.attrs:
-            raise ValueError("it holds neither a model of Keras nor weights of one")
-        groups = {key: _inner(root, key) for key in _members(root, ".")}
-        layers = {
-            key: [_inner(group, _text(name)) for name in group.attrs["weight_names"]]
-            for key, group in groups.items()
-            if "weight_names" in group.attrs
-        }
-    return {(name, str(number)): _lazy(array) for name, arrays in layers.items() for number, array in enumerate(arrays)}
-
-
-def _members(file: h5py.Group, name: str) -> list[str]:
-    group = file if name == "." else _inner(file, name)
-    if len(group) > _MOST:
-        raise ValueError(f"it has {len(group)} layers")
-    return [key for key in group if key != "optimizer_weights"]
-
-
-def _inner(group: h5py.Group, path: str) -> Any:
-    """What stands in the file itself at a path; HDF5 follows links to other files, which is refused."""
-    import h5py
-
-    for name in path.split("/"):
-        if not isinstance(group, h5py.Group) or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"it lacks {path}")
-        group = group[name]
-    return group
-
-
-def _lazy(array: Any) -> Stored:
-    size = math.prod(array.shape) if isinstance(array.shape, tuple) else -1  # None for a data set that is null
-    packed = math.prod(array.chunks or (0,))
-    if size < 0 or array.is_virtual or array.external or packed > size:
-        raise ValueError(f"{array.name} is no plain array")
-    return Stored(array.shape, lambda: np.asarray(array[()]))
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return folder / _INSIDE
