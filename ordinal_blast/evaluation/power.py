@@ -38,15 +38,18 @@ def delong_sample_size(
 ) -> int:
     """The fewest examples, a share of them cases, with which the test rejects equal areas with the wanted power.
 
-    By the formula, N q (1 − q) = (z_(level / 2) + z_(1 − power))² (v_a + v_b − 2 c) / (A_a − A_b)², rounded up.
-    ValueError: equal areas, a share or a power outside (0, 1), more than `MOST` examples, and as `delong_power`.
+    By the formula, N q (1 − q) = (z_(level / 2) + z_(1 − power))² (v_a + v_b − 2 c) / (A_a − A_b)², rounded up, and
+    enough for two cases and two controls. ValueError: equal areas, a share outside (0, 1), a power outside (level, 1),
+    more than `MOST` examples, and as `delong_power`.
     """
     a, b, rho = _checked(auc_a, auc_b, correlation, level)
     q, wanted = _inside(case_share, "case_share"), _inside(power, "power")
     if a == b:
         raise ValueError(f"auc_a and auc_b are both {a}: no number of examples tells them apart")
+    if wanted <= level:
+        raise ValueError(f"power must be above the level, {level}, with which equal areas are rejected, found {power}")
     reach = stats.norm.isf(level / 2) + stats.norm.isf(1 - wanted)
-    needed = (reach / (a - b)) ** 2 * _unit(a, b, rho) / (q * (1 - q))
+    needed = max((reach / (a - b)) ** 2 * _unit(a, b, rho) / (q * (1 - q)), 2 / min(q, 1 - q))
     if not needed < MOST:
         raise ValueError(f"more than {MOST:.0e} examples are needed: the areas are too near to each other")
     return math.ceil(needed)

@@ -37,6 +37,10 @@ def test_the_sample_size_is_the_smallest_with_that_power():
     )
 
 
+def test_areas_that_any_example_tells_apart_need_two_cases_and_two_controls():
+    assert power.delong_sample_size(1e-9, 1 - 1e-9, case_share=0.125, correlation=0.5) == 16
+
+
 def test_simulated_studies_reject_as_often_as_the_formula_says():
     formula = power.delong_power(0.75, 0.65, 87, 200, correlation=0.5)
     seen = power.delong_power_simulated(0.75, 0.65, 87, 200, correlation=0.5, studies=1000)
@@ -51,6 +55,7 @@ def test_simulated_studies_reject_as_often_as_the_formula_says():
         ({"correlation": 1.0}, "correlation must lie between -1 and 1"),
         ({"level": 0.0}, "level must lie between 0 and 1"),
         ({"power": 1.0}, "power must lie between 0 and 1"),
+        ({"power": 1e-9}, r"power must be above the level, 0.05, with which equal areas are rejected, found 1e-09"),
         ({"case_share": 1.0}, "case_share must lie between 0 and 1"),
         ({"auc_b": 0.66}, "auc_a and auc_b are both 0.66: no number of examples tells them apart"),
         ({"auc_b": 0.66 - 1e-9}, r"more than 1e\+09 examples are needed"),
