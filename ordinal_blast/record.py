@@ -283,6 +283,11 @@ def headline(folder: Path) -> dict[str, float]:
     return {row["task"]: _number(row["metrics"]["qwk"]) for row in rows if row["model"] == rows[-1]["model"]}
 
 
+def may_be_folder(name: str) -> bool:
+    """Whether a cell or a question of this name can have a folder of it in a work directory."""
+    return _FOLDER.fullmatch(name) is not None
+
+
 def write_questions(root: Path, names: Sequence[str]) -> None:
     """Write `questions.json` of a work directory: the folders in it that have a plan each, in order."""
     write_json(root / QUESTIONS, {"schema": SCHEMA, "questions": [*names]})
@@ -300,8 +305,8 @@ def read_questions(root: Path) -> list[str]:
     names = kept["questions"]
     if kept["schema"] != SCHEMA:
         raise UserError(f"{path} has schema {kept['schema']}, this version reads {SCHEMA}: use another --workdir")
-    if not (isinstance(names, list) and all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names)):
-        raise UserError(f"{path} is damaged: run the command that wrote it again")
+    if not (isinstance(names, list) and all(isinstance(name, str) and may_be_folder(name) for name in names)):
+        raise UserError(f"{path} is damaged: delete it and run the command that wrote it again")
     return names
 
 
@@ -337,7 +342,7 @@ def read_plan(root: Path) -> dict[str, Any]:
         and all(isinstance(items, list) and items for items in lists)
         and all(isinstance(name, str) for name in (*plan["variants"], *plan["cells"]))
         and all(isinstance(seed, int) for seed in plan["seeds"])
-        and all(_FOLDER.fullmatch(name) for name in plan["cells"])
+        and all(may_be_folder(name) for name in plan["cells"])
         and all(len(set(items)) == len(items) for items in lists)
         and plan["reference"] in plan["variants"]
     )

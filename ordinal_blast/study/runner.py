@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ordinal_blast import errors, kinds, parts, question, record
 from ordinal_blast.data import material
 from ordinal_blast.data.material import Material
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import Settings, differences, leaves
 from ordinal_blast.storage import digest, remove_leftovers
 from ordinal_blast.study import cell, decisions, identity, recipe, standing, tracking
@@ -34,9 +34,11 @@ def run(plan: Plan, root: Path, command: str, session: Session, *, allow_changed
     """Run every unfinished cell under `root`; returns the names of the cells that failed.
 
     A cell's error is written to its `error.txt` and printed; the others go on. Raises UsageError before any work where
-    a cell's settings are wrong, `root` holds other cells under these names, the code that makes their numbers has
-    changed (unless that is allowed), or another process is at work there.
+    a cell's settings are wrong, `root` holds other cells under these names or a study of several questions, the code
+    that makes their numbers has changed (unless that is allowed), or another process is at work there.
     """
+    if record.read_questions(root):
+        raise UsageError(f"{root} holds a study (it has a {record.QUESTIONS}): use another --workdir for one run")
     return together({root: plan}, root, command, session, allow_changed_code=allow_changed_code)
 
 
@@ -54,8 +56,12 @@ def together(
             one.check()
         for folder in dict.fromkeys((root, *plans)):
             locks.enter_context(alone(folder, session.progress.say))
+        remove_leftovers(root, [record.QUESTIONS])
+        before = record.read_questions(root)
         for one in runs:
             one.claim(command, allow_changed_code)
+        if root not in plans:
+            record.write_questions(root, [*dict.fromkeys([*before, *(folder.name for folder in plans)])])
         trainings = {training for one in runs for training in one.recall()} - sitting.trained.keys()
         session.progress.start(sum(len(plan.cells) for plan in plans.values()), len(trainings))
         try:

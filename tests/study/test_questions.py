@@ -8,7 +8,8 @@ import pytest
 import ordinal_blast
 from ordinal_blast import record, report, settings
 from ordinal_blast.errors import UsageError
-from ordinal_blast.study import questions, session
+from ordinal_blast.study import plan as plans
+from ordinal_blast.study import questions, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSSES = '''"""Which loss?"""
@@ -117,5 +118,33 @@ def test_what_is_no_study_is_refused_before_any_work(asked, tiny_overrides, tmp_
     with pytest.raises(UsageError, match=r"losses holds one run .*: use another --workdir for a study"):
         go(asked, tiny_overrides, ["losses"], asked / "run" / "losses")
     (tmp_path / "questions.json").write_text('{"schema": 2, "questions": ["../away"]}')
-    with pytest.raises(ordinal_blast.errors.UserError, match=r"questions.json is damaged: run the command that wrote"):
+    with pytest.raises(ordinal_blast.errors.UserError, match=r"questions.json is damaged: delete it and run the comm"):
         report.read([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["stages", "Report", "my question", "-q", "é"])
+def test_a_question_whose_folder_would_be_no_folder_of_its_own_is_refused(asked, tiny_overrides, tmp_path, name):
+    (tmp_path / f"{name}.py").write_text(LOSSES)
+    settings_of = settings.override(base(asked, tiny_overrides, []), {"questions": [str(tmp_path / f"{name}.py")]})
+    with pytest.raises(UsageError, match=rf"questions has .*, and no folder of a question may be called '{name}': n"):
+        questions.plans(settings_of, 1)
+
+
+def test_questions_that_differ_in_the_size_of_letters_are_refused(asked, tiny_overrides, tmp_path):
+    (tmp_path / "LOSSES.py").write_text(LOSSES)
+    both = [str(asked / "losses.py"), str(tmp_path / "LOSSES.py")]
+    with pytest.raises(UsageError, match=r"questions has LOSSES twice"):
+        questions.plans(settings.override(base(asked, tiny_overrides, []), {"questions": both}), 1)
+
+
+def test_a_study_that_is_refused_leaves_nothing_behind_and_one_run_does_not_take_its_folder(
+    asked, tiny_overrides, tmp_path
+):
+    wrong = {**tiny_overrides, "cnn.training.batch_size": 10_000}
+    with pytest.raises(UsageError, match="batch_size is 10000"):
+        go(asked, wrong, ["losses"], tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    record.write_questions(tmp_path / "study", ["losses"])
+    one = plans.single(base(asked, tiny_overrides, []))
+    with pytest.raises(UsageError, match=r"study holds a study \(it has a questions.json\): use another --workdir"):
+        runner.run(one, tmp_path / "study", "the command", session.begin(1))
