@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print("ordinal-blast: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        more = "; the same command goes on from the last checkpoint" if hasattr(args, "workdir") else ""
+        print(f"ordinal-blast: interrupted{more}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who read our output, such as `head`, has gone; nothing more can be said there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -180,13 +181,19 @@ def bench(args: argparse.Namespace) -> int:
         return 0
     if args.out:
         _check_folder("--out", args.out)
+        benchmark.check(args.out)
+    measured: list[benchmark.Result] = []
 
     def keep(result: benchmark.Result) -> None:
-        if args.out:  # after every row: a run that is stopped leaves what it measured
+        measured[:] = [result]
+        if args.out:  # after every row: a run that is killed leaves what it measured
             benchmark.write(result, args.out, args.command)
 
-    result = benchmark.bench(quick=args.quick, only=args.only, rounds=args.rounds, keep=keep)
-    print(json.dumps(result.json(), indent=1) if args.json else benchmark.table(result))
+    try:
+        measured[:] = [benchmark.bench(quick=args.quick, only=args.only, rounds=args.rounds, keep=keep)]
+    finally:  # what was measured before a row fails, or the user has enough
+        for result in measured:
+            print(json.dumps(result.json(), indent=1) if args.json else benchmark.table(result))
     if args.out:
         print(f"Report: {args.out / 'report.html'}", file=sys.stderr if args.json else sys.stdout)
     return 0

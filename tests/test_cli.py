@@ -18,6 +18,7 @@ from PIL import Image
 
 from ordinal_blast import bench, cli, record, settings
 from ordinal_blast.errors import UsageError
+from ordinal_blast.study import plan
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
@@ -268,11 +269,14 @@ def test_debug_shows_where_a_foreseen_error_comes_from_too(capsys):
 
 
 def test_an_interrupt_is_told_and_exits_with_130(monkeypatch, capsys):
-    def interrupt(**asked):
+    def interrupt(*arguments, **asked):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bench, "bench", interrupt)
     assert cli.main(["bench"]) == 130
+    assert capsys.readouterr().err == "ordinal-blast: interrupted\n"
+    monkeypatch.setattr(plan, "single", interrupt)
+    assert cli.main(["train", "--config", "configs/era.py", "--workdir", "nowhere"]) == 130
     assert capsys.readouterr().err == (
         "ordinal-blast: interrupted; the same command goes on from the last checkpoint\n"
     )

@@ -5,5 +5,6 @@ Every row is measured in one run by alternating repeats, so that its ratios hold
 
 from ordinal_blast.bench.bench_page import write
 from ordinal_blast.bench.command import Result, bench, names, table
+from ordinal_blast.report.manifest import check
 
-__all__ = ["Result", "bench", "names", "table", "write"]
+__all__ = ["Result", "bench", "check", "names", "table", "write"]

@@ -15,7 +15,7 @@ import numpy as np
 from ordinal_blast.bench import machine
 from ordinal_blast.bench.limits import Limits
 from ordinal_blast.bench.work import OURS, Outcome, Ready, Row, Spread, Target, Work
-from ordinal_blast.errors import UserError, one_line
+from ordinal_blast.errors import one_line
 
 # Of the largest value: a peer that says something else computes something else.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05}
@@ -41,18 +41,21 @@ def race(work: Work, *, rounds: int, seconds: float, say: Callable[[str], None])
     not counted: a pause slows the first of them. say: told of every contender that is made ready or left out.
     """
     ready, skipped = _prepared(work, say)
-    calls = {name: 1 if work.alone else _calls(one, seconds) for name, one in ready.items()}
+    calls: dict[str, int] = dict.fromkeys(ready, 1) if work.alone else {}
     times: dict[str, list[float]] = {name: [] for name in ready}
     rounds, watch = min(rounds, work.rounds), machine.Watch()
     for number in range(rounds):
         for name in list(ready) if number % 2 == 0 else list(ready)[::-1]:
             try:
+                if name not in calls:
+                    calls[name] = _calls(ready[name], seconds)
                 times[name].append(_timed(ready[name], calls[name], warm=not work.alone))
-            except UserError as error:  # of a process
+            except Exception as error:  # out of memory, say
                 if name == OURS:
                     raise
                 skipped[name] = one_line(error)
                 del ready[name], times[name]
+                say(f"  {work.name}: without {name}: {skipped[name]}")
         if number == 0:
             ready = _hopeful(work, ready, times)
     del ready

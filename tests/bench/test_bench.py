@@ -85,6 +85,26 @@ def test_a_work_is_measured_from_the_command_line(capsys, monkeypatch):
     assert row["times"][OURS]["median"] > 0
 
 
+def test_what_was_measured_before_a_row_fails_is_printed(capsys, monkeypatch, tmp_path):
+    def fails(keep, **options):
+        keep(RESULT)
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(bench, "bench", fails)
+    assert cli.main(["bench", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "A work: 2.000 ms" in said.out
+    assert said.err == "ordinal-blast: bench failed: MemoryError: no more; run again with --debug for the traceback\n"
+    assert (tmp_path / "out/report.html").exists()
+
+
+def test_a_folder_with_other_things_is_refused_before_anything_is_measured(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "bench", None)
+    (tmp_path / "rows.csv").write_text("mine")
+    assert cli.main(["bench", "--out", str(tmp_path)]) == 1
+    assert "holds rows.csv, which no report of this program lists as its own" in capsys.readouterr().err
+
+
 def test_limits_are_rates(monkeypatch):
     measured = measure(repeats=1, side=16)
     assert {"XLA", "NumPy"} <= set(measured.matrix)

@@ -81,6 +81,7 @@ def test_a_peer_that_is_absent_or_computes_something_else_is_left_out_with_its_r
         "wide": times(2.0, value=np.zeros(3)),
         "absent": fail(ModuleNotFoundError(name="torch")),
         "broken": lambda: Ready(fail(UserError("the process failed"))),
+        "full": lambda: Ready(fail(MemoryError("no more"))),
     }
     row = run(Work("w", "W", contenders), rounds=1)
     assert set(row.ratios) == {"near"}
@@ -89,7 +90,14 @@ def test_a_peer_that_is_absent_or_computes_something_else_is_left_out_with_its_r
         "wide": "ValueError: it gives [3], and we give [2]",
         "absent": "torch is not installed: pip install 'ordinal-blast[bench]'",
         "broken": "the process failed",
+        "full": "MemoryError: no more",
     }
+
+
+def test_a_peer_that_fails_in_a_later_round_is_left_out_too():
+    row = run(Work("w", "W", {OURS: times(1.0, 1.0), "near": times(2.0, 2.0), "breaks": times(2.0)}), rounds=2)
+    assert set(row.ratios) == {"near"}
+    assert row.skipped == {"breaks": "StopIteration"}
 
 
 def test_what_fails_here_fails():
