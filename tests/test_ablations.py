@@ -6,6 +6,7 @@ import pytest
 
 from ordinal_blast import settings
 from ordinal_blast.embryo import simulated
+from ordinal_blast.errors import UsageError
 from ordinal_blast.study import plan, recipe, runner
 
 FOLDER = Path(__file__).parents[1] / "ablations"
@@ -43,6 +44,14 @@ def test_an_ablation_asks_of_variants_that_can_be_run_and_differ(name, config):
         distinct = {str(sorted(settings.tree(chosen).items())) for chosen in first.values()}
         same = [variant for variant, chosen in first.items() if chosen == settings.load(config)]
         assert len(distinct) == len(first), (same, "two variants have the same settings")
+
+
+@pytest.mark.parametrize("name", ["frames", "sequence", "cropper", "augmentation"])
+@pytest.mark.parametrize("config", ["retinamnist", "era", "fireman"])
+def test_a_configuration_that_an_ablation_is_not_for_is_refused_by_what_it_lacks(name, config):
+    lacks = r"varies \w+, which the configuration \w+ lacks: it has the stages \w+$|there is no setting c\w+.around"
+    with pytest.raises(UsageError, match=rf"{lacks}|there is no setting (crops|cnn)\W"):
+        plan.ablation(name, settings.load(config), 1)
 
 
 def test_decisions_of_the_factorial_share_eight_trainings():

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ordinal_blast import parts, settings
@@ -49,7 +49,8 @@ def ablation(path: str, base: Settings, seeds: int) -> Plan:
     Where `variants` takes the settings that are varied, it is called with them: `variants(base)`.
 
     Constants of the file say what decides it: REFERENCE, SUBJECT, PRIMARY, EQUIVALENCE, FAMILIES, as `question.ask`
-    takes them. Raises UsageError for a file without variants, and as `of_variants` does.
+    takes them. Raises UsageError for a file without variants, or that is for other configurations, and as
+    `of_variants` does.
     """
     module = parts.load_file(settings.find(path, "ablations"))
     if not callable(getattr(module, "variants", None)):
@@ -57,9 +58,24 @@ def ablation(path: str, base: Settings, seeds: int) -> Plan:
     text = " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
     with parts.blamed(f"{path}: variants() raised"):
         variants = module.variants(base) if inspect.signature(module.variants).parameters else module.variants()
-    planned = of_variants(text, variants, base, seeds, f"{path}: variants()")
+    planned = of_variants(text, _yielded(variants, path, base), base, seeds, f"{path}: variants()")
     declared = {name: getattr(module, name.upper()) for name in DECLARED if hasattr(module, name.upper())}
     return asking(planned, path, **declared)
+
+
+def _yielded(
+    variants: Iterable[tuple[str, Mapping[str, Any]]], path: str, base: Settings
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The variants; raises UsageError where they ask for a section that the settings lack."""
+    try:
+        yield from variants
+    except KeyError as error:
+        if not error.args or error.args[0] in settings.tree(base):
+            raise
+        raise UsageError(
+            f"{path} varies {error.args[0]}, which the configuration {base.name} lacks: it has the stages "
+            f"{', '.join(base.chain)}"
+        ) from error
 
 
 def asking(planned: Plan, where: str, **declared: Any) -> Plan:
