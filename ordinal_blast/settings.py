@@ -86,7 +86,7 @@ class ObjectiveSettings:
         0.0,
         "logits rise in the loss by so many times the log share of their grade in training, for losses of K logits "
         "(Menon et al. 2021); 0: none",
-        number(least=0),
+        number(least=0, most=10),
     )
     rule: str = setting(
         "native", "the decision: native, mode, median, mean, or a rule of your own", _WORD, decision=True, part="rule"
@@ -98,7 +98,7 @@ class ObjectiveSettings:
         0.0,
         "log-probabilities fall by so many times the log share of their grade in training: 1 decides as if grades were "
         "equally common (Menon et al. 2021); 0: none",
-        number(least=0),
+        number(least=0, most=10),
         decision=True,
     )
     calibration: str = setting(

@@ -22,7 +22,7 @@ from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 class ClipSettings(StageSettings):
     """How long clips are."""
 
-    max_frames: int = setting(30, "frames of a clip, the last at the time of maximum expansion", whole(1))
+    max_frames: int = setting(30, "frames of a clip, the last at the time of maximum expansion", whole(1, 1000))
 
 
 class Clips(Stage[ClipSettings]):

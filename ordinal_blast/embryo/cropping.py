@@ -17,11 +17,12 @@ from ordinal_blast import parts
 from ordinal_blast.data import augment
 from ordinal_blast.data.batches import Examples, fixed
 from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo.footage import PLANES, SIDE
 from ordinal_blast.embryo.segmentation import LOSSES, CropFrames, OnInputsAndMask, Segmenter, shrink
 from ordinal_blast.errors import UsageError
 from ordinal_blast.models import networks
 from ordinal_blast.models.heads import count_parameters
-from ordinal_blast.ranges import SEED, list_of, number, one_of, whole
+from ordinal_blast.ranges import SEED, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import (
@@ -95,8 +96,8 @@ class MaskSettings(StageSettings):
     """The cropper of Kragh et al. (2019): what it reads and how it learns masks."""
 
     seed: int = setting(0, "of its training, and of the frames that it learns from", SEED)
-    size: int = setting(64, "pixels of a side of the frames that it reads", whole(1))
-    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", list_of(number()))
+    size: int = setting(64, "pixels of a side of the frames that it reads", SIDE)
+    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes that it reads, in µm", PLANES)
     loss: str = setting("dice", "of masks: dice, or the cross_entropy of every pixel", one_of(*LOSSES))
     network: NetworkSettings = setting(NetworkSettings(name="unet"), "from frames to masks")
     augment: AugmentSettings = setting(AugmentSettings, "random views, the same of a frame and its mask")

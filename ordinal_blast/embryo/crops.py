@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ from ordinal_blast.data import images
 from ordinal_blast.data.batches import View
 from ordinal_blast.embryo import recordings, shelf, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
-from ordinal_blast.embryo.footage import Footage, Recorded
+from ordinal_blast.embryo.footage import PLANES, SIDE, Footage, Recorded
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError
 from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
@@ -31,24 +30,28 @@ _TOGETHER, _AHEAD = 2, 8  # embryos that are looked at at the same time, and who
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
 
 
+_MOST_FRAMES = 1000  # of an embryo that are looked at
+_HOUR = number(least=0, most=1000)
+_SHIFT = list_of(number(least=-1000, most=1000))
+
+
 def _is_time(value: Any) -> bool:
     try:
-        return value in ("tA", "tMEB") or math.isfinite(float(value))
-    except (TypeError, ValueError):
+        return value in ("tA", "tMEB") or (isinstance(value, str) and _HOUR.holds(float(value)))
+    except ValueError:
         return False
 
 
-_NUMBERS = list_of(number())
 _TIME = Range("'tA', 'tMEB', or an hour as text, such as '110'", _is_time)
-_SHIFTS = Range("numbers of which one is 0, the CNN's time itself", lambda v: _NUMBERS.holds(v) and 0 in v)
+_SHIFTS = Range("hours of which one is 0, the CNN's time itself", lambda v: _SHIFT.holds(v) and 0 in v)
 
 
 @dataclasses.dataclass(frozen=True)
 class CropSettings(StageSettings):
     """Which frames are cropped, and what the CNN sees of the crops."""
 
-    start_hpi: float = setting(90.0, "first hour that is looked at, after insemination", number())
-    stop_hpi: float = setting(128.0, "last hour that is looked at", number())
+    start_hpi: float = setting(90.0, "first hour that is looked at, after insemination", _HOUR)
+    stop_hpi: float = setting(128.0, "last hour that is looked at", _HOUR)
     step_h: float = setting(1.0, "hours from frame to frame", number(above=0))
     around: str = setting(
         "embryo",
@@ -57,14 +60,14 @@ class CropSettings(StageSettings):
         one_of("embryo", "mask", "centre", "frame"),
     )
     crop_share: float = setting(0.8, "side of the window over that of the frame", number(above=0, most=1))
-    size: int = setting(224, "pixels of a side of the crops", whole(1))
-    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes of the CNN's images, in µm", _NUMBERS)
+    size: int = setting(224, "pixels of a side of the crops", SIDE)
+    planes: tuple[float, ...] = setting((-45.0, 0.0, 45.0), "focal planes of the CNN's images, in µm", PLANES)
     cnn_time: str = setting("tA", "when the CNN looks: tA, tMEB, or an hour such as 110", _TIME)
     time_shifts_h: tuple[float, ...] = setting(
         (-0.5, 0.0, 0.5), "hours of which one is drawn in training to move the CNN's time", _SHIFTS
     )
-    focal_planes: int = setting(1, "steps by which the CNN's focus may move in training, up or down", whole(0))
-    plane_um: float = setting(15.0, "µm of such a step", number(above=0))
+    focal_planes: int = setting(1, "steps by which the CNN's focus may move in training, up or down", whole(0, 100))
+    plane_um: float = setting(15.0, "µm of such a step", number(above=0, most=1000))
 
     @property
     def hours(self) -> np.ndarray:
@@ -130,9 +133,11 @@ class Crop(Stage[CropSettings]):
         return Recorded(inputs["frames"], inputs["hpi"], planes, inputs.get("masks"))
 
     def validate(self) -> None:
-        """Raise UsageError for hours that end before they start."""
+        """Raise UsageError for hours that end before they start, or more frames than anybody looks at."""
         section = self.settings
         check(f"{self.name}.stop_hpi", section.stop_hpi, number(least=section.start_hpi))
+        least = (section.stop_hpi - section.start_hpi) / _MOST_FRAMES
+        check(f"{self.name}.step_h", section.step_h, number(least=least))
 
     def check(self, work: Work) -> None:
         """Raise UsageError for frames whose focal planes are not known."""

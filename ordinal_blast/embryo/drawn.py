@@ -11,9 +11,9 @@ import numpy as np
 from ordinal_blast.embryo import simulated
 from ordinal_blast.embryo.cropping import MaskSettings, MaskStage, check_batch
 from ordinal_blast.embryo.crops import Crop
-from ordinal_blast.embryo.footage import Drawn, Footage
+from ordinal_blast.embryo.footage import MOST_PIXELS, SIDE, Drawn, Footage
 from ordinal_blast.embryo.simulator import INSTRUMENTS, draw, masks, wells
-from ordinal_blast.ranges import number, whole
+from ordinal_blast.ranges import check, number, whole
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
 from ordinal_blast.study.recipe import Work
@@ -30,7 +30,7 @@ class DrawnCropperSettings(MaskSettings):
     )
     embryos: float = setting(1509 / 2126, "share of the wells with an embryo in them", number(least=0, most=1))
     plus: float = setting(1119 / 2126, "share of the wells in an EmbryoScope+", number(least=0, most=1))
-    side: int = setting(280, "pixels of a side of the frames that are drawn, before they are shrunk", whole(1))
+    side: int = setting(280, "pixels of a side of the frames that are drawn, before they are shrunk", SIDE)
 
 
 class DrawnCropper(MaskStage[DrawnCropperSettings]):
@@ -68,6 +68,11 @@ class DrawnCrop(Crop):
     def reads(self) -> tuple[str, ...]:
         """Which embryos, the cropper, and tA where the CNN looks then."""
         return ("number", *self._assessed, "cropper")
+
+    def validate(self) -> None:
+        """Raise UsageError as `Crop` does, and for a window so small that frames would be too large."""
+        super().validate()
+        check(f"{self.name}.crop_share", self.settings.crop_share, number(least=self.settings.size / MOST_PIXELS))
 
     def check(self, work: Work) -> None:
         """Raise UsageError for a data set that is not simulated."""

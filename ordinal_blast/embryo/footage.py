@@ -13,6 +13,11 @@ from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.simulator import INSTRUMENTS, Simulation, draw, masks, noise, panel, population
 from ordinal_blast.embryo.simulator.instruments import EMBRYOSCOPE, recorded
 from ordinal_blast.embryo.simulator.scene import ROW
+from ordinal_blast.ranges import list_of, number, whole
+
+MOST_PIXELS = 2**14  # of a side of a frame
+SIDE = whole(1, MOST_PIXELS)
+PLANES = list_of(number(least=-10_000, most=10_000))  # µm
 
 _DRAWN = ("id", "clinic", *ROW, "minutes", "first_hpi")  # what of an embryo makes its frames
 

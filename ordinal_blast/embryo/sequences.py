@@ -26,7 +26,7 @@ _ORDERS = ("chronological", "reversed")
 class SequenceSettings(StageSettings):
     """How long sequences are, and in which order."""
 
-    max_frames: int = setting(30, "frames of a sequence, the last at the time of maximum expansion", whole(1))
+    max_frames: int = setting(30, "frames of a sequence, the last at the time of maximum expansion", whole(1, 1000))
     order: str = setting(
         "chronological",
         "of the frames: chronological, or reversed, which begins at maximum expansion",
