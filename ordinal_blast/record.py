@@ -74,7 +74,8 @@ class Split:
 class Model:
     """What one trained stage leaves.
 
-    training: epochs, best_epoch, parameters, seconds, history, and shared_with where another cell was trained.
+    training: epochs, best_epoch, parameters, seconds, history, and shared_with where another cell was trained, with
+    shared_in where that is of another question: the folder of its cells, as seen from that of this one's.
     inputs: the shape of one example, dtype its type. fitted: per task, what its decision was given by training, and its
     "calibration" on the validation set, if any (see `study.decisions.calibrate`).
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -154,8 +155,13 @@ def redecide(
         }
         for name, model in before.models.items()
     }
+    elsewhere = {"shared_in": os.path.relpath(trained.parent, folder.parent)} if trained.parent != folder.parent else {}
     models = {
-        name: dataclasses.replace(model, training={**model.training, "shared_with": before.cell})
+        name: dataclasses.replace(
+            model,
+            training={key: value for key, value in model.training.items() if key != "shared_in"}
+            | {"shared_with": before.cell, **elsewhere},
+        )
         for name, model in before.models.items()
     }
     shared = _Trained(models, raw, before.stages, before.examples, before.provenance["device"])

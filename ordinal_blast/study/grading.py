@@ -155,11 +155,17 @@ def _restored_run(cell: Path, trust: Path | None) -> Iterator[_Run]:
 def _folder(stage: Stage[StageSettings], chain: Sequence[Stage[StageSettings]], cell: Path, finished: Record) -> Path:
     """Where a stage of the chain was built: with the stages, or for the last in a cell, perhaps another one."""
     if stage is not chain[-1]:
-        return cell.parents[1] / "stages" / finished.stages[stage.name]["folder"]
-    while name := finished.models[stage.name].training.get("shared_with") if stage.name in finished.models else None:
-        cell = cell.parent / name
+        name = Path("stages", finished.stages[stage.name]["folder"])
+        places = [root / name for root in cell.parents[1:3]]  # of a run, or of a study that has it as a question
+        return next((place for place in places if place.is_dir()), places[0])
+    while "shared_with" in (shared := _training(stage, finished)):
+        cell = cell.parent / shared.get("shared_in", "") / shared["shared_with"]
         finished = record.read(cell)
     return cell
+
+
+def _training(stage: Stage[StageSettings], finished: Record) -> Mapping[str, Any]:
+    return finished.models[stage.name].training if stage.name in finished.models else {}
 
 
 def _reader(chain: Sequence[Stage[StageSettings]], finished: Record, source: str) -> _Reader:

@@ -1,5 +1,6 @@
 """The whole time-lapse chain on a few simulated wells: stages shared by content, what travels, recordings graded."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -172,6 +173,15 @@ def test_recordings_are_graded_as_the_run_graded_them(root, dataset, tmp_path):
     assert not any("tA" in note for line in graded for note in line["notes"])  # the LSTM does not look then
     assert np.ptp(probs, axis=0).min() > 2e-5  # a network of one epoch tells recordings apart by little
     np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=0, atol=2e-6)
+
+
+def test_a_cell_of_a_question_has_the_stages_of_its_study(root, tmp_path):
+    shutil.copytree(root / "cells" / "a-s0", tmp_path / "question" / "cells" / "a-s0")
+    (tmp_path / "stages").symlink_to(root / "stages")
+    with grading.opened(tmp_path / "question" / "cells" / "a-s0", TRUSTED) as opened:
+        folders = [folder for _, folder in opened.chain]
+    assert folders[:-1] == [tmp_path / "stages" / built(root, stage.name).name for stage, _ in opened.chain[:-1]]
+    assert folders[-1] == tmp_path / "question" / "cells" / "a-s0"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 import ordinal_blast
 from ordinal_blast import record, report, settings
 from ordinal_blast.errors import UsageError
+from ordinal_blast.study import grading, questions, runner, session
 from ordinal_blast.study import plan as plans
-from ordinal_blast.study import questions, runner, session
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 LOSSES = '''"""Which loss?"""
@@ -60,6 +60,10 @@ def test_what_one_question_trained_another_decides_from(asked, tiny_overrides, c
     )
     np.testing.assert_array_equal(nominal.outputs, mode.outputs)
     assert nominal.measures == mode.measures
+    for name in ("losses/cells/nominal-s0", "rules/cells/mode-s0"):
+        with grading.opened(root / name, None) as opened:
+            ((_, folder),) = opened.chain
+        assert folder.resolve() == (root / "losses/cells/nominal-s0").resolve()
     said = capsys.readouterr().err
     assert "\n  losses/ordinal-s0 cnn: 3 epochs, " in said
     assert "[4/4] rules/median-s0" in said  # of all questions
