@@ -17,7 +17,7 @@ from ordinal_blast.embryo import recordings, shelf, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.footage import PLANES, SIDE, Footage, Recorded
 from ordinal_blast.embryo.recordings import Recording
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UserError, one_line
 from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
@@ -180,8 +180,11 @@ class Crop(Stage[CropSettings]):
         return {"images": cnn_view(section, crops), "crops": crops}
 
     def _kept(self, folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Areas and hours float32 `[N, S]` of all crops."""
-        kept = [read_npz(path.with_suffix(".npz"), ("areas", "hpi")) for path in _files(folder, count)]
+        """Areas and hours float32 `[N, S]` of all crops; raises UserError where they are damaged."""
+        try:
+            kept = [read_npz(path.with_suffix(".npz"), ("areas", "hpi")) for path in _files(folder, count)]
+        except UserError as error:
+            raise UserError(f"{one_line(error)}, or {shelf.again(folder)}") from error
         return tuple(np.concatenate([one[name] for one in kept]) for name in ("areas", "hpi"))
 
     def show(self, images: np.ndarray) -> np.ndarray:

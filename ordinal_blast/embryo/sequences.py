@@ -15,7 +15,7 @@ from ordinal_blast.ranges import one_of, whole
 from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
-from ordinal_blast.storage import read_npy
+from ordinal_blast.storage import atomic, read_npy
 from ordinal_blast.study.grader import Features
 from ordinal_blast.study.recipe import Stage, Traced, Values, Work
 
@@ -45,7 +45,9 @@ class Sequences(Stage[SequenceSettings]):
         """Look at every hourly frame of every embryo."""
         del work
         crops = inputs["crops"]
-        np.save(folder / "sequences.npy", self._of(crops, inputs["features"]))
+        sequences = self._of(crops, inputs["features"])
+        with atomic(folder / "sequences.npy") as stream:
+            np.save(stream, sequences)
         return {"frames": len(crops.areas) * len(crops.hours)}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:

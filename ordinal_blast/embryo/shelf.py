@@ -5,6 +5,7 @@ What is compressed is the difference of differences along rows and columns, modu
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,24 @@ _READERS = 64  # open files
 
 
 def write(path: Path, images: Iterator[np.ndarray]) -> None:
-    """Images uint8 `[H, W]` as the records of one file."""
-    writer = array_record_module.ArrayRecordWriter(str(path), _WRITING)
+    """Images uint8 `[H, W]` as the records of one file; raises UserError where the disk refuses."""
+    with _blamed(path):
+        writer = array_record_module.ArrayRecordWriter(str(path), _WRITING)
     for image in images:
-        writer.write(_differences(image).tobytes())
-    writer.close()
+        with _blamed(path):
+            writer.write(_differences(image).tobytes())
+    with _blamed(path):
+        writer.close()
+
+
+@contextlib.contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # ArrayRecord tells a full disk by the second
+        raise UserError(
+            f"cannot write {path}: {reason(error)}; free space and run the same command again, finished work is kept"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +64,15 @@ class Shelf:
             stored = _reader(self.files[file]).read(records)
             images = [_sums(np.frombuffer(one, np.uint8).reshape(self.size, self.size)) for one in stored]
         except Exception as error:
-            raise UserError(f"{self.files[file]} is damaged ({reason(error)}): delete its folder") from error
+            raise UserError(
+                f"{self.files[file]} is damaged ({reason(error)}): {again(self.files[file].parent)}"
+            ) from error
         return np.stack([self.finish(image, row, slot, plane) for image, plane in zip(images, planes, strict=True)], -1)
+
+
+def again(folder: Path) -> str:
+    """What to do where crops in a folder are damaged."""
+    return f"delete {folder} and run the same command again"
 
 
 @functools.lru_cache(maxsize=_READERS)

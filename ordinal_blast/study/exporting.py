@@ -25,7 +25,7 @@ from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import atomic
 from ordinal_blast.study import grading, shared
 from ordinal_blast.study.recipe import Stage, Traced, Values
-from ordinal_blast.training import initial, weight_files
+from ordinal_blast.training import checkpoints, initial, weight_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _OPSET = 21  # of ONNX, which the runtimes of 2024 and later have
@@ -89,6 +89,8 @@ def _weights(run: Path, out: Path, trust: Path | None) -> dict[str, Any]:
     else:
         with grading.opened(run, trust) as opened:
             _, folder = opened.chain[-1]
+    if not checkpoints.is_sealed(folder):
+        raise UsageError(f"--run {run} holds no trained network: give a finished cell, or a stage that learns")
     arrays = initial.stored(folder)
     weight_files.write(out, arrays)
     return {"file": str(out), "bytes": out.stat().st_size, "arrays": len(arrays)}

@@ -149,5 +149,10 @@ def test_a_damaged_shelf_is_refused_by_the_name_of_its_file(stored):
     content = bytearray(kept.files[2].read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
     kept.files[2].write_bytes(content)
-    with pytest.raises(UserError, match=r"2.array_record is damaged .*delete its folder"):
+    with pytest.raises(UserError, match=r"2.array_record is damaged .*delete .* and run the same command again"):
         kept(4, 1, (1,))
+
+
+def test_a_disk_that_refuses_crops_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"cannot write .*absent/0.array_record: .*; free space and run the same c"):
+        shelf.write(tmp_path / "absent" / "0.array_record", iter(np.zeros((1, 6, 6), np.uint8)))

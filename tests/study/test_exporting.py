@@ -145,6 +145,13 @@ def test_the_weights_of_a_cell_start_another_network_with_the_same_arrays(pictur
         np.testing.assert_array_equal(got[path], leaf)
 
 
+def test_a_stage_that_learns_nothing_has_no_weights(tmp_path):
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "crops" / "stage.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"^--run .*crops holds no trained network: give a finished cell, or a stage"):
+        exporting.export(tmp_path / "crops", tmp_path / "w.safetensors")
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """A cell of a run on a table whose first column lies far from 0, and a table of new rows."""
