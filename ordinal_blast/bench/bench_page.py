@@ -21,6 +21,10 @@ from ordinal_blast.report.formats import MISSING, number, seconds
 from ordinal_blast.report.pictures import picture
 from ordinal_blast.report.vectors import Drawing, drawn
 
+_ASKED = (
+    "What is asked, and what was reached: a peer’s time over ours, so that at most .4 of its time is 2.5 or more; the "
+    "share of the limit; or seconds."
+)
 _METHOD = (
     "In a round all contenders work in turn, in the opposite order in the next one; each works back to back for a "
     "while, after one call that does not count. A ratio is a peer’s time over ours, taken round by round: above 1 we "
@@ -83,7 +87,7 @@ def _targets(rows: Sequence[Row]) -> list[Block]:
     lines = [Line(row.title, [Entry(target.words), _reached(target)]) for row, target in pairs]
     blocks: list[Block] = [
         Headline(f"{met} of {len(known)} targets are met.", "better" if met == len(known) else "mixed", detail),
-        Table("What is asked, and what came of it.", ["Work", "Target", "Reached"], lines),
+        Table(_ASKED, ["Work", "Target", "Reached"], lines),
     ]
     for row in rows:
         if row.tried and any(target.met is False for target in row.targets):
