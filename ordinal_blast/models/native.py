@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -118,7 +119,7 @@ def max_pool(x: jax.Array, size: int, pads: Pads, *, bits: int = 0) -> tuple[jax
     batch, height, width, channels = x.shape
     shape = (batch, -(-height // 2), -(-width // 2), channels)
     results = tuple(jax.ShapeDtypeStruct(shape, dtype) for dtype in (jnp.float32, jnp.uint8))
-    call = jax.ffi.ffi_call("ordinal_blast_max_pool", results, vmap_method="sequential")
+    call = _called("ordinal_blast_max_pool", results)
     return call(x, **_whole(size=size, top=pads[0][0], left=pads[1][0], bits=bits))
 
 
@@ -195,8 +196,27 @@ def _place(stride: int, pads: Pads, bits: int) -> dict[str, np.int64]:
     return _whole(stride=stride, top=pads[0][0], left=pads[1][0], bits=bits)
 
 
-def _call(target: str, shape: Sequence[int]) -> jax.ffi.FfiLoweringRule:
-    return jax.ffi.ffi_call(target, jax.ShapeDtypeStruct(tuple(shape), jnp.float32), vmap_method="sequential")
+def _call(target: str, shape: Sequence[int]) -> Callable[..., jax.Array]:
+    return _called(target, jax.ShapeDtypeStruct(tuple(shape), jnp.float32))
+
+
+def _called(target: str, results: Any) -> Callable[..., Any]:
+    """The kernel as a function; NotImplementedError where it is differentiated, which layers do for it, once."""
+    call = jax.ffi.ffi_call(target, results, vmap_method="sequential")
+
+    def function(*arrays: jax.Array, **attributes: np.int64 | bool) -> Any:
+        kernel = jax.custom_jvp(functools.partial(call, **attributes))
+        kernel.defjvp(_no_derivative)
+        return kernel(*arrays)
+
+    return function
+
+
+def _no_derivative(*_: Any) -> Any:
+    raise NotImplementedError(
+        'compiled kernels have a first derivative alone: for a second one, ask for another form than "native", which '
+        '"auto" is here (options dense, depthwise, pooling, normalization and inference of a network, or form)'
+    )
 
 
 def _whole(**numbers: int) -> dict[str, np.int64]:

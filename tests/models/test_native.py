@@ -9,6 +9,7 @@ from ordinal_blast.errors import UsageError
 from ordinal_blast.models import UNet, Xception, evaluated, native
 from ordinal_blast.models.convolution import conv
 from ordinal_blast.models.depthwise import depthwise_conv
+from ordinal_blast.models.pooling import max_pool
 
 compiled = pytest.mark.skipif(not native.available(), reason="installed without its native kernels")
 WIDTHS = [bits for bits in (128, 256, 512) if bits <= native.vector_bits()] or [128]
@@ -166,6 +167,27 @@ def test_a_dense_convolution_is_the_same_under_vmap_remat_pmap_and_of_a_transpos
     for spread in (jax.vmap, jax.pmap):
         gradients = spread(jax.grad(total), in_axes=(None, 0))(kernel, parts)
         np.testing.assert_allclose(gradients.sum(0), expected, rtol=1e-5, atol=1e-6)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda x, form: conv(x, drawn(3, 3, 3, 4), form="xla" if form == "pure" else form),
+        lambda x, form: depthwise_conv(x, drawn(3, 3, 1, 3), form="grouped" if form == "pure" else form),
+        lambda x, form: max_pool(x, form="shifted" if form == "pure" else form),
+    ],
+)
+def test_a_second_derivative_is_refused_in_a_sentence_and_is_there_in_another_form(layer):
+    def of_gradient(x, form):
+        return jnp.square(jax.grad(lambda x: jnp.square(layer(x, form)).sum())(x)).sum()
+
+    with pytest.raises(NotImplementedError, match="compiled kernels have a first derivative alone: for a second one"):
+        jax.grad(of_gradient)(drawn(1, 4, 4, 3), "native")
+    # Of a quadratic form, x · ∇ is twice the value.
+    x = drawn(1, 4, 4, 3)
+    value, gradient = jax.value_and_grad(of_gradient)(x, "pure")
+    np.testing.assert_allclose((x * gradient).sum(), 2 * value, rtol=1e-5)
 
 
 @compiled
