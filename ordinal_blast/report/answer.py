@@ -37,6 +37,8 @@ def _said(study: Study) -> tuple[str, str]:
         return "No cell has finished, so there is nothing to compare yet.", ""
     if study.reference not in study.variants:
         return f"The reference {reference} has no finished cell, so nothing can be compared with it yet.", ""
+    if len(study.plan["variants"]) == 1:
+        return f"One variant, {reference}: nothing is compared.", ""
     if not study.rivals:
         return f"Only the reference {reference} has finished, so there is nothing to compare it with.", ""
     rows = _primary(study)

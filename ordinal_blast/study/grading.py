@@ -133,7 +133,10 @@ class Opened(NamedTuple):
 def opened(cell: Path, trust: Path | None) -> Iterator[Opened]:
     """A finished cell, whose parts of one's own can be imported in this block; raises as `grade` does."""
     if not record.finished(cell):
-        raise UsageError(f"{cell} is no finished cell (no result.json): give a folder such as runs/demo/cells/NAME")
+        raise UsageError(
+            f"{cell} is no finished cell (no result.json): give a folder such as runs/demo/cells/NAME, of a study "
+            "runs/study/QUESTION/cells/NAME"
+        )
     cell = cell.absolute()
     finished = record.read(cell)
     try:

@@ -165,10 +165,10 @@ class _Run:
         for one in self.plan.cells:
             if record.finished(self._folder(one)):
                 self._tell(one, "finished before")
-        known = {*trained}
-        for one in (one for one in self.plan.cells if not record.finished(self._folder(one))):
-            (others if digests[one.name] in known else first).append(one)
-            known.add(digests[one.name])
+            elif source := trained.get(digests[one.name]):  # by another plan, or before: nothing to wait for
+                self._decide(one, source)
+            else:
+                (others if digests[one.name] in {digests[other.name] for other in first} else first).append(one)
         self._training = {one.name for one in first}
         with contextlib.closing(self._side_by_side(self._groups(first))) as cells:
             for one, opened in cells:

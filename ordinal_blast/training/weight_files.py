@@ -29,8 +29,8 @@ _BUDGET = 1 << 30  # bytes of weights that are unpacked to the disk: three times
 _SECONDS = 60  # of reading what Keras wrote; Xception's takes one
 _READER = Path(__file__).with_name("keras_reader.py")
 _SOURCES = {
-    SAFETENSORS: "timm's for Xception are model.safetensors of https://huggingface.co/timm/legacy_xception.tf_in1k",
-    KERAS: "https://keras.io/api/applications/xception names those of ImageNet, and "
+    SAFETENSORS: "timm, model.safetensors of https://huggingface.co/timm/legacy_xception.tf_in1k is its Xception",
+    KERAS: "Keras, https://keras.io/api/applications/xception names those of ImageNet, and "
     'keras.applications.Xception(weights="imagenet", include_top=False).save("xception.keras") writes them',
 }
 
@@ -61,7 +61,7 @@ def check(path: Path) -> None:
     if not path.is_file():
         source = next(text for suffixes, text in _SOURCES.items() if path.suffix in suffixes)
         kind = "it is no regular file" if path.exists() else "there is no such file"
-        raise UserError(f"cannot read the weights {path}: {kind}, and none is downloaded; put it there: {source}")
+        raise UserError(f"cannot read the weights {path}: {kind}, and none is downloaded: put one there. Of {source}")
 
 
 @contextlib.contextmanager
