@@ -162,13 +162,15 @@ class _Run:
         digests, trained = self._trainings, self.sitting.trained
         first: list[Cell] = []
         others: list[Cell] = []
+        begun: set[str] = set()
         for one in self.plan.cells:
             if record.finished(self._folder(one)):
                 self._tell(one, "finished before")
             elif source := trained.get(digests[one.name]):  # by another plan, or before: nothing to wait for
                 self._decide(one, source)
             else:
-                (others if digests[one.name] in {digests[other.name] for other in first} else first).append(one)
+                (others if digests[one.name] in begun else first).append(one)
+                begun.add(digests[one.name])
         self._training = {one.name for one in first}
         with contextlib.closing(self._side_by_side(self._groups(first))) as cells:
             for one, opened in cells:
