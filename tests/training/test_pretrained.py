@@ -227,7 +227,7 @@ def test_other_channels_are_refused_or_spread_so_that_equal_planes_give_what_a_g
     ],
 )
 def test_a_missing_file_says_where_it_comes_from_and_where_it_goes(tmp_path, name, source):
-    message = rf"^cannot read the weights {tmp_path}/{name}: there is no such file, and none is downloaded: put one there"
+    message = rf"^cannot read the weights {tmp_path}/{name}: there is no such file, and none is downloaded: put one"
     with pytest.raises(UserError, match=message) as told:
         initial.digest(str(tmp_path / name))
     assert source in str(told.value)
