@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from ordinal_blast.embryo import claims, outcome_blocks, paper, paper_blocks
 from ordinal_blast.embryo.claims import Claim, Said
@@ -28,23 +31,18 @@ COVERS = (
 def sections(studies: Sequence[Study], studio: Studio) -> list[Section]:
     """One section with every claim of which a study has both sides; none for studies of other things."""
     answers = claims.said(studies)
-    parts = [_compared(kind, [one for one in answers if one.claim.kind == kind]) for kind in _kinds(answers)]
-    human, outcome, cropper = _human(studies), _outcome(studies), _cropper(studies)
-    lines = [line for said in (human, outcome, cropper) for line in said]
+    if not answers:
+        return []
+    parts = [_compared(kind, [*of]) for kind, of in itertools.groupby(answers, lambda one: one.claim.kind)]
+    lines = [*_human(studies), *_outcome(studies), *_cropper(studies)]
     if lines:
         caption = (
             "The networks are those of the ordinal cross-entropy after their last stage; the embryologist’s rows are "
             f"adjusted within their study. Votes of others: ties {RULES[VOTE]}."
         )
         parts.append(Part("Embryologists, outcome, cropper", [Table(caption, ["Claim", "Paper", "Here", "So"], lines)]))
-    if not answers:
-        return []
     blocks: list[Block] = [Bullets(_short(answers, lines)), Text(COVERS), *parts]
     return [Section(studio.anchor("claims"), "The claims of the paper", blocks)]
-
-
-def _kinds(answers: Iterable[Said]) -> list[str]:
-    return [*dict.fromkeys(one.claim.kind for one in answers)]
 
 
 def _short(answers: Sequence[Said], lines: Sequence[Line]) -> list[str]:
@@ -54,10 +52,8 @@ def _short(answers: Sequence[Said], lines: Sequence[Line]) -> list[str]:
 
 
 def _by_claim(answers: Iterable[Said]) -> list[tuple[Claim, list[Said]]]:
-    by: dict[int, tuple[Claim, list[Said]]] = {}
-    for one in answers:
-        by.setdefault(id(one.claim), (one.claim, []))[1].append(one)
-    return [*by.values()]
+    by_text = [[*of] for _, of in itertools.groupby(answers, lambda one: one.claim.text)]
+    return [(of[0].claim, of) for of in by_text]
 
 
 def _so(answers: Sequence[Said]) -> str:
@@ -99,23 +95,25 @@ def _human(studies: Sequence[Study]) -> list[Line]:
     for study in studies:
         rows = study.raters
         rows = rows[(rows["variant"] == paper.LOSS) & (rows["stage"] == study.stages[-1])]
-        lines = []
-        for task in paper.TASKS:
-            of = rows[rows["task"] == task].set_index("ties")
-            if VOTE not in of.index:
-                continue
-            row, said = of.loc[VOTE], {_side(one.low_adjusted, one.high_adjusted) for one in of.itertuples()}
-            word = WORDS[_side(row.low_adjusted, row.high_adjusted)]
-            rules = (
-                "under every rule for ties" if len(said) == 1 else f"ties {RULES[VOTE]}; another rule says otherwise"
-            )
-            published = paper.LEFT_OUT["model"][task] - paper.LEFT_OUT["human"][task]
-            here = Entry(number(-row["mean"], sign=True), interval(-row.high_adjusted, -row.low_adjusted))
-            head = f"The network agrees better with the vote than the average embryologist does, {task.upper()}"
-            lines.append(Line(head, [Entry(number(published, sign=True)), here, Entry(f"{word}, {rules}")]))
-        if lines:
-            return lines
+        if len(rows):
+            places = rows.groupby(["split", "task"], observed=True, sort=False)
+            several = rows["split"].nunique() > 1
+            return [
+                _agreeing(task, of, split if several else "") for (split, task), of in places if task in paper.TASKS
+            ]
     return []
+
+
+def _agreeing(task: str, rows: pd.DataFrame, split: str) -> Line:
+    """Embryologist and network on a task of one set, a row for each rule for ties; split: its name where it is told."""
+    sides = {row.ties: _side(row.low_adjusted, row.high_adjusted) for row in rows.itertuples()}
+    alike = len({*sides.values()}) == 1
+    rules = "under every rule for ties" if alike else f"ties {RULES[VOTE]}; another rule says otherwise"
+    row, published = rows.set_index("ties").loc[VOTE], paper.LEFT_OUT["model"][task] - paper.LEFT_OUT["human"][task]
+    here = Entry(number(-row["mean"], sign=True), interval(-row.high_adjusted, -row.low_adjusted))
+    where = f"{task.upper()}, set {split}" if split else task.upper()
+    head = f"The network agrees better with the vote than the average embryologist does, {where}"
+    return Line(head, [Entry(number(published, sign=True)), here, Entry(f"{WORDS[sides[VOTE]]}, {rules}")])
 
 
 def _side(low: float, high: float) -> str:
@@ -156,10 +154,9 @@ def _outcome(studies: Sequence[Study]) -> list[Line]:
 def _cropper(studies: Sequence[Study]) -> list[Line]:
     for study in studies:
         if "test" in (dices := paper_blocks.dices(study)):
-            dice, said = dices["test"], paper_blocks.reach(study)
-            words = {True: "supported", False: "contradicted"}
-            so = words[said[0] >= paper.DICE] if said[0] >= paper.DICE or said[1] < paper.DICE else WORDS[CANNOT_TELL]
-            here = Entry(number(dice), interval(*said, sign=False))
+            low, high = paper_blocks.reach(study)
+            so = WORDS[verdicts.verdict(low - paper.DICE, high - paper.DICE, higher=True)]
+            here = Entry(number(dices["test"]), interval(low, high, sign=False))
             head = f"The cropper’s Dice on images that selected nothing is {number(paper.DICE)} or more"
             return [Line(head, [Entry(number(paper.DICE)), here, Entry(so)])]
     return []

@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ordinal_blast.embryo import paper
 from ordinal_blast.embryo.paper import LOSS
-from ordinal_blast.evaluation import jackknife
-from ordinal_blast.report import inference, verdicts
+from ordinal_blast.report import contrasts
 from ordinal_blast.report.compare import Study
-from ordinal_blast.report.inference import PLUS, Tested
+from ordinal_blast.report.contrasts import Asked, Judged
 from ordinal_blast.report.measures import PRIMARY, Measure
-from ordinal_blast.report.results import Group
 
 MEASURES = tuple(measure for measure in PRIMARY if measure.key in paper.MEASURES)
 
@@ -63,24 +61,13 @@ CLAIMS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
-    """What a study says of a claim for one task and measure: variant less rival, and the same in the paper.
-
-    low, high: the interval, adjusted for the `comparisons` of its kind. verdict: of `report/verdicts.py`.
-    """
+class Said(Judged):
+    """What a study says of a claim for one task and measure: variant less rival, and the same in the paper."""
 
     claim: Claim
     task: str
     measure: Measure
     paper: float
-    mean: float
-    low: float
-    high: float
-    verdict: str
-    why: str
-    comparisons: int
-    seeds: int
-    n: int
 
 
 def said(studies: Sequence[Study]) -> list[Said]:
@@ -88,43 +75,22 @@ def said(studies: Sequence[Study]) -> list[Said]:
     answers = []
     for kind in dict.fromkeys(claim.kind for claim in CLAIMS):
         asked = [one for claim in CLAIMS if claim.kind == kind for one in _asked(claim, studies)]
-        adjusted, size, _ = verdicts.adjust([tested for *_, tested in asked])
-        answers += [_said(*one, limits, size) for one, limits in zip(asked, adjusted, strict=True)]
+        for (claim, one), judged in zip(asked, contrasts.judge([one for _, one in asked]), strict=True):
+            task, measure = one.group.task, one.measure
+            published = _published(claim, task, measure.key)
+            answers.append(Said(**vars(judged), claim=claim, task=task, measure=measure, paper=published))
     return answers
 
 
-def _asked(claim: Claim, studies: Sequence[Study]) -> Iterator[tuple[Claim, Group, Measure, Tested]]:
+def _asked(claim: Claim, studies: Sequence[Study]) -> Iterator[tuple[Claim, Asked]]:
     """The comparisons of a claim, each in the first study that has both variants."""
     for task, rival in claim.rivals.items():
+        place = claim.stage, task
+        groups = [group for study in studies for group in study.groups() if (group.stage, group.task) == place]
         for measure in MEASURES:
-            groups = (
-                group
-                for study in studies
-                for group in study.groups()
-                if (group.stage, group.task) == (claim.stage, task)
-            )
-            compared = ((group, inference.contrasted(group, measure, [claim.variant], [rival])) for group in groups)
-            yield from [(claim, group, measure, tested) for group, tested in compared if tested is not None][:1]
-
-
-def _said(claim: Claim, group: Group, measure: Measure, tested: Tested, limits: verdicts.Adjusted, size: int) -> Said:
-    ends = jackknife.bounds(measure.key, len(group.grades))
-    numbers = verdicts.difference(tested, PLUS, limits, size, ends)
-    judged = verdicts.judgement(tested, PLUS, limits, higher=measure.higher)
-    return Said(
-        claim,
-        group.task,
-        measure,
-        _published(claim, group.task, measure.key),
-        numbers["mean"],
-        numbers["low_adjusted"],
-        numbers["high_adjusted"],
-        judged["verdict"],
-        judged["why"],
-        size,
-        len(tested.seeds[PLUS]),
-        int(group.known.sum()),
-    )
+            asked = (contrasts.ask(group, measure, [claim.variant], [rival]) for group in groups)
+            if first := next(filter(None, asked), None):
+                yield claim, first
 
 
 def _published(claim: Claim, task: str, measure: str) -> float:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import dataclasses
 
 from ordinal_blast.embryo import paper
-from ordinal_blast.evaluation import jackknife
-from ordinal_blast.report import inference, verdicts
+from ordinal_blast.report import contrasts, verdicts
 from ordinal_blast.report.blocks import Entry, Line, Part, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import count, extent, interval, number
-from ordinal_blast.report.inference import PLUS
 from ordinal_blast.report.measures import LEVEL, PRIMARY
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.results import Group
@@ -37,11 +35,8 @@ def _of(*variants: str, weights: str = "weighted") -> tuple[str, ...]:
     return tuple(f"{variant} {weights}" for variant in variants)
 
 
-GAIN = Share(
-    "the gain of table 7: ordinal less categorical cross-entropy, as the paper has both", _of(_OURS), _of(_MODE)
-)
 SHARES = (
-    GAIN,
+    Share("the gain of table 7: ordinal less categorical cross-entropy, as the paper has both", _of(_OURS), _of(_MODE)),
     Share("of it the decision: categorical cross-entropy, its median instead of its mode", _of(_MEDIAN), _of(_MODE)),
     Share("and the loss: ordinal cross-entropy less that median", _of(_OURS), _of(_MEDIAN)),
     Share(
@@ -60,6 +55,11 @@ SHARES = (
         _of(_MODE, weights="unweighted"),
     ),
 )
+COVERS = (
+    "The second and the third line add up to the first, and the fifth is the first less the fourth. More is better in "
+    "accuracy, less in the errors. Brackets: the interval over new seeds and new embryos (or their treatments), "
+    "adjusted for all of a stage."
+)
 
 
 def sections(study: Study, studio: Studio) -> list[Section]:
@@ -71,42 +71,29 @@ def sections(study: Study, studio: Studio) -> list[Section]:
     return [Section(studio.anchor("gain"), "Table 7 taken apart", [Text(COVERS), *parts])]
 
 
-COVERS = (
-    "The second and the third line add up to the first, and the fifth is the first less the fourth. More is better in "
-    "accuracy, less in the errors. Brackets: the interval over new seeds and new embryos (or their treatments), "
-    "adjusted for all of a stage."
-)
-
-
 def _part(stage: str, groups: list[Group]) -> Part | None:
-    asked = [
-        (group, measure, share, tested)
+    asked = {
+        (group.task, share, measure): one
         for group in groups
         for measure in MEASURES
         for share in SHARES
-        if (tested := inference.contrasted(group, measure, share.plus, share.minus)) is not None
-    ]
-    if not asked:
-        return None
-    adjusted, size, _ = verdicts.adjust([tested for *_, tested in asked])
-    entries: dict[tuple[str, Share], list[Entry]] = {}
-    for (group, measure, share, tested), limits in zip(asked, adjusted, strict=True):
-        ends = jackknife.bounds(measure.key, len(group.grades))
-        span = None if ends is None else (ends[0] * len(share.plus), ends[1] * len(share.plus))
-        row = verdicts.difference(tested, PLUS, limits, size, span)
-        judged = verdicts.judgement(tested, PLUS, limits, higher=measure.higher)
-        small = judged["why"] or f"{interval(row['low_adjusted'], row['high_adjusted'])} {judged['verdict']}"
-        entries.setdefault((group.task, share), []).append(
-            Entry(number(row["mean"], sign=True), small, judged["verdict"] == verdicts.BETTER)
-        )
+        if (one := contrasts.ask(group, measure, share.plus, share.minus)) is not None
+    }
+    judged = dict(zip(asked, contrasts.judge([*asked.values()]), strict=True))
     tables = []
     for group in groups:
-        lines = [Line(share.text, of) for (task, share), of in entries.items() if task == group.task]
+        of = {share: one for (task, share, _), one in judged.items() if task == group.task}
+        lines = [Line(share.text, [_entry(judged[group.task, share, m]) for m in MEASURES]) for share in of]
         if lines:
-            seeds = extent(len(tested.seeds[PLUS]) for of, _, _, tested in asked if of is group)
+            first = next(iter(of.values()))
             caption = (
-                f"{group.task.upper()}: {count(int(group.known.sum()), 'test example')}, {seeds} seeds; "
-                f"{100 * LEVEL:.0f} % intervals adjusted for {count(size, 'difference')}."
+                f"{group.task.upper()}: {count(first.n, 'test example')}, {extent(one.seeds for one in of.values())} "
+                f"seeds; {100 * LEVEL:.0f} % intervals adjusted for {count(first.comparisons, 'difference')}."
             )
             tables.append(Table(caption, ["", *(measure.heading for measure in MEASURES)], lines))
-    return Part(stage.upper(), tables)
+    return Part(stage.upper(), tables) if tables else None
+
+
+def _entry(one: contrasts.Judged) -> Entry:
+    said = one.why or f"{interval(one.low, one.high)} {one.verdict}"
+    return Entry(number(one.mean, sign=True), said, one.verdict == verdicts.BETTER)

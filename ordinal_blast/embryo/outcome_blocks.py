@@ -98,11 +98,8 @@ def compared(study: Study, stage: str, variant: str) -> tuple[Bounded, Bounded] 
     tested = inference.ranked(question, HUMAN)
     (adjusted,), _, _ = verdicts.adjust([tested])
     own, gap = tested.own[GROUPS], tested.differences[GROUPS]
-    ends = (math.nan, math.nan)
-    if not own.degenerate and 0 < own.estimate < 1:
-        ends = simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1))
     low, high, _ = verdicts.within(adjusted.get(GROUPS, (math.nan,) * 3), (0.0, 1.0))
-    return Bounded(own.estimate, *ends), Bounded(gap.estimate, low, high)
+    return Bounded(own.estimate, *_ends(own)), Bounded(gap.estimate, low, high)
 
 
 def _graded(study: Study, stage: str) -> tuple[Group, Group] | None:
@@ -153,9 +150,15 @@ def _line(variant: str, tests: tuple[Tested, Tested], limits: tuple[verdicts.Adj
 
 
 def _area(own: Contrast) -> tuple[str, str]:
+    low, high = _ends(own)
+    return number(own.estimate), own.degenerate if math.isnan(low) else interval(low, high, sign=False)
+
+
+def _ends(own: Contrast) -> tuple[float, float]:
+    """The interval of an area; NaN where it has none."""
     if own.degenerate or not 0 < own.estimate < 1:
-        return number(own.estimate), own.degenerate
-    return number(own.estimate), interval(*simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1)), sign=False)
+        return math.nan, math.nan
+    return simultaneous.interval(own, confidence=LEVEL, bounds=(0, 1))
 
 
 def _gap(tested: Tested, name: str, adjusted: verdicts.Adjusted) -> Entry:

@@ -17,7 +17,6 @@ from ordinal_blast.evaluation import multireader, significance
 from ordinal_blast.evaluation.multireader import Comparison, Contrast, Over
 from ordinal_blast.report import pairing
 from ordinal_blast.report.measures import LEVEL, Measure, tested_share
-from ordinal_blast.report.quantities import enough
 from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.results import Group
 
@@ -26,7 +25,6 @@ SEEDS_ALONE = "seeds alone: not tested"  # no standard error over test examples 
 ONE_UNIT = "one test example or patient: nothing is known of others"
 VIEWS: tuple[Over, ...] = ("seeds", "examples")  # of diagnostics
 ONE_HOLD_OUT = "one hold-out: no interval"
-PLUS, MINUS = "plus", "minus"  # the two sums of `contrasted`
 
 Analyse = Callable[[tuple[str, ...], tuple[int, ...]], Comparison]
 
@@ -97,24 +95,6 @@ def compared(
         probs=np.array([[result.probs[chosen] for result in row] for row in results]) if reads_probs else None,
         cases=patients,
         confidence=LEVEL,
-    )
-
-
-def contrasted(group: Group, measure: Measure, plus: Sequence[str], minus: Sequence[str]) -> Tested | None:
-    """The sum of some variants less that of as many others, `differences[PLUS]`, over new seeds and new test examples.
-
-    None where one has not been tested, no seed has finished with all, or too little is known of others.
-    """
-    variants = (*minus, *plus)
-    if not {*variants} <= {*group.variants} or not group.same_examples:
-        return None
-    seeds = pairing.common(group.seeds, *variants)
-    if not seeds or not enough(group.patients, int(group.known.sum())):
-        return None
-    whole = compared(group, measure.key, group.known, group.patients, variants, seeds)
-    sums = whole.combined(np.repeat(np.eye(2), [len(minus), len(plus)], axis=1))
-    return Tested(
-        {PLUS: sums.difference(1, 0)}, {}, {PLUS: seeds}, {}, (Joint((MINUS, PLUS), seeds, sums),), group.units
     )
 
 

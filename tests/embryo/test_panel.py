@@ -5,6 +5,7 @@ import pytest
 from ordinal_blast import record
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
+OUTCOME = ("fetal_heartbeat",)
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +20,6 @@ def root(tmp_path_factory, ran, whole):
     }
     variants = [(name, {"tasks": tasks}) for name, tasks in {"both": ("icm", *OUTCOME), "outcome": OUTCOME}.items()]
     return ran(tmp_path_factory.mktemp("panel"), variants, changes, "configs/study_small.py")
-
-
-OUTCOME = ("fetal_heartbeat",)
 
 
 @pytest.mark.parametrize("stage", ["cnn", "rnn"])

@@ -1,14 +1,17 @@
 """What studies say of the paper's claims, and what Table 7's gain is made of: numbers, verdicts, and the page."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from ordinal_blast import report
 from ordinal_blast.embryo import claim_blocks, claims, gain_blocks, paper
 from ordinal_blast.evaluation import multireader
-from ordinal_blast.report import load
+from ordinal_blast.report import contrasts, load
 from ordinal_blast.report.blocks import Part, Table
 from ordinal_blast.report.formats import interval, number
+from ordinal_blast.report.measures import PRIMARY
 from ordinal_blast.report.pictures import Studio
 
 RULES = tuple(
@@ -147,10 +150,30 @@ def test_what_weights_add_has_the_interval_of_a_difference_of_differences(apart)
     grades = np.stack([group.seeded(variant, (0, 1, 2), "grades")[:, group.known] for variant in order])
     whole = multireader.measure("mae", labels, grades, num_classes=3, cases=group.patients)
     gaps = np.array([1, 1, -1, -1]) @ whole.values
-    from ordinal_blast.report import inference
-    from ordinal_blast.report.measures import PRIMARY
-
     mae = next(measure for measure in PRIMARY if measure.key == "mae")
-    tested = inference.contrasted(group, mae, share.plus, share.minus)
-    assert tested.differences["plus"].estimate == pytest.approx(gaps.mean())
-    assert inference.contrasted(group, mae, ["nothing"], share.minus[:1]) is None
+    asked = contrasts.ask(group, mae, share.plus, share.minus)
+    assert asked.tested.differences["plus"].estimate == pytest.approx(gaps.mean())
+    (joint,) = asked.tested.joints
+    alone = joint.comparison.difference(1, 0, "seeds")
+    assert alone.standard_error == pytest.approx(gaps.std(ddof=1) / np.sqrt(3))
+    assert contrasts.ask(group, mae, ["nothing"], share.minus[:1]) is None
+
+
+def test_several_sets_that_embryologists_graded_have_a_line_each(tmp_path, write_run, of_embryos):
+    def change(kept):
+        kept = of_embryos(kept)
+        for model in kept.models.values():
+            other = model.splits["panel"]
+            model.splits["panel2"] = dataclasses.replace(other, name="panel2")
+        return kept
+
+    write_run(tmp_path / "a", ("cross_entropy", paper.LOSS), (0, 1), n=120, change=change)
+    study = load(tmp_path / "a")
+    (section,) = claim_blocks.sections([study], Studio("key", study))
+    heads = [line.head for line in section.blocks[-1].blocks[0].lines]
+    assert [head.partition("does, ")[2] for head in heads[:4]] == [
+        "ICM, set panel",
+        "TE, set panel",
+        "ICM, set panel2",
+        "TE, set panel2",
+    ]
