@@ -25,7 +25,10 @@ def variants(base: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     before = {name: sections[name] for name in ("cropper", "crops")}
     for time in TIMES:
         name = f"CNN at {time}" + (" hpi" if time.isdigit() else "")
-        yield name, {"chain": (*before, "grader"), "crops.cnn_time": time, "grader": sections["cnn"]}
+        overrides = {"chain": (*before, "grader"), "crops.cnn_time": time, "grader": sections["cnn"]}
+        if time.isdigit():  # it looks at no hourly frame: one is cropped, as none would be no recording
+            overrides["crops.stop_hpi"] = base.stages["crops"].start_hpi
+        yield name, overrides
     yield (
         "RNN",
         {"chain": (*before, "cnn", "sequences", "grader"), "crops.cnn_time": "tA", "grader": sections["rnn"]},

@@ -147,8 +147,8 @@ class DataSettings:
     )
     memory: int = setting(
         1024,
-        "MiB that images, sequences or numbers may take in memory; more, or examples above 64 KiB, are read from disk "
-        "batch by batch, which changes no result",
+        "MiB that images, sequences or numbers may take in memory, and crops as well; more, or examples above 64 KiB, "
+        "are read from disk batch by batch, which changes no result",
         whole(0),
         place=True,
     )

@@ -12,7 +12,7 @@ from ordinal_blast.bench import operations, ours, tried
 from ordinal_blast.bench.network_works import GRADES, images, in_torch, peers, sample_of
 from ordinal_blast.bench.ours import Example
 from ordinal_blast.bench.work import OURS, TORCH, Ready, Target, Work, per
-from ordinal_blast.embryo import timelapse
+from ordinal_blast.embryo import sequences
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.crops import Crops
 from ordinal_blast.embryo.simulator import Simulation, draw, population
@@ -71,8 +71,8 @@ def _embryo(config: str, frames: int, side: int, size: int) -> Work:
     def whole() -> Ready:
         masks = ours.segmented(unet, images(2, shrunk))
         features = crops().variables["params"]["icm_head"]["kernel"].shape[0]
-        sequence = ours.graded(rnn, np.zeros((2, frames, features), np.float32), GRADES)
-        return Ready(functools.partial(_graded, images(frames, side), masks, crops(), sequence, shrunk, size))
+        lstm = ours.graded(rnn, np.zeros((2, frames, features), np.float32), GRADES)
+        return Ready(functools.partial(_graded, images(frames, side), masks, crops(), lstm, shrunk, size))
 
     return Work(
         "one-embryo",
@@ -87,19 +87,17 @@ def _embryo(config: str, frames: int, side: int, size: int) -> Work:
 
 
 def _graded(
-    frames: np.ndarray, masks: Example, cnn: Example, sequence: Example, shrunk: int, size: int
+    frames: np.ndarray, masks: Example, cnn: Example, lstm: Example, shrunk: int, size: int
 ) -> dict[str, np.ndarray]:
     """Frames uint8 `[T, H, W, F]` of one embryo to a grade a task, as `grade` does it."""
     finder = EmbryoFinder(Problem(masks.problem.model), masks.variables, _PLANES, shrunk, ours.devices())
     pixels, areas = finder.crops(frames, _PLANES, share=0.8, size=size)
     hours = np.arange(len(frames), dtype=np.float32) + 90
-    crops = Crops(lambda row, slot, planes: pixels[slot][..., list(planes)], areas[None], hours, _PLANES, _PLANES)
-    seen = Features(cast(GradingNetwork, cnn.problem.model), cnn.variables, ours.devices()).extract(
-        crops.hourly, len(hours)
-    )
-    read = timelapse.sequences(seen[None], crops.tmeb(), len(hours))
-    network = cast(GradingNetwork, sequence.problem.model)
-    outputs = parallel.predict(Problem(network), sequence.variables, read.__getitem__, 1, 1, ours.devices())
+    crops = Crops(lambda rows, slots, planes: pixels[slots], areas[None], hours, _PLANES, _PLANES)
+    features = Features(cast(GradingNetwork, cnn.problem.model), cnn.variables, ours.devices())
+    read = sequences.of_crops(crops, features, len(hours))
+    network = cast(GradingNetwork, lstm.problem.model)
+    outputs = parallel.predict(Problem(network), lstm.variables, read.__getitem__, 1, 1, ours.devices())
     return {task: np.asarray(objective.predict(outputs[task])) for task, objective in network.heads}
 
 

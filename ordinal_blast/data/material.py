@@ -22,7 +22,8 @@ _ROWS = 1024  # read at once
 class Material:
     """An open dataset, the tasks that are graded, and the rows of each split that have a label for at least one.
 
-    everything: all rows of each split. warnings: sentences about what the splits lack.
+    everything: all rows of each split. warnings: sentences about what the splits lack. held: bytes that what is looked
+    at may take in memory.
     """
 
     dataset: Dataset
@@ -30,6 +31,7 @@ class Material:
     splits: Mapping[str, np.ndarray]
     everything: Mapping[str, np.ndarray]
     warnings: tuple[str, ...]
+    held: int = store.HELD
 
     @functools.cached_property
     def identity(self) -> str:
@@ -52,9 +54,10 @@ def open(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
 
     Raises UserError or UsageError for what cannot be built, divided or graded.
     """
-    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data), held=data.memory << 20), data.outcomes)
+    held = data.memory << 20
+    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data), held=held), data.outcomes)
     chosen = catalog.graded(dataset, tasks)
     everything = catalog.divide(dataset, data.split)
     splits = catalog.labelled(dataset, everything, chosen)
     dataset = encoding.learnt(dataset, splits["train"])
-    return Material(dataset, chosen, splits, everything, tuple(catalog.absent_grades(dataset, splits, chosen)))
+    return Material(dataset, chosen, splits, everything, tuple(catalog.absent_grades(dataset, splits, chosen)), held)

@@ -60,8 +60,9 @@ class Clips(Stage[ClipSettings]):
         return Traced({}, apply, {})
 
     def _of(self, crops: Crops, rows: np.ndarray) -> np.ndarray:
-        hours = len(crops.hours)
-        places = rows[:, None] * hours + np.arange(hours)
-        frames = crops.hourly(places.reshape(-1))
-        frames = frames.reshape(len(rows), hours, *frames.shape[1:])
-        return timelapse.sequences(frames, crops.tmeb()[rows], self.settings.max_frames)
+        taken = timelapse.sequences(crops.tmeb()[rows], self.settings.max_frames)
+        clip, place = np.nonzero(taken >= 0)
+        frames = crops.hourly(rows[clip] * len(crops.hours) + taken[clip, place])
+        clips = np.zeros((*taken.shape, *frames.shape[1:]), frames.dtype)
+        clips[clip, place] = frames
+        return clips

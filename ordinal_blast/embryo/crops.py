@@ -80,8 +80,8 @@ class CropSettings(StageSettings):
         return [tuple(plane + step * self.plane_um for plane in self.planes) for step in steps]
 
 
-Pixels = Callable[[int, int, Sequence[int]], np.ndarray]
-"""A crop by the row of its embryo, its slot and focal planes, uint8 `[size, size, P]`."""
+Pixels = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Crops uint8 `[B, size, size, P]` by the rows of their embryos and their slots `[B]`, and focal planes `[B, P]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +106,9 @@ class Crops:
 
     def hourly(self, indices: np.ndarray) -> np.ndarray:
         """Images uint8 `[B, size, size, P]` of hourly frames: the T of the first embryo, of the second, and so on."""
-        chosen = timelapse.plane_indices(self.planes, self.base)
-        return np.stack([self.pixels(*divmod(int(i), len(self.hours)), chosen) for i in indices])
+        rows, slots = np.divmod(indices, len(self.hours))
+        chosen = np.asarray(timelapse.plane_indices(self.planes, self.base))
+        return self.pixels(rows, slots, np.broadcast_to(chosen, (len(rows), len(chosen))))
 
 
 class Crop(Stage[CropSettings]):
@@ -176,7 +177,8 @@ class Crop(Stage[CropSettings]):
 
         place = _place(section, footage.planes)
         stored = shelf.Shelf(tuple(_files(folder, count)), _PER_FILE, place, section.size, finish)
-        crops = Crops(stored, areas, section.hours, footage.planes, section.planes)
+        seen = shelf.held(stored, count, work.material.held)
+        crops = Crops(seen, areas, section.hours, footage.planes, section.planes)
         return {"images": cnn_view(section, crops), "crops": crops}
 
     def _kept(self, folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -278,8 +280,8 @@ class Crop(Stage[CropSettings]):
         looked = _look(section, footage, cropper, 0, _times(section, np.asarray([recording.assessed]))(0))
         place = _place(section, recording.planes)
 
-        def pixels(row: int, slot: int, planes: Sequence[int]) -> np.ndarray:
-            return np.stack([looked.images[place[slot, plane]] for plane in planes], axis=-1)
+        def pixels(rows: np.ndarray, slots: np.ndarray, planes: np.ndarray) -> np.ndarray:
+            return np.moveaxis(np.stack(looked.images)[place[slots[:, None], planes]], 1, -1)
 
         crops = Crops(pixels, looked.areas[None], section.hours, recording.planes, section.planes)
         still_notes += _unseen(crops.areas[0, len(section.hours) :])
@@ -308,14 +310,14 @@ def of_recordings(name: str, of: Callable[[Crops, Values], np.ndarray]) -> Calla
 
 def cnn_view(section: CropSettings, crops: Crops) -> View:
     """Each embryo at the CNN's time, uint8 `[B, size, size, P]`; in training another focus and time are drawn."""
-    planes = [timelapse.plane_indices(crops.planes, wanted) for wanted in section.foci()]
+    planes = np.asarray([timelapse.plane_indices(crops.planes, wanted) for wanted in section.foci()])
     first, shifts = len(crops.hours), len(section.time_shifts_h)
 
     def view(rows: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         count = len(rows)
         focus = np.full(count, section.focal_planes) if rng is None else rng.integers(0, len(planes), count)
         when = np.full(count, section.time_shifts_h.index(0)) if rng is None else rng.integers(0, shifts, count)
-        return np.stack([crops.pixels(row, first + w, planes[f]) for row, w, f in zip(rows, when, focus, strict=True)])
+        return crops.pixels(rows, first + when, planes[focus])
 
     return view
 

@@ -42,13 +42,13 @@ class Sequences(Stage[SequenceSettings]):
     makes = ("sequences",)
 
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
-        """Look at every hourly frame of every embryo."""
+        """Look at the hourly frames of every embryo that its sequence has."""
         del work
         crops = inputs["crops"]
         sequences = self._of(crops, inputs["features"])
         with atomic(folder / "sequences.npy") as stream:
             np.save(stream, sequences)
-        return {"frames": len(crops.areas) * len(crops.hours)}
+        return {"frames": int(np.count_nonzero(timelapse.sequences(crops.tmeb(), self.settings.max_frames) >= 0))}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The sequences, left on disk."""
@@ -77,7 +77,16 @@ class Sequences(Stage[SequenceSettings]):
         return Traced({}, apply, {})
 
     def _of(self, crops: Crops, features: Features) -> np.ndarray:
-        count, hours = len(crops.areas), len(crops.hours)
-        frames = features.extract(crops.hourly, count * hours).reshape(count, hours, -1)
-        backwards = self.settings.order == "reversed"
-        return timelapse.sequences(frames, crops.tmeb(), self.settings.max_frames, backwards=backwards)
+        return of_crops(crops, features, self.settings.max_frames, backwards=self.settings.order == "reversed")
+
+
+def of_crops(crops: Crops, features: Features, max_frames: int, *, backwards: bool = False) -> np.ndarray:
+    """Features `[N, max_frames, D]` of the hourly frames that end at maximum expansion, then zeros."""
+    hours, taken = len(crops.hours), timelapse.sequences(crops.tmeb(), max_frames, backwards=backwards)
+    rows, places = np.nonzero(taken >= 0)
+    # A recording has as many as its hours at least: one shape, and the network is compiled once for all of them.
+    wanted = np.pad(rows * hours + taken[rows, places], (0, max(0, hours - len(rows))), mode="edge")
+    seen = features.extract(lambda indices: crops.hourly(wanted[indices]), len(wanted))
+    sequences = np.zeros((*taken.shape, seen.shape[1]), seen.dtype)
+    sequences[rows, places] = seen[: len(rows)]
+    return sequences

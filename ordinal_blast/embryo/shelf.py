@@ -9,7 +9,9 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from array_record.python import array_record_module
@@ -44,7 +46,7 @@ def _blamed(path: Path) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Shelf:
-    """The crops of every embryo, `shelf(row, slot, planes)`; as many records an embryo as `place` has from 0 on.
+    """The crops of every embryo, `shelf(rows, slots, planes)`; as many records an embryo as `place` has from 0 on.
 
     files: of `per_file` embryos each. place: int `[S, F]`, the record of a slot and focal plane among those of an
     embryo, -1 where it was not kept. finish(image, row, slot, plane): the image `[size, size]` as it is seen.
@@ -56,10 +58,22 @@ class Shelf:
     size: int
     finish: Callable[[np.ndarray, int, int, int], np.ndarray]
 
-    def __call__(self, row: int, slot: int, planes: Sequence[int]) -> np.ndarray:
-        """One crop in these focal planes, uint8 `[size, size, P]`; raises UserError for a damaged file."""
-        file, embryo = divmod(int(row), self.per_file)
-        records = [embryo * (int(self.place.max()) + 1) + int(self.place[slot, plane]) for plane in planes]
+    @functools.cached_property
+    def records(self) -> int:
+        """How many an embryo has."""
+        return int(self.place.max()) + 1
+
+    def __call__(self, rows: np.ndarray, slots: np.ndarray, planes: np.ndarray) -> np.ndarray:
+        """Crops `[B, size, size, P]` uint8 of rows and slots `[B]` in focal planes `[B, P]`, read by several threads.
+
+        Raises UserError for a damaged file.
+        """
+        with ThreadPoolExecutor() as pool:
+            return np.stack([*pool.map(self._one, rows.tolist(), slots.tolist(), planes.tolist())])
+
+    def _one(self, row: int, slot: int, planes: Sequence[int]) -> np.ndarray:
+        file, embryo = divmod(row, self.per_file)
+        records = [embryo * self.records + int(self.place[slot, plane]) for plane in planes]
         try:
             stored = _reader(self.files[file]).read(records)
             images = [_sums(np.frombuffer(one, np.uint8).reshape(self.size, self.size)) for one in stored]
@@ -68,6 +82,43 @@ class Shelf:
                 f"{self.files[file]} is damaged ({reason(error)}): {again(self.files[file].parent)}"
             ) from error
         return np.stack([self.finish(image, row, slot, plane) for image, plane in zip(images, planes, strict=True)], -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """A shelf whose crops are read and finished once, and kept: images uint8 `[N, R, size, size]`, known `[N, R]`."""
+
+    shelf: Shelf
+    images: np.ndarray
+    known: np.ndarray
+
+    def __call__(self, rows: np.ndarray, slots: np.ndarray, planes: np.ndarray) -> np.ndarray:
+        """Crops `[B, size, size, P]` uint8 of rows and slots `[B]` in focal planes `[B, P]`; raises as the shelf."""
+        records = self.shelf.place[slots[:, None], planes]
+        new = ~self.known[rows[:, None], records].all(axis=1)
+        if new.any():
+            fresh = rows[new, None], records[new]
+            self.images[fresh] = np.moveaxis(self.shelf(rows[new], slots[new], planes[new]), -1, 1)
+            self.known[fresh] = True  # after the images: another thread may look
+        return np.moveaxis(self.images[rows[:, None], records], 1, -1)
+
+
+_kept: dict[tuple[Any, ...], Held] = {}  # by files and their times, the last used last: what cells share
+
+
+def held(shelf: Shelf, count: int, most: int) -> Shelf | Held:
+    """The shelf of `count` embryos, kept in memory while all that is kept takes `most` bytes at most."""
+    size = count * shelf.records * shelf.size**2
+    if size > most:
+        return shelf
+    key = tuple((path, path.stat().st_mtime_ns) for path in shelf.files)
+    kept = _kept.pop(key, None) or Held(
+        shelf, np.empty((count, shelf.records, shelf.size, shelf.size), np.uint8), np.zeros((count, shelf.records), bool)
+    )
+    while sum(other.images.nbytes for other in _kept.values()) > most - size:
+        del _kept[next(iter(_kept))]
+    _kept[key] = kept
+    return kept
 
 
 def again(folder: Path) -> str:

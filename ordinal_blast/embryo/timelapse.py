@@ -35,16 +35,14 @@ def maximum_expansion(area: np.ndarray, hpi: np.ndarray, start: float = 90.0) ->
     return np.argmax(np.where(hpi >= start, area, -np.inf), axis=-1)
 
 
-def sequences(frames: np.ndarray, last: np.ndarray, max_frames: int, *, backwards: bool = False) -> np.ndarray:
-    """The up to `max_frames` frames that end at `last`, in chronological order or backwards, then zeros.
+def sequences(last: np.ndarray, max_frames: int, *, backwards: bool = False) -> np.ndarray:
+    """Indices of the up to `max_frames` hourly frames that end at `last`, in chronological order or backwards, then -1.
 
-    frames: `[N, T, ...]` hourly features or images; last: int `[N]`, index of tMEB. Returns `[N, max_frames, ...]`.
+    last: int `[N]`, index of tMEB. Returns int `[N, max_frames]`.
     """
-    result = np.zeros((len(frames), max_frames, *frames.shape[2:]), frames.dtype)
-    for row, (hourly, end) in enumerate(zip(frames, last, strict=True)):
-        kept = hourly[max(0, end + 1 - max_frames) : end + 1]
-        result[row, : len(kept)] = kept[::-1] if backwards else kept
-    return result
+    steps, end = np.arange(max_frames), last[:, None]
+    first = np.maximum(end + 1 - max_frames, 0)
+    return np.where(steps <= end - first, end - steps if backwards else first + steps, -1)
 
 
 def nearest_traced(hpi: jax.Array, times: jax.Array) -> jax.Array:
@@ -53,7 +51,7 @@ def nearest_traced(hpi: jax.Array, times: jax.Array) -> jax.Array:
 
 
 def sequences_traced(frames: jax.Array, last: jax.Array, max_frames: int, *, backwards: bool = False) -> jax.Array:
-    """`sequences` as pure JAX."""
+    """Frames `[B, T, ...]` at the indices of `sequences`, then zeros, as pure JAX: `[B, max_frames, ...]`."""
     steps, end = jnp.arange(max_frames)[None], last[:, None]
     first = jnp.maximum(end + 1 - max_frames, 0)
     taken = end - steps if backwards else first + steps

@@ -1,5 +1,6 @@
 """What the CNN sees of crops: the right frame and planes when still, all that may be drawn in training."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import flax.linen as nn
@@ -36,9 +37,11 @@ def seen(section, times=(None, None)):
     looked = [crops._look(section, footage, cropper(a), row, times[row]) for row, a in enumerate(areas)]
     place = crops._place(section, PLANES)
 
-    def pixels(row, slot, planes):
-        assert (place[slot, list(planes)] >= 0).all()
-        return np.stack([looked[row].images[place[slot, plane]] for plane in planes], axis=-1)
+    def pixels(rows, slots, planes):
+        records = place[slots[:, None], planes]
+        assert (records >= 0).all()
+        of_each = zip((looked[row].images for row in rows), records, strict=True)
+        return np.stack([np.stack([images[record] for record in mine], axis=-1) for images, mine in of_each])
 
     return Crops(pixels, np.stack([one.areas for one in looked]), section.hours, PLANES, section.planes)
 
@@ -136,12 +139,32 @@ def stored(tmp_path):
     ), images
 
 
-def test_an_image_on_the_shelf_is_the_one_that_was_put_there_as_it_is_finished(stored):
+@pytest.mark.parametrize("most", [0, 5 * 3 * 36], ids=["read", "held"])
+def test_an_image_on_the_shelf_is_the_one_that_was_put_there_as_it_is_finished(stored, most):
     kept, images = stored
-    for row in range(5):
-        np.testing.assert_array_equal(kept(row, 0, (0,))[..., 0], images[row, 0] ^ (16 * row))
-        expected = np.stack([images[row, 2] ^ (16 * row + 5), images[row, 1] ^ (16 * row + 4)], axis=-1)
-        np.testing.assert_array_equal(kept(row, 1, (1, 0)), expected)
+    kept = shelf.held(kept, 5, most)
+    rows = np.asarray([3, 0, 1, 4, 2])
+    for _ in range(2):
+        first = kept(rows, np.zeros(5, int), np.zeros((5, 1), int))
+        np.testing.assert_array_equal(first[..., 0], images[rows, 0] ^ (16 * rows[:, None, None]).astype(np.uint8))
+        both = kept(rows, np.ones(5, int), np.repeat([[1, 0]], 5, axis=0))
+        for row, image in zip(rows, both, strict=True):
+            expected = np.stack([images[row, 2] ^ (16 * row + 5), images[row, 1] ^ (16 * row + 4)], axis=-1)
+            np.testing.assert_array_equal(image, expected)
+
+
+def test_crops_that_are_held_are_read_once_and_the_longest_unused_give_way(stored):
+    kept, _ = stored
+    calls = []
+    counted = dataclasses.replace(kept, finish=lambda image, *where: calls.append(where) or image)
+    size = 5 * 3 * 36
+    for again in range(2):
+        shelf.held(counted, 5, size)(np.asarray([0, 1]), np.asarray([0, 0]), np.zeros((2, 1), int))
+        assert len(calls) == 2, again
+    kept.files[0].touch()
+    shelf.held(counted, 5, size)(np.asarray([0]), np.asarray([0]), np.zeros((1, 1), int))
+    assert len(calls) == 3
+    assert shelf.held(counted, 5, size - 1) is counted
 
 
 def test_a_damaged_shelf_is_refused_by_the_name_of_its_file(stored):
@@ -150,7 +173,7 @@ def test_a_damaged_shelf_is_refused_by_the_name_of_its_file(stored):
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
     kept.files[2].write_bytes(content)
     with pytest.raises(UserError, match=r"2.array_record is damaged .*delete .* and run the same command again"):
-        kept(4, 1, (1,))
+        kept(np.asarray([4]), np.asarray([1]), np.asarray([[1]]))
 
 
 def test_a_disk_that_refuses_crops_is_told_with_what_to_do(tmp_path):

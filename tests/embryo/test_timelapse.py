@@ -23,10 +23,11 @@ def test_maximum_expansion_ignores_early_frames_and_takes_the_first_of_equals():
     np.testing.assert_array_equal(timelapse.maximum_expansion(area, np.asarray([89.0, 90, 91, 92])), [2, 1])
 
 
-def test_sequences_end_at_tmeb_and_are_padded_with_trailing_zeros():
-    features = np.arange(1, 11, dtype=np.float32).reshape(1, 10, 1)
-    rows = timelapse.sequences(np.repeat(features, 2, axis=0), np.asarray([1, 6]), 4)
-    np.testing.assert_array_equal(rows[..., 0], [[1, 2, 0, 0], [4, 5, 6, 7]])
+def test_sequences_end_at_tmeb_and_are_padded_at_the_end():
+    taken = timelapse.sequences(np.asarray([1, 6]), 4)
+    np.testing.assert_array_equal(taken, [[0, 1, -1, -1], [3, 4, 5, 6]])
+    taken = timelapse.sequences(np.asarray([1, 6]), 4, backwards=True)
+    np.testing.assert_array_equal(taken, [[1, 0, -1, -1], [6, 5, 4, 3]])
 
 
 def test_planes_beyond_the_recorded_ones_repeat_the_last():
