@@ -112,9 +112,10 @@ def held(shelf: Shelf, count: int, most: int) -> Shelf | Held:
     if size > most:
         return shelf
     key = tuple((path, path.stat().st_mtime_ns) for path in shelf.files)
-    kept = _kept.pop(key, None) or Held(
-        shelf, np.empty((count, shelf.records, shelf.size, shelf.size), np.uint8), np.zeros((count, shelf.records), bool)
-    )
+    kept = _kept.pop(key, None)
+    if kept is None:
+        shape = (count, shelf.records, shelf.size, shelf.size)
+        kept = Held(shelf, np.empty(shape, np.uint8), np.zeros(shape[:2], bool))
     while sum(other.images.nbytes for other in _kept.values()) > most - size:
         del _kept[next(iter(_kept))]
     _kept[key] = kept
