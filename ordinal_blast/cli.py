@@ -149,12 +149,20 @@ def settings(args: argparse.Namespace) -> int:
 
 def grade(args: argparse.Namespace) -> int:
     """Grade images, recordings or tables with a trained run."""
-    from ordinal_blast.study import grading
+    from ordinal_blast.study import graded_lines, grading
 
     refused: list[UserError] = []
-    graded = grading.grade(args.run_dir, args.inputs, trust=args.trust, refuse=refused.append)
-    if graded or args.json:
-        print(json.dumps(graded, indent=1) if args.json else grading.text(graded))
+    graded = grading.grade(
+        args.run_dir, args.inputs, level=args.level, ensemble=args.ensemble, trust=args.trust, refuse=refused.append
+    )
+    if args.csv and graded:
+        with needs("report"):
+            import pandas as pd
+
+            from ordinal_blast.report import spreadsheets
+        print(spreadsheets.csv(pd.DataFrame(graded_lines.rows(graded))).decode(), end="")
+    elif graded or args.json:
+        print(json.dumps(graded, indent=1) if args.json else graded_lines.text(graded))
     for error in refused:
         print(f"ordinal-blast: {one_line(error)}", file=sys.stderr)
     return 1 if refused else 0
@@ -379,15 +387,20 @@ def _parser() -> argparse.ArgumentParser:
         "without this nothing that a run names is imported, not even from the current directory"
     )
     added.add_argument("--trust", type=_path, metavar="FOLDER", help=text)
-    added.add_argument("--json", action="store_true", help="print JSON")
+    level = "of the sets of grades: the chance that one holds the true grade (0.9); 0 leaves them out"
+    added.add_argument("--level", type=float, default=0.9, metavar="P", help=level)
+    text = "all finished seeds of the cell's variant grade, and the mean of their probabilities counts"
+    added.add_argument("--ensemble", action="store_true", help=text)
+    form = added.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print a table with a line for each task of an input")
 
     added = verb("export", export, "ordinal-blast export --run runs/retina/cells/cross_entropy-s0 --out grader.jax")
     text = "a finished cell; for .safetensors the folder of a stage too"
     added.add_argument("--run", dest="run_dir", type=_path, required=True, metavar="DIR", help=text)
     text = "FILE.jax (a program of jax.export), FILE.onnx, or FILE.safetensors (weights for init_from)"
     added.add_argument("--out", type=_path, required=True, metavar="FILE", help=text)
-    text = "of the sets of grades: the chance that one holds the true grade (0.9); 0 leaves them out"
-    added.add_argument("--level", type=float, default=0.9, metavar="P", help=text)
+    added.add_argument("--level", type=float, default=0.9, metavar="P", help=level)
     added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
     added.add_argument("--json", action="store_true", help="print JSON")
 

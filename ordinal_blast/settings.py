@@ -324,6 +324,7 @@ class Settings:
 
 
 STAGES = {"grader": "ordinal_blast.study.grader:Grader"}
+SUMMARIES = {"quality": "ordinal_blast.embryo.outcome:quality"}  # what grades of several tasks say together, as facts
 
 
 def find(name: str, folder: str = "configs") -> Path:

@@ -68,6 +68,13 @@ class EmbryoFinder:
         outputs = parallel.predict(Problem(model), variables, frames.__getitem__, len(frames), _BATCH, self.devices)
         return outputs["crops"], outputs["area"]
 
+    def masks(self, frames: np.ndarray, planes: Sequence[float]) -> np.ndarray:
+        """Where it sees the embryo in frames uint8 `[N, H, W, F]` in these planes, bool `[N, size, size]`."""
+        seen = frames[..., list(timelapse.plane_indices(planes, self.planes))]
+        small = np.asarray(shrink(jnp.asarray(seen), self.size))
+        said = parallel.predict(self.problem, self.variables, small.__getitem__, len(small), _BATCH, self.devices)
+        return said["mask"] > 0
+
     def traced(
         self,
         variables: Mapping[str, Any],

@@ -16,6 +16,7 @@ from ordinal_blast.data.batches import View
 from ordinal_blast.embryo import recordings, shelf, timelapse
 from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.footage import PLANES, SIDE, Footage, Recorded
+from ordinal_blast.embryo.looked import Looked
 from ordinal_blast.embryo.recordings import Recording
 from ordinal_blast.errors import UserError, one_line
 from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
@@ -23,10 +24,11 @@ from ordinal_blast.record import Record
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import read_npz, write_npz
-from ordinal_blast.study.recipe import Stage, Traced, Values, Work
+from ordinal_blast.study.recipe import About, Stage, Traced, Values, Work
 
 _PER_FILE = 128  # embryos whose crops are in one file
 _TOGETHER, _AHEAD = 2, 8  # embryos that are looked at at the same time, and whose crops are held at once
+_NO_EMBRYO = "the cropper finds no embryo: the middle of the frame is graded"
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
 
 
@@ -201,10 +203,28 @@ class Crop(Stage[CropSettings]):
             if "recording" in values:
                 return {**values, **self._of_recording(values["recording"], values["cropper"], values["notes"])}
             if "frame" in values:
-                return {**values, **self._of_frame(values["frame"], values["cropper"], values["notes"])}
+                looked = self._looked(values["frame"][0], self.settings.planes, values["corner"], values["cropper"])
+                return {
+                    **values,
+                    **self._of_frame(values["frame"], values["cropper"], values["notes"]),
+                    "looked": looked,
+                }
             return values
 
         return apply
+
+    def about(self, values: Values, folder: Path, record: Record) -> list[About]:
+        """The time of maximum expansion of a recording, and where the window of the CNN's image lies.
+
+        tMEB_hpi: in hours. box: left, top, right and bottom in pixels of the file. area: the embryo's share of the
+        frame. It warns where no embryo is seen.
+        """
+        del folder, record
+        looked: Looked = values["looked"]
+        facts: dict[str, Any] = {"box": looked.box, "area": float(looked.mask.mean())}
+        if "crops" in values:
+            facts["tMEB_hpi"] = float(values["crops"].hours[values["crops"].tmeb()[0]])
+        return [About(facts, tuple(note for note in values["notes"] if note == _NO_EMBRYO))]
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """Crops recordings: adds "images" `[B, size, size, P]`, hourly "crops" `[B, T, size, size, P]`, and "tmeb".
@@ -250,9 +270,11 @@ class Crop(Stage[CropSettings]):
             photograph = images.read(path)
             side, planes = min(photograph.pixels.shape[:2]), len(section.planes)
             square, notes = images.fit(photograph, (side, side, 1))
+            top, left = ((length - side) // 2 for length in photograph.pixels.shape[:2])
             if planes > 1:
                 notes += (f"one focal plane, which stands in for all {planes} of the run",)
-            return {"names": names, "notes": notes, "frame": np.repeat(square[None], planes, axis=-1)}
+            frame = np.repeat(square[None], planes, axis=-1)
+            return {"names": names, "notes": notes, "frame": frame, "corner": (top, left)}
         recording, hours = recordings.read(path), section.hours
         if recording.hpi[-1] < hours[0] or recording.hpi[0] > hours[-1]:
             raise UserError(f"{path} has no frame between {hours[0]:g} and {hours[-1]:g} hpi: nothing to grade")
@@ -286,7 +308,19 @@ class Crop(Stage[CropSettings]):
         crops = Crops(pixels, looked.areas[None], section.hours, recording.planes, section.planes)
         still_notes += _unseen(crops.areas[0, len(section.hours) :])
         crops = dataclasses.replace(crops, notes=notes + _unseen(crops.areas[0, : len(section.hours)]))
-        return {"images": cnn_view(section, crops)(np.arange(1), None), "crops": crops, "notes": still_notes}
+        at = int(timelapse.nearest(recording.hpi, looked.hpi[len(section.hours) :])[0])
+        return {
+            "images": cnn_view(section, crops)(np.arange(1), None),
+            "crops": crops,
+            "notes": still_notes,
+            "looked": self._looked(recording.frames[at], recording.planes, (0, 0), cropper),
+        }
+
+    def _looked(
+        self, frame: np.ndarray, planes: Sequence[float], start: tuple[int, int], cropper: EmbryoFinder
+    ) -> Looked:
+        section = _without_masks(self.settings)
+        return Looked(frame, planes, start, cropper, section.crop_share, section.size, section.around)
 
     def _of_frame(self, frame: np.ndarray, cropper: EmbryoFinder, notes: tuple[str, ...]) -> Values:
         notes, section = notes + _maskless(self.settings), _without_masks(self.settings)
@@ -427,4 +461,4 @@ def _stand_ins(recording: Recording, section: CropSettings) -> tuple[str, ...]:
 
 
 def _unseen(areas: np.ndarray) -> tuple[str, ...]:
-    return () if (areas > 0).any() else ("the cropper finds no embryo: the middle of the frame is graded",)
+    return () if (areas > 0).any() else (_NO_EMBRYO,)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.validation import as_pair
 
 QUALITY_GROUPS = ("poor", "good", "top")
+_NAMES = ("PQB", "GQB", "TQB")  # of blastocysts of these qualities, in the paper
 
 
 def quality_group(icm: ArrayLike, te: ArrayLike) -> np.ndarray:
@@ -17,3 +20,15 @@ def quality_group(icm: ArrayLike, te: ArrayLike) -> np.ndarray:
     As a score it goes straight into `roc.auc` against the outcome. ValueError: grades outside 0..2, or lengths differ.
     """
     return np.minimum(*as_pair(icm, te, 3, names=("icm", "te")))
+
+
+def quality(graded: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """The quality group of one blastocyst by its grades icm and te, as (grade, of how many): TQB, GQB or PQB.
+
+    Nothing where either is not graded, or not as C, B or A.
+    """
+    pair = [graded[task] for task in ("icm", "te") if task in graded]
+    if [count for _, count in pair] != [3, 3]:
+        return {}
+    (icm, _), (te, _) = pair
+    return {"quality": _NAMES[int(quality_group([icm], [te])[0])]}

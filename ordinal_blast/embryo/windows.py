@@ -31,6 +31,11 @@ def area_and_centre(mask_logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return area, jnp.where(seen[:, None], moments / jnp.where(seen, area, 1.0)[:, None], 0.5)
 
 
+def corner(centre: jax.Array, share: float) -> jax.Array:
+    """First row and column of a window of `share` around a centre `[B, 2]`, shifted inside; all in shares of a side."""
+    return jnp.clip(centre, share / 2, 1 - share / 2) - share / 2
+
+
 def crop(images: jax.Array, centre: jax.Array, share: float, size: int) -> jax.Array:
     """Square window of `share` of the image's side around `centre`, resized to `size` with antialiasing.
 
@@ -39,10 +44,10 @@ def crop(images: jax.Array, centre: jax.Array, share: float, size: int) -> jax.A
     `[B, size, size, F]`.
     """
     height, width = images.shape[1:3]
-    corner = jnp.clip(centre, share / 2, 1 - share / 2) - share / 2
+    first = corner(centre, share)
     if round(share * height) == round(share * width) == size:
         sides = jnp.asarray([[height, width]], jnp.float32)
-        start = jnp.clip(jnp.round(corner * sides), 0, sides - size)
+        start = jnp.clip(jnp.round(first * sides), 0, sides - size)
         whole = start.astype(jnp.int32)
         return _by_image(
             lambda image, at: lax.dynamic_slice(image, (at[0], at[1], 0), (size, size, image.shape[2])), images, whole
@@ -55,7 +60,7 @@ def crop(images: jax.Array, centre: jax.Array, share: float, size: int) -> jax.A
         )
         return jnp.round(jnp.clip(_resample(image, rows, columns), 0, 255)).astype(jnp.uint8)
 
-    return _by_image(one, images, corner)
+    return _by_image(one, images, first)
 
 
 def resize(images: jax.Array, size: int) -> jax.Array:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ordinal_blast.evaluation.validation import as_floats, as_num_classes, as_pair, as_probs, as_real
 
 MOST_POWER = 100  # of a distance: more is beyond float64 for many grades
+RULES = {"mode": 0, "median": 1, "mean": 2}  # by the exponent of the costs that they are best for
 
 
 def decide(probs: ArrayLike, costs: ArrayLike, num_classes: int) -> np.ndarray:
@@ -33,6 +34,15 @@ def power(num_classes: int, exponent: float) -> np.ndarray:
         raise ValueError(f"exponent must lie between 0 and {MOST_POWER}, found {exponent}")
     distance = np.abs(grades[:, None] - grades).astype(np.float64)
     return np.where(distance > 0, distance**exponent, 0)
+
+
+def decide_by(decides_by: str, probs: ArrayLike, num_classes: int) -> tuple[str, np.ndarray]:
+    """The rule, and its grades `[N]`, for probs `[N, K]` that several models have the mean of.
+
+    decides_by: the rule of these models; where that is not one of probabilities, the median.
+    """
+    rule = next((rule for rule in RULES if decides_by.split()[0] == rule), "median")
+    return rule, decide(probs, power(num_classes, RULES[rule]), num_classes)
 
 
 def as_costs(costs: ArrayLike, num_classes: int) -> np.ndarray:

@@ -26,7 +26,6 @@ CALIBRATED_ON = "validation examples, which also chose the epoch"
 _DRAWS = 500  # of calibrated labels a model: hundreds of models are tested in a report
 _FEW = 2  # patients below which nothing is known of the spread between them
 _PLACE = ("stage", "task", "variant")
-_RULES = {"mode": 0, "median": 1, "mean": 2}  # by the exponent of the costs that they are best for
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,10 +131,8 @@ def _models(group: Group, variant: str) -> Iterator[_Model]:
     singles = [model for cell in cells if len((model := _single(group, cell)).labels)]
     yield from singles
     if len(singles) > 1 and group.same_examples:
-        rule = next((rule for rule in _RULES if singles[0].rule.split()[0] == rule), "median")
-        k = len(group.grades)
         probs = np.mean([model.probs for model in singles], axis=0)
-        grades = costs.decide(probs, costs.power(k, _RULES[rule]), k)
+        rule, grades = costs.decide_by(singles[0].rule, probs, len(group.grades))
         yield dataclasses.replace(singles[0], name=ENSEMBLE, rule=rule, probs=probs, grades=grades)
 
 

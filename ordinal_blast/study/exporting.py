@@ -16,14 +16,12 @@ from jax import export as jax_export
 from jax import lax
 
 from ordinal_blast.errors import UsageError, UserError, needs, one_line
-from ordinal_blast.evaluation import conformal
-from ordinal_blast.evaluation.conformal import Conformal
 from ordinal_blast.models import platforms
 from ordinal_blast.models.networks import NETWORKS
 from ordinal_blast.record import Record
 from ordinal_blast.settings import StageSettings
 from ordinal_blast.storage import atomic
-from ordinal_blast.study import grading, shared
+from ordinal_blast.study import grade_sets, grading, shared
 from ordinal_blast.study.recipe import Stage, Traced, Values
 from ordinal_blast.training import checkpoints, initial, weight_files
 
@@ -58,8 +56,7 @@ def export(run: Path, out: Path, *, level: float = 0.9, trust: Path | None = Non
     writers = {".jax": _jax, ".onnx": _onnx}
     if out.suffix not in (*writers, *weight_files.SAFETENSORS):
         raise UsageError(f"--out {out} has the suffix {out.suffix or 'none'}: give FILE.jax, .onnx or .safetensors")
-    if not 0 <= level < 1:
-        raise UsageError(f"--level is {level:g}: the sets of grades hold the true one with a chance in 0 ... 1")
+    grade_sets.check_level(level)
     if out.suffix in weight_files.SAFETENSORS:
         return _weights(run, out, trust)
     with grading.opened(run, trust) as (finished, _, chain):
@@ -111,7 +108,7 @@ def _grader(
         there |= {*stage.makes}
         traced.append(one)
     last = next(stage.name for stage, _ in reversed(chain) if stage.name in finished.models)
-    sets = _sets(finished, last, level)
+    sets = grade_sets.calibrated([finished], last, level)
 
     def apply(variables: Sequence[Mapping[str, Any]], *arrays: jax.Array) -> Outputs:
         values: Values = dict(zip(inputs, arrays, strict=True))
@@ -145,19 +142,6 @@ def _plain(stage: Stage[StageSettings], operators: Mapping[str, Mapping[str, Any
     options = {name: value for name, value in network.options.items() if name not in _HERE or value != "native"}
     plain = dataclasses.replace(network, options={**options, **operators.get(network.name, {})})
     return type(stage)(stage.name, dataclasses.replace(stage.settings, network=plain))  # type: ignore[call-arg]
-
-
-def _sets(finished: Record, model: str, level: float) -> dict[str, Conformal]:
-    """What the validation examples of each task say of sets of grades (method "lac"); none without labels."""
-    val = finished.models[model].splits.get("val")
-    known = {task: result.labels >= 0 for task, result in val.tasks.items()} if val and level else {}
-    return {
-        task: conformal.calibrate(
-            val.tasks[task].labels[kept], val.tasks[task].probs[kept], val.tasks[task].task.num_classes, "lac", level
-        )
-        for task, kept in known.items()
-        if val and kept.any()
-    }
 
 
 def _set(probs: jax.Array, threshold: float) -> dict[str, jax.Array]:

@@ -23,8 +23,8 @@ from ordinal_blast.models.heads import GradingNetwork, count_parameters
 from ordinal_blast.objectives import Objective
 from ordinal_blast.record import Record
 from ordinal_blast.settings import GraderSettings
-from ordinal_blast.study import decisions, identity, votes
-from ordinal_blast.study.recipe import Goal, Graded, Stage, Traced, Values, Work
+from ordinal_blast.study import decisions, familiarity, identity, votes
+from ordinal_blast.study.recipe import About, Goal, Graded, Stage, Traced, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
 from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
@@ -44,11 +44,11 @@ class Features:
     variables: Mapping[str, Any]
     devices: tuple[jax.Device, ...]
 
-    def extract(self, inputs: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
-        """Features float32 `[count, D]`; inputs(indices) gives the network's inputs of these."""
+    def extract(self, inputs: Callable[[np.ndarray], np.ndarray], count: int, at_once: int = _CHUNK) -> np.ndarray:
+        """Features float32 `[count, D]`; inputs(indices) gives the network's inputs of these, so many at once."""
         variables = {collection: {"network": values} for collection, values in self.variables.items()}
         problem = Problem(_Features(self.network))
-        outputs = parallel.predict(problem, variables, inputs, count, _CHUNK, self.devices)
+        outputs = parallel.predict(problem, variables, inputs, count, at_once, self.devices)
         return np.asarray(outputs["features"], np.float32)
 
 
@@ -173,6 +173,8 @@ class Grader(Stage[GraderSettings]):
     def build(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """Train in `folder`, or read what was trained there."""
         trained = self._trained(inputs, folder, work)
+        features = Features(self._network(work.bound), trained.fitted.variables, work.session.devices)
+        familiarity.keep(folder, trained.examples, features.extract, self.settings.training.batch_size)
         return {**trained.facts, "seconds": trained.fitted.seconds, "best_epoch": trained.fitted.best_epoch}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
@@ -222,6 +224,11 @@ class Grader(Stage[GraderSettings]):
             return {**values, "features": features, "graded": graded, "grader": self.name}
 
         return apply
+
+    def about(self, values: Values, folder: Path, record: Record) -> list[About]:
+        """How like its training examples what it graded is, and how sharp an image."""
+        x = _standardize(np.asarray(values[self.reads[0]]), record.stages.get(self.name, {}))
+        return familiarity.about(folder, x, values["features"].extract)
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """The same as `restore`, and "features" is a function of traced inputs."""

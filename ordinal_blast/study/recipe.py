@@ -34,6 +34,13 @@ Values = dict[str, Any]
 """New examples of one file, by name: "names" `[N]`, "notes", what was read of them, and what stages made of that."""
 
 
+class About(NamedTuple):
+    """What is said of a new example beside its grades: facts by name, JSON-able, and warnings in words."""
+
+    facts: Mapping[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """What is trained for: all of a study's settings that a stage may depend on beside its own section."""
@@ -162,6 +169,14 @@ class Stage(abc.ABC, Generic[Section]):
         Where what it needs is not among the values, they are returned as they are. record: of the cell, whose
         `stages[name]` are the facts that `build` returned.
         """
+
+    def about(self, values: Values, folder: Path, record: Record) -> Sequence[About]:
+        """What it says of new examples that the chain graded, beside their grades, one an example or none at all.
+
+        values: what the chain made of them. For a stage that grades, asked only where its grades are those that count.
+        """
+        del values, folder, record
+        return ()
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """The stage as it was built, as a pure function, to be exported; UsageError for a stage that cannot be."""

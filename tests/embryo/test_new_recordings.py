@@ -66,6 +66,31 @@ def test_recordings_are_graded_by_the_cnn_at_the_time_that_the_run_looked_at(wel
         np.testing.assert_allclose(probs, result.probs[:6], rtol=1e-4, atol=1e-6)
 
 
+def test_a_recording_is_said_its_quality_its_window_and_when_it_is_largest(wells, identity):
+    cells, save = wells
+    icm, te = graded_by(cells / "tMEB-s0", [save(identity)])
+    names = {0: "PQB", 1: "GQB", 2: "TQB"}
+    lower = min(list(line["probs"]).index(line["grade"]) for line in (icm, te))
+    assert icm["about"]["quality"] == te["about"]["quality"] == names[lower]
+    assert icm["about"]["tMEB_hpi"] in (94.5, 98, 98.5, 102, 105.5, 109, 112.5, 116, 119.5)
+    side = np.load(save(identity))["frames"].shape[1]
+    left, top, right, bottom = icm["about"]["box"]
+    assert 0 <= left < right <= side
+    assert bottom - top == right - left == round(0.8 * side)
+    assert 0 <= icm["about"]["area"] <= 1
+
+
+def test_a_frame_in_which_the_cropper_sees_nothing_is_a_warning_and_its_window_lies_in_the_middle(wells, tmp_path):
+    cells, _ = wells
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "dark.png")
+    icm, _ = graded_by(cells / "tA-s0", [tmp_path / "dark.png"])
+    said = "the cropper finds no embryo: the middle of the frame is graded"
+    assert (said in icm["warnings"]) == (icm["about"]["area"] == 0)
+    assert said not in icm["notes"]
+    if icm["about"]["area"] == 0:
+        assert icm["about"]["box"] == [14, 4, 46, 36]
+
+
 def test_what_a_recording_lacks_is_noted_and_one_outside_the_hours_is_refused(wells, identity):
     cells, save = wells
     meb, _ = graded_by(cells / "tA-s0", [save(identity, tA=None)])

@@ -1,5 +1,6 @@
 """`grade` does what `train` did, on a run's own examples; what it cannot grade it refuses in one line."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -12,8 +13,9 @@ from PIL import Image
 
 from ordinal_blast import cli, record, settings
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.evaluation import conformal
 from ordinal_blast.storage import file_digest
-from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import graded_lines, grading, runner, session
 from ordinal_blast.study import plan as plans
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
@@ -25,18 +27,18 @@ def f(logits, labels):
 '''
 
 
-def run_of(folder, variants, chosen):
+def run_of(folder, variants, chosen, seeds=1):
     (folder / "question.py").write_text(f'"""A question?"""\ndef variants():\n    yield from {variants!r}\n')
-    plan = plans.ablation(str(folder / "question.py"), chosen, 1)
+    plan = plans.ablation(str(folder / "question.py"), chosen, seeds)
     assert runner.run(plan, folder / "run", "the command", session.begin(1)) == []
     return folder / "run" / "cells"
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory, tiny_overrides):
-    """`pictures(shape, variants)`: the cells of a run on images of this shape, and the files of its test images."""
+    """`pictures(shape, variants, seeds)`: the cells of a run on such images, and the files of its test images."""
 
-    def make(shape, variants):
+    def make(shape, variants, seeds=1):
         folder = tmp_path_factory.mktemp("pictures")
         rng = np.random.default_rng(0)
         arrays = {}
@@ -47,7 +49,7 @@ def pictures(tmp_path_factory, tiny_overrides):
         np.savez(folder / "tiny.npz", **arrays)
         overrides = {"data.root": str(folder), "data.cache": str(folder / "cache"), "cnn.training.epochs": 1}
         overrides["cnn.training.batch_size"] = 16
-        cells = run_of(folder, variants, settings.load("configs/retinamnist.py", tiny_overrides | overrides))
+        cells = run_of(folder, variants, settings.load("configs/retinamnist.py", tiny_overrides | overrides), seeds)
         files = [folder / f"{number:02}.png" for number in range(12)]
         for file, image in zip(files, arrays["test_images"], strict=True):
             Image.fromarray(image).save(file)
@@ -93,6 +95,74 @@ def test_grey_images_are_graded_as_the_run_graded_them(pictures):
     assert_as_the_run(grading.grade(cells / "ce-s0", files), cells / "ce-s0", "cnn")
 
 
+def test_sets_are_those_that_evaluation_calibrates_on_the_validation_examples(wide):
+    cells, files = wide
+    val, test = (record.read(cells / "mode-s0").models["cnn"].splits[name].tasks["grade"] for name in ("val", "test"))
+    for level in (0.6, 0.9):
+        fitted = conformal.calibrate(val.labels, val.probs, val.task.num_classes, "lac", level)
+        expected = fitted.sets(test.probs)
+        graded = grading.grade(cells / "mode-s0", files, level=level)
+        assert [line["set"] for line in graded] == [
+            list(val.task.grades[low : high + 1]) for low, high in zip(expected.low, expected.high, strict=True)
+        ]
+        assert [graded_lines.set_text(line) for line in graded] == expected.texts(val.task.grades)
+    assert "set" not in grading.grade(cells / "mode-s0", files[:1], level=0)[0]
+    with pytest.raises(UsageError, match=r"--level is 1: the sets of grades hold"):
+        grading.grade(cells / "mode-s0", files, level=1)
+
+
+def test_an_ensemble_has_the_mean_of_the_probabilities_of_its_seeds_and_says_so(pictures):
+    cells, files = pictures((10, 10), [("ce", {"objective.name": "cross_entropy"})], seeds=2)
+    tests = [record.read(cells / f"ce-s{seed}").models["cnn"].splits for seed in (0, 1)]
+    mean = np.mean([splits["test"].tasks["grade"].probs for splits in tests], axis=0)
+    graded = grading.grade(cells / "ce-s1", files, ensemble=True)
+    np.testing.assert_allclose([list(line["probs"].values()) for line in graded], mean, rtol=1e-4, atol=1e-6)
+    assert [list(line["probs"]).index(line["grade"]) for line in graded] == mean.argmax(axis=1).tolist()
+    assert graded[0]["seeds"] == [0, 1]
+    assert "(mean of 2 seeds, cnn, mode)" in graded_lines.text(graded)
+    val = np.mean([splits["val"].tasks["grade"].probs for splits in tests], axis=0)
+    fitted = conformal.calibrate(tests[0]["val"].tasks["grade"].labels, val, mean.shape[1], "lac", 0.9)
+    assert [len(line["set"]) for line in graded] == fitted.sets(mean).sizes.tolist()
+
+
+def test_an_ensemble_of_one_seed_is_refused(wide):
+    with pytest.raises(UsageError, match="is the only finished seed of its variant mode: grade without an ensemble"):
+        grading.grade(wide[0] / "mode-s0", wide[1], ensemble=True)
+
+
+def test_images_unlike_the_training_data_and_blurred_ones_carry_a_warning(wide, tmp_path):
+    cells, files = wide
+    known = grading.grade(cells / "mode-s0", files)
+    assert sum("unlike" in " ".join(line["warnings"]) for line in known) <= 3
+    checks = (np.indices((10, 20)).sum(0)[..., None] % 2 * [255, 0, 255]).astype(np.uint8)
+    Image.fromarray(checks).save(tmp_path / "checks.png")
+    ramp = np.repeat(np.linspace(20, 230, 20).astype(np.uint8)[None, :, None], 10, axis=0).repeat(3, axis=2)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    odd, blurred = grading.grade(cells / "mode-s0", [tmp_path / "checks.png", tmp_path / "ramp.png"])
+    assert odd["about"]["distance_p"] == pytest.approx(1 / 13)
+    assert odd["warnings"] == [
+        "it is unlike the training data: its features lie farther from them than those of 12 of 12 validation examples"
+    ]
+    assert "it is out of focus, or blurred: less sharp than 12 of 12 validation examples" in blurred["warnings"]
+    cell = shutil.copytree(cells / "mode-s0", tmp_path / "cells" / "mode-s0")
+    (cell / "familiarity.npz").unlink()
+    (line,) = grading.grade(cell, files[:1])
+    assert line["warnings"] == ["whether it is like the training data is not known: the run kept nothing of that"]
+
+
+def test_a_table_of_grades_has_a_row_a_task_and_no_formulas(wide, tmp_path, monkeypatch, capsys):
+    cells, files = wide
+    shutil.copy(files[0], tmp_path / "=1+1.png")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["grade", "--run", str(cells / "mode-s0"), "=1+1.png", str(files[1]), "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    (first, second) = grading.grade(cells / "mode-s0", files[:2])
+    assert [row["input"] for row in rows] == ["'=1+1.png", str(files[1])]
+    assert [row["grade"] for row in rows] == [first["grade"], second["grade"]]
+    assert rows[1]["set"] == " or ".join(second["set"])
+    assert float(rows[1][f"p {second['grade']}"]) == pytest.approx(second["probs"][second["grade"]], rel=1e-6)
+
+
 def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wide):
     cells, _ = wide
     assert not (cells / "median-s0" / "checkpoints").exists()
@@ -102,7 +172,7 @@ def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wid
 def test_a_file_that_no_stage_grades_is_refused_by_name(tmp_path):
     reader = grading._Reader((), lambda path: {"names": [str(path)], "notes": ()})
     with pytest.raises(UserError, match=r"^a.npz has nothing that a model of the run reads$"):
-        grading._Run(None, reader, [lambda values: values]).grade(Path("a.npz"))
+        grading._Run(None, reader, []).values(Path("a.npz"))
     with pytest.raises(UsageError, match=rf"^{tmp_path} is no finished cell \(no result.json\): give a folder such as"):
         grading.grade(tmp_path, [])
 
@@ -125,7 +195,7 @@ def test_depth_and_alpha_change_no_grade(wide, tmp_path):
     graded = grading.grade(cells / "mode-s0", [tmp_path / name for name in (*forms, "turned.png")])
     assert len({json.dumps(line["probs"]) for line in graded}) == 1
     assert [len(line["notes"]) for line in graded] == [1, 2, 2, 1, 0, 2]  # one: grey
-    assert "note: read as 12 bits" in grading.text(graded)
+    assert "note: read as 12 bits" in graded_lines.text(graded)
 
 
 def test_a_folder_is_graded_image_by_image_and_a_corrupt_file_costs_only_itself(wide, tmp_path, capsys):
