@@ -132,19 +132,19 @@ def test_an_ensemble_of_one_seed_is_refused(wide):
 
 def test_images_unlike_the_training_data_and_blurred_ones_carry_a_warning(wide, tmp_path):
     cells, files = wide
-    known = grading.grade(cells / "mode-s0", files)
-    assert sum("unlike" in " ".join(line["warnings"]) for line in known) <= 3
-    checks = (np.indices((10, 20)).sum(0)[..., None] % 2 * [255, 0, 255]).astype(np.uint8)
-    Image.fromarray(checks).save(tmp_path / "checks.png")
     ramp = np.repeat(np.linspace(20, 230, 20).astype(np.uint8)[None, :, None], 10, axis=0).repeat(3, axis=2)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
-    odd, blurred = grading.grade(cells / "mode-s0", [tmp_path / "checks.png", tmp_path / "ramp.png"])
-    assert odd["about"]["distance_p"] == pytest.approx(1 / 13)
-    assert odd["warnings"] == [
-        "it is unlike the training data: its features lie farther from them than those of 12 of 12 validation examples"
-    ]
+    (blurred,) = grading.grade(cells / "mode-s0", [tmp_path / "ramp.png"])
     assert "it is out of focus, or blurred: less sharp than 12 of 12 validation examples" in blurred["warnings"]
     cell = shutil.copytree(cells / "mode-s0", tmp_path / "cells" / "mode-s0")
+    kept = dict(np.load(cell / "familiarity.npz"))
+    assert len(kept["distances"]) == len(kept["sharpness"]) == 12
+    for distances, warned in ((np.zeros(200), True), (np.full(200, np.inf), False)):
+        np.savez(cell / "familiarity.npz", **{**kept, "distances": distances})
+        (line,) = grading.grade(cell, files[:1])
+        assert line["about"]["distance_p"] == pytest.approx(1 / 201 if warned else 1)
+        far = "it is unlike the training data: its features lie farther from them than those of 200 of 200 validation "
+        assert (f"{far}examples" in line["warnings"]) == warned
     (cell / "familiarity.npz").unlink()
     (line,) = grading.grade(cell, files[:1])
     assert line["warnings"] == ["whether it is like the training data is not known: the run kept nothing of that"]
