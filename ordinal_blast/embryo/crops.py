@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -154,15 +157,23 @@ class Crop(Stage[CropSettings]):
         def look(row: int) -> _Looked:
             return _look(section, footage, inputs["cropper"], row, times(row))
 
-        def embryos(rows: range) -> Iterator[_Looked]:
-            for row, looked in zip(rows, _in_turn(look, rows), strict=True):
-                yield looked
-                work.session.progress.note(self.name, row + 1, count)
+        parts = {path: range(count)[n * _PER_FILE :][:_PER_FILE] for n, path in enumerate(_files(folder, count))}
+        missing = {path: rows for path, rows in parts.items() if not path.with_suffix(".npz").exists()}
+        before = count - sum(map(len, missing.values()))
+        done, stopped = itertools.count(before + 1), threading.Event()
 
-        for part, path in enumerate(_files(folder, count)):
-            if not path.with_suffix(".npz").exists():
-                first = part * _PER_FILE
-                _write(path, embryos(range(first, min(first + _PER_FILE, count))))
+        def embryos(rows: range) -> Iterator[_Looked]:
+            for looked in _in_turn(look, rows):
+                if stopped.is_set():
+                    raise CancelledError
+                yield looked
+                work.session.progress.note(self.name, next(done), count)
+
+        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // _TOGETHER)) as pool:
+            try:
+                list(pool.map(lambda path: _write(path, embryos(missing[path])), missing))
+            finally:
+                stopped.set()  # where one fails, or somebody stops the run, the others do not go on
         areas = self._kept(folder, count)[0]
         written = sum(path.stat().st_size for path in _files(folder, count))
         side, planes = footage.recording()
