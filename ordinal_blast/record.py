@@ -25,6 +25,7 @@ from ordinal_blast.types import NO_ID, RATERS, Task
 SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
 TIMED, SECONDS = "timed", "seconds_of_one"  # facts of stages: which new example was graded, and how long each took
+BUILT = "build_seconds"  # how long a stage took, in the sitting that ended it
 ERROR, PLAN, QUESTIONS = "error.txt", "plan.json", "questions.json"
 METRICS = "metrics.jsonl"  # of a cell or a stage that trains, by `training.journal`: one line an epoch
 NO_RUN = f"holds no run (no {PLAN}): give the --workdir of train, ablate, study or demo"

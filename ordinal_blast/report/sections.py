@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ordinal_blast import parts
+from ordinal_blast import parts, record
 from ordinal_blast.report import (
     answer,
     comparison,
@@ -195,7 +195,7 @@ def _provenance(study: Study, studio: Studio, command: str) -> Section:
     blocks: list[Block] = [Text("This page was made by"), Code(command)]
     blocks += [Text("from the cells that were run by"), Code(study.plan["command"])]
     if study.cells:
-        blocks += [_dataset(study), _software(study), Details("Every cell", [_cells(study)])]
+        blocks += [_dataset(study), _software(study), *_time_by_stage(study), Details("Every cell", [_cells(study)])]
     if study.failed or study.missing:
         blocks.append(_unfinished(study))
         blocks += [
@@ -237,6 +237,30 @@ def _software(study: Study) -> Table:
     if held:
         lines.append(Line("memory held at most", [Entry(f"{max(held) / 1000:.1f} GB")]))
     return Table("Devices, threads and versions; several values mean that cells differ.", [], lines)
+
+
+def _time_by_stage(study: Study) -> list[Table]:
+    """How long the stages of all cells took, each counted once; none where the records do not say."""
+    took: dict[str, dict[str, float]] = {}
+    for cell in study.cells:
+        trained = {name: model.training for name, model in cell.record.models.items()}
+        for name, facts in cell.record.stages.items():
+            training = trained.get(name, {})
+            if record.BUILT in facts and ("folder" in facts or "shared_with" not in training):
+                # What was trained beside others was trained before it was built.
+                longest = max(facts[record.BUILT], training.get("seconds", 0.0))
+                took.setdefault(name, {})[facts.get("folder", cell.name)] = longest
+    whole = sum(sum(builds.values()) for builds in took.values())
+    lines = [
+        Line(name, [Entry(f"{len(builds):,}"), Entry(seconds(total)), Entry(f"{total / whole:.0%}")])
+        for name, builds in took.items()
+        if (total := sum(builds.values())) and whole
+    ]
+    caption = (
+        "Time by stage: training, evaluation and all, what cells share counted once; of what was interrupted, the last "
+        "sitting."
+    )
+    return [Table(caption, ["", "Built", "Time", "Share"], lines)] if lines else []
 
 
 def _cells(study: Study) -> Table:

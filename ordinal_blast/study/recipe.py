@@ -11,13 +11,14 @@ import abc
 import contextlib
 import dataclasses
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ordinal_blast import parts
+from ordinal_blast import parts, record
 from ordinal_blast.data.batches import Examples, View, fixed
 from ordinal_blast.data.material import Material
 from ordinal_blast.errors import UsageError
@@ -316,10 +317,11 @@ class Opened:
 
 
 def _built(stage: Stage[StageSettings], inputs: Mapping[str, Any], work: Work, folder: Path) -> Mapping[str, Any]:
+    begun = time.perf_counter()
     facts = stage.build(inputs, folder, work)
     if not isinstance(facts, Mapping):
         raise TypeError(f"build() gives a {type(facts).__name__}: it has to give facts by name")
-    return facts
+    return {**facts, record.BUILT: round(time.perf_counter() - begun, 3)}
 
 
 def _opened(stage: Stage[StageSettings], inputs: Mapping[str, Any], folder: Path, work: Work) -> dict[str, Any]:

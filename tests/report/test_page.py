@@ -104,6 +104,20 @@ def test_shared_training_is_counted_once(write_run, tmp_path):
     assert any(row[0] == "1-s0" and "trained as 0-s0" in row for row in found.rows)
 
 
+def test_the_time_of_a_stage_that_cells_share_is_counted_once(write_run, tmp_path):
+    def timed(kept):
+        own = {"build_seconds": 90.0 if kept.variant == "a" else 0.5}
+        shared = {"build_seconds": 300.0, "folder": "crops-0"}
+        if kept.variant == "b":
+            kept.models["rnn"].training["shared_with"] = "0-s0"
+        return dataclasses.replace(kept, stages={"crops": shared, "rnn": own})
+
+    options = {"variants": ("a", "b"), "seeds": (0,), "stages": ("rnn",), "tasks": ("icm",), "n": 30}
+    found = read(report.write([load(write_run(tmp_path / "run", change=timed, **options))], tmp_path / "out", COMMAND))
+    assert ["crops", "1", "5.0 min", "43%"] in found.rows
+    assert ["rnn", "1", "6.7 min", "57%"] in found.rows  # trained for 400 s beside others, then built in 90
+
+
 def test_rows_are_the_result_rows(small, page):
     with (page.parent / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
