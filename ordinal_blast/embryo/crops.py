@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,7 +29,7 @@ from ordinal_blast.storage import read_npz, write_npz
 from ordinal_blast.study.recipe import About, Stage, Traced, Values, Work
 
 _PER_FILE = 128  # embryos whose crops are in one file
-_TOGETHER, _AHEAD = 2, 8  # embryos that are looked at at the same time, and whose crops are held at once
+_AHEAD = 4  # embryos whose crops are held at once, for each that is looked at at the same time
 _NO_EMBRYO = "the cropper finds no embryo: the middle of the frame is graded"
 _NEAR = 1.0  # µm: focal planes nearer than that are the same
 
@@ -157,23 +156,14 @@ class Crop(Stage[CropSettings]):
         def look(row: int) -> _Looked:
             return _look(section, footage, inputs["cropper"], row, times(row))
 
-        parts = {path: range(count)[n * _PER_FILE :][:_PER_FILE] for n, path in enumerate(_files(folder, count))}
-        missing = {path: rows for path, rows in parts.items() if not path.with_suffix(".npz").exists()}
-        before = count - sum(map(len, missing.values()))
-        done, stopped = itertools.count(before + 1), threading.Event()
-
         def embryos(rows: range) -> Iterator[_Looked]:
-            for looked in _in_turn(look, rows):
-                if stopped.is_set():
-                    raise CancelledError
+            for row, looked in zip(rows, _in_turn(look, rows), strict=True):
                 yield looked
-                work.session.progress.note(self.name, next(done), count)
+                work.session.progress.note(self.name, row + 1, count)
 
-        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // _TOGETHER)) as pool:
-            try:
-                list(pool.map(lambda path: _write(path, embryos(missing[path])), missing))
-            finally:
-                stopped.set()  # where one fails, or somebody stops the run, the others do not go on
+        for part, path in enumerate(_files(folder, count)):
+            if not path.with_suffix(".npz").exists():
+                _write(path, embryos(range(count)[part * _PER_FILE :][:_PER_FILE]))
         areas = self._kept(folder, count)[0]
         written = sum(path.stat().st_size for path in _files(folder, count))
         side, planes = footage.recording()
@@ -397,10 +387,19 @@ def _look(section: CropSettings, footage: Footage, cropper: EmbryoFinder, row: i
 
 
 def _in_turn(look: Callable[[int], _Looked], rows: Sequence[int]) -> Iterator[_Looked]:
-    """What `look` gives of these rows, in order: one is drawn or read while another is cropped."""
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        for start in range(0, len(rows), _AHEAD):
-            yield from pool.map(look, rows[start : start + _AHEAD])
+    """What `look` gives of these rows, in order: on every core one is drawn or read, while another is written."""
+    together = max(2, os.cpu_count() or 1)
+    coming: deque[Future[_Looked]] = deque()
+    with ThreadPoolExecutor(together) as pool:
+        try:
+            for row in rows:
+                coming.append(pool.submit(look, row))
+                if len(coming) == _AHEAD * together:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # where somebody stops the run, none begins
 
 
 def _write(path: Path, embryos: Iterator[_Looked]) -> None:
