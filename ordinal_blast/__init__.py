@@ -1,7 +1,8 @@
 """Ordinal losses compared fairly in JAX and Flax: from data to a report, as pure functions.
 
 Importing this package imports nothing heavy: what is named here is looked up when it is first used. The losses are in
-`ordinal_blast.objectives` and need JAX and numpy alone; `load` and `Study` need the extra report, `ablate` study too.
+`ordinal_blast.objectives` and need JAX and numpy alone; `load`, `Study` and `raters` need the extra report, `ablate`
+study too.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from ordinal_blast.errors import needs
 
 if TYPE_CHECKING:
     from ordinal_blast.api import ablate
+    from ordinal_blast.embryo.rater_files import raters
     from ordinal_blast.report import Study, load
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "ablate", "load"]
+__all__ = ["Study", "__version__", "ablate", "load", "raters"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +25,10 @@ def __getattr__(name: str) -> Any:
         with needs("study,report"):
             from ordinal_blast.api import ablate
         return ablate
+    if name == "raters":
+        with needs("report"):
+            from ordinal_blast.embryo.rater_files import raters
+        return raters
     if name in ("Study", "load"):
         with needs("report"):
             from ordinal_blast import report

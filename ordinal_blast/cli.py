@@ -168,6 +168,30 @@ def grade(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
+def raters(args: argparse.Namespace) -> int:
+    """Say how far several raters of the same items agree, what they vote, and who of them is odd."""
+    from ordinal_blast.embryo import rater_files
+    from ordinal_blast.report import rater_page
+
+    if args.out is not None:
+        _check_folder("--out", args.out)
+    of = rater_files.raters(
+        *args.files,
+        grades=dict(args.grades),
+        votes=args.votes,
+        ties=args.ties,
+        networks=args.network,
+        released=args.released,
+        encoding=args.encoding,
+        out=args.out,
+        command=args.command,
+    )
+    print(json.dumps(rater_page.facts(of), indent=1) if args.json else rater_page.plain(of))
+    if args.out is not None:
+        print(f"Report: {args.out / 'report.html'}", file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
 def export(args: argparse.Namespace) -> int:
     """Write the grader of a trained run as one file that runs without this package, or its weights."""
     from ordinal_blast.study import exporting
@@ -287,6 +311,22 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _names(text: str) -> list[str]:
+    """Names between commas."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r:.100} is no list of names: give them once, with commas between")
+    return names
+
+
+def _graded(text: str) -> tuple[str, list[str]]:
+    """A task and its grades."""
+    task, equals, grades = text.partition("=")
+    if not (task and equals):
+        raise argparse.ArgumentTypeError(f"{text!r:.100} names no task: give TASK=WORST,...,BEST, such as icm=C,B,A")
+    return task, _names(grades)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are."""
 
@@ -394,6 +434,26 @@ def _parser() -> argparse.ArgumentParser:
     form = added.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print a table with a line for each task of an input")
+
+    example = "ordinal-blast raters annotations.csv --grades icm=C,B,A --ties median --out raters"
+    added = verb("raters", raters, example, extras="report")
+    text = "long tables with columns item, rater, task, value (and group), or files or folders of Kromp et al. (2023)"
+    added.add_argument("files", nargs="+", type=_path, metavar="FILE", help=text)
+    text = "the grades of a task, worst first; may be repeated"
+    added.add_argument("--grades", action="append", default=[], type=_graded, metavar="TASK=WORST,...,BEST", help=text)
+    text = "the raters who vote; all that are no network and not the released consensus"
+    added.add_argument("--votes", type=_names, default=[], metavar="RATER,...", help=text)
+    text = "what a tied vote is: low, high, median, drop, or what the first of --votes says (median)"
+    added.add_argument("--ties", default="", metavar="RULE", help=text)
+    text = "a rater that is a network: it is held against the votes; may be repeated"
+    added.add_argument("--network", action="append", default=[], metavar="RATER", help=text)
+    text = "a rater that is a consensus: the votes are compared with it"
+    added.add_argument("--released", default="", metavar="RATER", help=text)
+    added.add_argument("--encoding", default="", help="of the tables, where it is not UTF-8, such as latin-1")
+    added.add_argument(
+        "--out", type=_path, metavar="DIR", help="write a page with figures, and the frames as CSV, there"
+    )
+    added.add_argument("--json", action="store_true", help="print JSON")
 
     added = verb("export", export, "ordinal-blast export --run runs/retina/cells/cross_entropy-s0 --out grader.jax")
     text = "a finished cell; for .safetensors the folder of a stage too"

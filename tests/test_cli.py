@@ -22,7 +22,20 @@ from ordinal_blast.study import plan
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
 ROOT = Path(__file__).parents[1]
-VERBS = ("demo", "data", "train", "ablate", "study", "report", "status", "grade", "export", "settings", "bench")
+VERBS = (
+    "demo",
+    "data",
+    "train",
+    "ablate",
+    "study",
+    "report",
+    "status",
+    "grade",
+    "raters",
+    "export",
+    "settings",
+    "bench",
+)
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,7 @@ def write(result: Result, out: Path, command: str) -> Path:
         + [("Rounds", str(result.rounds)), ("Took", seconds(result.seconds))],
         "sections": [section for section in sections if section.blocks],
     }
-    files = {f"figures/{one.name}": one.content for one in pictures}
-    files |= {f"figures/{name}": content for one in pictures for name, content in one.beside.items()}
+    files = page.drawn(sections)
     files["rows.csv"] = spreadsheets.csv(_times(result.rows), digits=6)
     files["rows.json"] = json.dumps(result.json(), indent=1).encode()
     files["frames/targets.csv"] = spreadsheets.csv(_outcomes(result.rows), digits=6)

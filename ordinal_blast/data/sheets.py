@@ -35,7 +35,8 @@ _EITHER = r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?"  # a number with either d
 _THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"
 
 
-def _is_encoding(value: Any) -> bool:
+def is_encoding(value: Any) -> bool:
+    """Whether it names an encoding of text, or is empty."""
     try:
         return value == "" or bool("a".encode(value).decode(value))
     except (LookupError, TypeError, ValueError):
@@ -47,7 +48,7 @@ def _is_separator(value: Any) -> bool:
 
 
 Separator = Annotated[str, Range("one character, or empty", _is_separator)]
-Encoding = Annotated[str, Range("an encoding such as utf-8 or latin-1, or empty", _is_encoding)]
+Encoding = Annotated[str, Range("an encoding such as utf-8 or latin-1, or empty", is_encoding)]
 Decimal = Annotated[str, one_of("", ".", ",")]
 
 
@@ -84,15 +85,23 @@ def check_along(names: Sequence[str]) -> None:
             raise UsageError(f"data.options.along has {shown(name)}: name columns once, and not as {', '.join(_HAVE)}")
 
 
-def read(path: Path, *, headed: bool = True, separator: str = "", encoding: str = "") -> Sheet:
+def read(
+    path: Path,
+    *,
+    headed: bool = True,
+    separator: str = "",
+    encoding: str = "",
+    stated_by: str = "data.options.encoding",
+) -> Sheet:
     """The rows of a file, all of one length; without a header columns are named "column 1" and so on.
 
-    Raises UserError for a file that is none, cannot be read or decoded, is ragged or has no rows.
+    stated_by: what a user states another encoding by. Raises UserError for a file that is none, cannot be read or
+    decoded, is ragged or has no rows.
     """
     if not path.is_file():  # opening a pipe would wait for ever
         raise UserError(f"cannot read {path}: it is no regular file; give a table")
     kind = _BY_PANDAS.get(path.suffix.lower())
-    lines, notes = _by_pandas(path, *kind, headed) if kind else _text(path, separator, encoding)
+    lines, notes = _by_pandas(path, *kind, headed) if kind else _text(path, separator, encoding, stated_by)
     header = [" ".join(text.split()) for text in lines.pop(0)[1]] if headed and lines else []
     if not lines:
         raise UserError(f"{path} has no rows: give one line an example")
@@ -143,7 +152,7 @@ def shown(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _text(path: Path, separator: str, encoding: str) -> tuple[_Lines, tuple[str, ...]]:
+def _text(path: Path, separator: str, encoding: str, stated_by: str) -> tuple[_Lines, tuple[str, ...]]:
     """The lines that are not empty with their numbers, and notes of what was settled other than in most files."""
     try:
         content = path.read_bytes()
@@ -154,7 +163,7 @@ def _text(path: Path, separator: str, encoding: str) -> tuple[_Lines, tuple[str,
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=chosen)
         lines = [(reader.line_num, line) for line in reader if line]
     except UnicodeDecodeError as error:
-        what = "say its encoding by data.options.encoding, such as latin-1" if not encoding else "it is another"
+        what = f"say its encoding by {stated_by}, such as latin-1" if not encoding else "it is another"
         raise UserError(f"cannot read {path}: it is no text in {encoding or error.encoding.upper()}; {what}") from error
     except (OSError, csv.Error) as error:
         raise UserError(f"cannot read {path}: {reason(error)}; give a table in text") from error

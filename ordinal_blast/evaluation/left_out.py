@@ -19,6 +19,21 @@ from ordinal_blast.evaluation.multireader import Comparison
 from ordinal_blast.evaluation.validation import as_grades, as_num_classes
 
 
+def people(
+    annotations: ArrayLike,
+    ties: str = "low",
+    *,
+    num_classes: int,
+    cases: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Comparison:
+    """The average human alone against the vote of the other annotators: equation (4). Arguments as `compare`."""
+    of = raters.others(annotations, ties, as_num_classes(num_classes))  # type: ignore[arg-type]
+    voted = np.isfinite(of.human)
+    own = np.nan_to_num(of.human)[None, None]
+    return ratios.compare(own, voted.astype(float), cases=cases, confidence=confidence)
+
+
 def compare(
     annotations: ArrayLike,
     grades: ArrayLike,

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from ordinal_blast.evaluation.validation import MOST_CLASSES, as_numbers, check_choice
 
-Ties = Literal["low", "high", "median", "drop"]
+Ties = Literal["low", "high", "median", "drop", "first"]
 TIES: tuple[Ties | Literal["share"], ...] = ("low", "high", "median", "drop", "share")
+VOTED: tuple[Ties, ...] = ("low", "high", "median", "drop", "first")  # of one vote
 
 ASSUMES = (
     "Each example counts alike however many raters graded it, and examples are independent: it does not cover the "
@@ -102,10 +103,17 @@ def vote(annotations: ArrayLike, ties: Ties = "low") -> np.ndarray:
     """The grade most raters gave, int `[N]`; -1 where nobody graded, and for ties if they are dropped.
 
     ties: "low" or "high" of the tied grades, the one nearest the "median" of all grades given (the lower of two equally
-    near), or "drop". ValueError: another shape, type or rule, or a grade below -1.
+    near), that of the "first" rater who gave one of them, or "drop". ValueError: another shape, type or rule, or a
+    grade below -1.
     """
-    _check_ties(ties, ("low", "high", "median", "drop"))
-    return _vote(_counts(annotations), ties)
+    _check_ties(ties, VOTED)
+    counts = _counts(annotations)
+    if ties != "first":
+        return _vote(counts, ties)
+    grades = np.asarray(annotations)
+    tied = np.take_along_axis(_most_voted(counts), np.maximum(grades, 0), axis=1) & (grades >= 0)
+    first = np.take_along_axis(grades, tied.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return np.where(tied.any(axis=1), first, -1)
 
 
 def leave_one_out(
@@ -175,7 +183,5 @@ def distribution(annotations: ArrayLike, ties: Ties = "low", num_classes: int = 
 
     num_classes: as in `others`. ValueError: as `vote`.
     """
-    _check_ties(ties, ("low", "high", "median", "drop"))
-    counts = _counts(annotations, num_classes)
-    voted = _vote(counts, ties)
+    counts, voted = _counts(annotations, num_classes), vote(annotations, ties)
     return np.stack([counts[voted == grade].sum(axis=0) for grade in range(counts.shape[1])])

@@ -31,6 +31,11 @@ def interval(low: float, high: float, sign: bool = True) -> str:
     return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
 
 
+def limits(low: float, high: float) -> str:
+    """An interval whose ends need not be told from 0, or `no interval`."""
+    return f"[{number(low)}, {number(high)}]" if math.isfinite(low) else "no interval"
+
+
 def p_value(value: float) -> str:
     """Three decimals; `< 0.001` below that."""
     return "< 0.001" if value < 0.001 else number(value)

@@ -34,9 +34,7 @@ def write(studies: Sequence[Study], out: Path, command: str) -> Path:
     together = Together(tuple(studies))
     if together.comparable:
         chapters.append(_together(together))
-    pictures = [p for chapter in chapters for section in chapter["sections"] for p in _pictures(section.blocks)]
-    files = {f"figures/{picture.name}": picture.content for picture in pictures}
-    files |= {f"figures/{name}": content for picture in pictures for name, content in picture.beside.items()}
+    files = drawn(section for chapter in chapters for section in chapter["sections"])
     files["rows.csv"] = spreadsheets.csv(pd.concat([study.scores for study in studies], ignore_index=True))
     files |= _frames(studies)
     files |= {name: text.encode() for name, text in rendered(chapters).items()}
@@ -127,6 +125,13 @@ def _keys(studies: Iterable[Study]) -> list[str]:
     """A distinct anchor per study, from the name of its experiment."""
     taken = {"together", "several"}  # the chapters on more than one
     return [distinct(slug(study.plan["experiment"]), taken) for study in studies]
+
+
+def drawn(sections: Iterable[Section]) -> dict[str, bytes]:
+    """The files of the figures of sections, by name in the folder of a report."""
+    pictures = [picture for section in sections for picture in _pictures(section.blocks)]
+    files = {f"figures/{picture.name}": picture.content for picture in pictures}
+    return files | {f"figures/{name}": content for picture in pictures for name, content in picture.beside.items()}
 
 
 def _pictures(blocks: Iterable[Block | Section]) -> Iterator[Picture]:

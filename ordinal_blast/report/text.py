@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ordinal_blast.report import answer, pairing
+from ordinal_blast.report.blocks import Block, Bullets, Section, Table, Text
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import MISSING, count, extent, number
 from ordinal_blast.report.measures import baseline, over_seeds, primary
@@ -69,8 +70,37 @@ def _group(study: Study, group: Group) -> str:
         f"{group.title}  n = {extent(group.rows['n'])}, {count(seeds, 'seed')}",
         *(measure.heading for measure in measures),
     ]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    lines = _aligned([head, *rows])
     finished = {shown[variant]: len(seeds) for variant, seeds in group.seeds.items()}
     short = pairing.fewer(finished, group.planned, "finished").strip()
-    return "\n".join(line.rstrip() for line in [lines[0], "─" * len(lines[0]), *lines[1:], *([short] if short else [])])
+    return "\n".join([*lines, *([short] if short else [])])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows in columns, a line below the first."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    head, *lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+    return [line.rstrip() for line in (head, "─" * len(head), *lines)]
+
+
+def plain(sections: Sequence[Section]) -> str:
+    """The text, lists and tables of sections, without figures and what is behind a summary."""
+    parts = []
+    for section in sections:
+        parts.append("\n\n".join([f"━━ {section.title}", *filter(None, map(_plain, section.blocks))]))
+    return visible("\n\n\n".join(parts))
+
+
+def _plain(block: Block) -> str:
+    match block:
+        case Text():
+            return textwrap.fill(block.text, WIDTH)
+        case Bullets():
+            items = (item if isinstance(item, str) else item.text for item in block.items)
+            return "\n".join(textwrap.fill(f"- {item}", WIDTH, subsequent_indent="  ") for item in items)
+        case Table():
+            rows = [
+                [line.head, *(f"{entry.text} {entry.small}".strip() for entry in line.entries)] for line in block.lines
+            ]
+            return "\n".join([textwrap.fill(block.caption, WIDTH), "", *_aligned([list(block.header), *rows])])
+    return ""

@@ -37,6 +37,15 @@ def decide(grades: list[int], ties: str) -> int | None:
 RULES = ["low", "high", "median", "drop"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_tie_goes_to_the_first_rater_who_gave_a_tied_grade(seed):
+    annotations, _ = draw(seed)
+    listed = [[grade for grade in row if grade >= 0] for row in annotations.tolist()]
+    expected = [max(grades, key=grades.count) if grades else -1 for grades in listed]  # max takes the first of several
+    assert raters.vote(annotations, "first").tolist() == expected
+    assert raters.vote(annotations, "low").tolist() != expected
+
+
 @pytest.mark.parametrize("ties", RULES)
 @pytest.mark.parametrize("seed", range(3))
 def test_votes(ties, seed):
@@ -129,7 +138,7 @@ def test_reversing_the_scale_exchanges_low_and_high():
         (lambda: raters.leave_one_out([[0, 1], [1, 1]], [0, -1]), r"predictions\[1\] = -1 is no grade"),
         (lambda: raters.vote([0, 1]), r"shape \[N, R\]"),
         (lambda: raters.vote([[0.0, 1.0]]), "integers"),
-        (lambda: raters.vote([[0, 1]], ties="random"), "low, high, median, drop, found 'random'"),
+        (lambda: raters.vote([[0, 1]], ties="random"), "low, high, median, drop, first, found 'random'"),
         (lambda: raters.leave_one_out([[0, -1], [1, -1]]), "at least two raters"),
         (lambda: raters.leave_one_out([[0, 1]], [0, 1]), r"integers \[1\], found int64 \(2,\)"),
     ],
