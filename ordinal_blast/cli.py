@@ -192,6 +192,30 @@ def raters(args: argparse.Namespace) -> int:
     return 0
 
 
+def review(args: argparse.Namespace) -> int:
+    """Write a page on which a person grades the images of a run, a folder or a sheet by keyboard, offline."""
+    from ordinal_blast.report import review as pages
+
+    refused: list[UserError] = []
+    said = pages.review(
+        args.out,
+        input=args.input,
+        run=args.run_dir,
+        grades=dict(args.grades),
+        annotations=args.annotations,
+        rater=args.rater,
+        split=args.split,
+        most=args.most,
+        pixels=args.pixels,
+        trust=args.trust,
+        refuse=refused.append,
+    )
+    for error in refused:
+        print(f"ordinal-blast: {one_line(error)}; left out", file=sys.stderr)
+    print(said)
+    return 1 if refused else 0
+
+
 def export(args: argparse.Namespace) -> int:
     """Write the grader of a trained run as one file that runs without this package, or its weights."""
     from ordinal_blast.study import exporting
@@ -454,6 +478,28 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=_path, metavar="DIR", help="write a page with figures, and the frames as CSV, there"
     )
     added.add_argument("--json", action="store_true", help="print JSON")
+
+    example = "ordinal-blast review embryos/ --grades icm=C,B,A --grades te=C,B,A --out review.html"
+    added = verb("review", review, example, extras="report,study")
+    added.add_argument(
+        "input",
+        nargs="?",
+        type=_path,
+        metavar="INPUT",
+        help="a folder of images, or a sheet that names images beside it",
+    )
+    text = "a finished cell, or a work directory, whose cells count as one network: its images and what it said of them"
+    added.add_argument("--run", dest="run_dir", type=_path, metavar="DIR", help=text)
+    added.add_argument("--out", type=_path, required=True, metavar="FILE", help="the page, review.html")
+    text = "a task of INPUT and its grades, worst first; may be repeated"
+    added.add_argument("--grades", action="append", default=[], type=_graded, metavar="TASK=WORST,...,BEST", help=text)
+    text = "grades by people: a table with the columns item, rater, task, value, as the page saves"
+    added.add_argument("--annotations", type=_path, metavar="FILE", help=text)
+    added.add_argument("--rater", default="", metavar="NAME", help="who grades; else the page asks")
+    added.add_argument("--split", default="test", help="which examples of a run (test)")
+    added.add_argument("--most", type=int, default=2000, metavar="N", help="images on the page (2000)")
+    added.add_argument("--pixels", type=int, default=256, metavar="N", help="longest side of an image there (256)")
+    added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
 
     added = verb("export", export, "ordinal-blast export --run runs/retina/cells/cross_entropy-s0 --out grader.jax")
     text = "a finished cell; for .safetensors the folder of a stage too"

@@ -284,7 +284,7 @@ class Opened:
                 place = shared.stage(root, stage.name, key, settings, functools.partial(_built, stage, inputs, work))
                 self._places[stage.name] = place
                 self._facts[stage.name] = {"folder": place.name, **shared.facts(place)}
-                self._values |= _opened(stage, inputs, place, work)
+                self._values |= opened(stage, inputs, place, work)
                 keys |= dict.fromkeys(stage.makes, place.name)
                 self._looks += [stage.show] * ("images" in stage.makes)
                 self._grade(stage, inputs, place)
@@ -324,7 +324,7 @@ def _built(stage: Stage[StageSettings], inputs: Mapping[str, Any], work: Work, f
     return {**facts, record.BUILT: round(time.perf_counter() - begun, 3)}
 
 
-def _opened(stage: Stage[StageSettings], inputs: Mapping[str, Any], folder: Path, work: Work) -> dict[str, Any]:
+def opened(stage: Stage[StageSettings], inputs: Mapping[str, Any], folder: Path, work: Work) -> dict[str, Any]:
     """What a stage makes; raises UsageError unless that is what it says."""
     values = stage.open(inputs, folder, work)
     if {*values} != {*stage.makes}:

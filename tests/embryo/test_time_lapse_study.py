@@ -14,7 +14,7 @@ from ordinal_blast.embryo.cropping import Cropper
 from ordinal_blast.embryo.report import sections
 from ordinal_blast.errors import UsageError
 from ordinal_blast.report.pictures import Studio
-from ordinal_blast.study import grading, recipe, runner, session
+from ordinal_blast.study import grading, recipe, runner, session, shown
 from ordinal_blast.study import plan as plans
 from ordinal_blast.study.recipe import Work
 
@@ -241,3 +241,9 @@ def test_what_cannot_be_trained_is_refused_before_any_work(overrides, tmp_path, 
 def test_a_setting_outside_its_range_is_refused_by_name(key, value):
     with pytest.raises(UsageError, match=f"{key} is "):
         settings.load(RECORDED, {key: value})
+
+
+def test_the_crops_of_a_run_are_shown_to_a_person_as_on_its_page(root):
+    kept = read(root, "a-s0").examples
+    with shown.images(record.folder_of(root, "a-s0"), TRUSTED) as look:
+        np.testing.assert_array_equal(look(kept.ids), kept.frames)

@@ -1,6 +1,8 @@
 """Small seeded studies: labels and raw outputs are drawn, an objective decides, and real records are written."""
 
 import dataclasses
+import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +16,18 @@ VARIANTS = ("cross_entropy", "ordinal_cross_entropy", "binary_decomposition", "c
 PLAN = {"experiment": "losses", "question": "Which loss?", "command": "ordinal-blast ablate --workdir runs/x"}
 DATA = {"name": "synthetic", "summary": "drawn", "licence": "none", "citation": "none", "split": "80/10/10 by patient"}
 MADE_BY = {"versions": {"python": "3.11.9", "jax": "0.10.2"}, "device": "1 x cpu (x86_64), 4 threads"}
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The class of a real browser; a test that asks for it is left out where there is none."""
+    import chromium
+
+    if chromium.PATH is None:
+        pytest.skip("no Chromium on this machine")
+    return chromium.Browser
 
 
 @pytest.fixture(scope="session")
