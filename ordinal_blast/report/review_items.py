@@ -217,6 +217,9 @@ def _below(root: Path, file: Path) -> bool:
 
 def with_annotations(items: Sequence[Item], tasks: Sequence[Task], path: Path) -> tuple[list[Item], int]:
     """The items with the grades of a long table item, rater, task, value, and how many of its items are not here."""
+    table = sheets.read(path, stated_by="saving it in UTF-8")
+    named = {name for n, head in enumerate(table.columns) if head.lower() == "task" for name in table.at(n)}
+    tasks = [task for task in tasks if task.name in named]
     said = by_people.read([path], grades={task.name: task.grades for task in tasks})
     rows = {item: n for n, item in enumerate(said.items)}
     shown_items = []
@@ -225,7 +228,7 @@ def with_annotations(items: Sequence[Item], tasks: Sequence[Task], path: Path) -
         if n is None:
             shown_items.append(item)
             continue
-        people = {
+        people = dict(item.people) | {
             task.name: {
                 **item.people.get(task.name, {}),
                 **{who: int(g) for who, g in zip(said.raters, said.grades[task.name][n], strict=True) if g >= 0},

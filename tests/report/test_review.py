@@ -131,6 +131,23 @@ def test_a_sheet_that_is_wrong_is_refused_by_line(embryos, line, words):
         review_items.of_input(embryos / "list.csv", [ICM], 32, 10, pytest.fail)
 
 
+def test_grades_that_were_saved_before_stand_beside_the_images(embryos, tmp_path):
+    (embryos / "broken.png").unlink()
+    items, _ = review_items.of_input(embryos, [ICM, TE], 32, 10, pytest.fail)
+    saved = tmp_path / "grades.csv"
+    saved.write_text("item,rater,task,value\na.png,ann,icm,A\na.png,bob,icm,C\nb.png,bob,icm,NA\nz.png,bob,icm,B\n")
+    rated, elsewhere = review_items.with_annotations(items, [ICM, TE], saved)
+    assert elsewhere == 1
+    assert [item.people.get("icm", {}) for item in rated] == [{"ann": 2, "bob": 0}, {}, {}]
+    assert rated[0].columns["rater"] == ("ann", "bob")
+    assert review_items.disagreement(rated[0], ICM) == 2
+    out = tmp_path / "r.html"
+    review.review(out, input=embryos, grades={"icm": "CBA"}, annotations=saved)
+    saved.write_text("item,rater,task,value\ny.png,ann,icm,A\nz.png,bob,icm,B\n")
+    with pytest.raises(UserError, match="grades none of the images"):
+        review.review(out, input=embryos, grades={"icm": "CBA"}, annotations=saved)
+
+
 def test_images_elsewhere_are_not_shown(embryos, tmp_path):
     Image.new("L", (9, 9)).save(tmp_path / "secret.png")
     (embryos / "list.csv").write_text(f"path\n../secret.png\n{tmp_path}/secret.png\nlink.png\n")
