@@ -126,14 +126,12 @@ def data(args: argparse.Namespace) -> int:
     """Build the dataset of a configuration, or say what is in it."""
     from ordinal_blast.data import catalog, inspection, material
 
-    args.config = args.name
-    args.overrides += [f"--config.data.root={args.root}"] if args.root else []
-    chosen, _ = _settings(args)
+    chosen = _data_settings(args)
     if args.action == "build":
         folder = catalog.prepare(chosen.data)
         print(json.dumps({"built": str(folder)}) if args.json else f"Built: {folder}")
         return 0
-    facts = inspection.facts(material.open(chosen.data, chosen.tasks))
+    facts = inspection.facts(material.look(chosen.data, chosen.tasks))
     print(json.dumps(facts, indent=1) if args.json else inspection.text(facts))
     return 0
 
@@ -261,6 +259,27 @@ def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
 
     changes = parse_overrides(args.overrides)
     return override(Settings(), changes) if args.config is None else load(args.config, changes), changes
+
+
+def _data_settings(args: argparse.Namespace) -> Settings:
+    """The settings of the configuration that NAME is, or of the source: its files are then where --root says, or in the
+    folder of its name among the data sets.
+    """
+    from ordinal_blast.data.catalog import sources
+    from ordinal_blast.settings import find
+
+    args.config = args.name
+    try:
+        find(args.name)
+    except UsageError:
+        if args.name not in sources():
+            raise
+        args.config = None
+        root = args.root or os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), args.name)
+        args.overrides = [f"--config.data.source={args.name}", f"--config.data.root={root}", *args.overrides]
+    else:
+        args.overrides += [f"--config.data.root={args.root}"] if args.root else []
+    return _settings(args)[0]
 
 
 def _run(args: argparse.Namespace, planned: Callable[[Settings], dict[str, Plan]]) -> int:
@@ -400,7 +419,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = verb("data", data, "ordinal-blast data build retinamnist --root ~/medmnist", configurable=True)
     added.add_argument("action", choices=["build", "inspect"])
-    added.add_argument("name", metavar="NAME", help=config)
+    added.add_argument("name", metavar="NAME", help=f"{config}, or a source such as kromp2023 or folder")
     added.add_argument("--root", default="", help="folder of the source's files")
     added.add_argument("--json", action="store_true", help="print JSON")
 

@@ -10,7 +10,7 @@ from ordinal_blast import parts
 from ordinal_blast.schema import Leaf
 
 _TABLES = {
-    "data source": "data.catalog:SOURCES",
+    "data source": "data.catalog:sources",
     "network": "models.networks:NETWORKS",
     "objective": "objectives.registry:functions",
     "optimizer": "training.optimizer:OPTIMIZERS",

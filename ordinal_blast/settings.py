@@ -122,6 +122,14 @@ class SplitSettings:
         "where the division puts them",
         _CONDITIONS,
     )
+    stratified: bool = setting(
+        False, "whether every set gets its share of every grade, as far as whole groups can", FLAG
+    )
+    leakage: str = setting(
+        "refuse",
+        "groups, such as patients, that lie in two sets: refuse, or allow with a warning, as published splits may need",
+        one_of("refuse", "allow"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +137,10 @@ class DataSettings:
     """Where examples come from."""
 
     source: str = setting(
-        "folder", "folder, table, arrays, medmnist, or a source of your own", _WORD, part="data source"
+        "folder",
+        "folder, table, arrays, medmnist, kromp2023, stork, or a source of your own",
+        _WORD,
+        part="data source",
     )
     root: str = setting("", "folder of the source's files", _PLACE, place=True)
     cache: str = setting(
@@ -479,7 +490,7 @@ def _defaults(stage: str, name: str = "") -> StageSettings:
 def _check_read(settings: Settings) -> None:
     """Raise UsageError for a setting that nothing would read, or could."""
     split = settings.data.split
-    for name in ("fractions", "seed") if split.by == SplitSettings.by else ():
+    for name in ("fractions", "seed", "stratified") if split.by == SplitSettings.by else ():
         if getattr(split, name) != getattr(SplitSettings, name):
             raise UsageError(
                 f"data.split.{name} is {getattr(split, name)!r}, and nothing reads it: data.split.by is official, so "

@@ -17,6 +17,9 @@ INPUTS = {"images": 4, "clips": 5, "sequences": 3, "numbers": 2}  # what network
 RATERS = "rater_"  # begins the name of a column of grades by several raters, int `[N, R]`, -1 where one gave none
 TRUE = "_true"  # ends, and LATENT begins, the name of a column of what only simulated data know of a task
 LATENT = "latent_"  # its quality float `[N]`; the true grade int `[N]`
+ABSENT = "absent/"  # begins the name of a column, int `[N]`: why there is no label of a task, 0 where there is one
+MISSING, NOT_DEFINED, NOT_AGREED, A_RANGE = -1, -2, -3, -4
+REASONS = {MISSING: "missing", NOT_DEFINED: "not defined", NOT_AGREED: "not agreed", A_RANGE: "a range"}
 AXIS = "batch"  # the axis of devices in collectives
 NO_ID = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id of a patient becomes as text: never one patient
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,23 @@ from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.settings import DataSettings, SplitSettings
 from ordinal_blast.types import Task
 
-_SOURCES = f"{__package__}.sources"
+_SOURCES, _EMBRYO = f"{__package__}.sources", "ordinal_blast.embryo"
 SOURCES = {
     "arrays": f"{_SOURCES}.arrays:source",
     "folder": f"{_SOURCES}.folder:source",
+    "kromp2023": f"{_EMBRYO}.kromp2023:source",
     "medmnist": f"{_SOURCES}.medmnist:source",
+    "stork": f"{_EMBRYO}.stork:source",
     "table": f"{_SOURCES}.table:source",
 }
+PLUGINS = "ordinal_blast.sources"  # the group of entry points by which installed packages add theirs
 
 _LEAST = 2  # labels of a validation set
+
+
+def sources() -> dict[str, str]:
+    """Where the sources are that have a name: those of the package, and those that installed packages add."""
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=PLUGINS)} | SOURCES
 
 
 def prepare(data: DataSettings) -> Path:
@@ -35,7 +44,8 @@ def prepare(data: DataSettings) -> Path:
     """
     cache, root = Path(data.cache).expanduser(), Path(data.root).expanduser()
     options = {name: _plain(value) for name, value in data.options.items()}
-    function = parts.find("data.source", data.source, SOURCES)
+    place = sources().get(data.source, data.source)
+    function = parts.find("data.source", data.source, sources())
     parts.check_options(function, options, "data.options", root)
     try:
         with parts.blamed(f"data.source {data.source} failed"):
@@ -47,8 +57,8 @@ def prepare(data: DataSettings) -> Path:
         return copies[0]
     if not isinstance(source, store.Source):
         raise UsageError(f"data.source {data.source} returns a {type(source).__name__}: it has to return a Source")
-    if parts.is_outside(data.source):  # edited, it may make other records of the same files
-        source = dataclasses.replace(source, identity={**source.identity, "code": parts.texts(data.source)})
+    if parts.is_outside(place):  # edited, it may make other records of the same files
+        source = dataclasses.replace(source, identity={**source.identity, "code": parts.texts(place)})
     return store.build(source, cache)
 
 
@@ -84,7 +94,12 @@ def _divided(dataset: store.Dataset, split: SplitSettings, columns: Sequence[str
         raise UsageError(f"data.split.by is {by}: {dataset.name} can be split by official or {known}")
     apart = {name: rows for name, rows in dataset.official.items() if name in dataset.extras.get("apart", ())}
     rows = np.setdiff1d(np.arange(len(dataset)), np.concatenate([[], *apart.values()]).astype(int))
-    divided = splits.grouped(dataset.columns[by][rows], split.fractions, split.seed)
+    groups = dataset.columns[by][rows]
+    if split.stratified:
+        labels = np.stack([dataset.columns[f"label/{task.name}"][rows] for task in dataset.tasks], axis=1)
+        divided = splits.stratified(groups, labels, split.fractions, split.seed)
+    else:
+        divided = splits.grouped(groups, split.fractions, split.seed)
     return {name: rows[chosen] for name, chosen in divided.items()} | apart
 
 
@@ -171,6 +186,16 @@ def labelled(
     )
     there = {name: rows for name, rows in split.items() if name in splits.NAMES or either[rows].any()}
     return {name: rows[(either if name in ("train", "val") else any_task)[rows]] for name, rows in there.items()}
+
+
+def leakage(dataset: store.Dataset, split: Mapping[str, np.ndarray]) -> list[str]:
+    """One sentence for each set whose groups lie in an earlier one too: what is tested there was partly learnt."""
+    return [
+        f"{common} of {own} groups of the {name} split of {dataset.name} ({examples} of {len(split[name])} examples) "
+        "lie in another split too"
+        for name, own, common, examples in splits.shared(split, dataset.columns["group"])
+        if common
+    ]
 
 
 def absent_grades(dataset: store.Dataset, split: Mapping[str, np.ndarray], tasks: Iterable[Task]) -> list[str]:

@@ -1,20 +1,31 @@
-"""What is in a dataset: sizes, grades, groups, and whether groups leak from one split to another."""
+"""What is in a dataset: sizes, grades and why some are missing, groups and examples that are in two splits, and faults.
+
+A note of a source that ends in "left out" is of a row or an image that is no example.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ordinal_blast.data.material import Material
+from ordinal_blast.data.splits import shared
+from ordinal_blast.types import ABSENT, INPUTS, MISSING, REASONS
+
+_CHUNK = 128  # examples read at once
 
 
 def facts(material: Material) -> dict[str, Any]:
-    """Sizes and grade counts per split, the groups that two splits share (leakage), warnings, and every note."""
-    columns = material.dataset.columns
-    shared = {
+    """Sizes and grade counts per split, missing labels by reason, groups and equal examples that two splits share,
+    what was left out, warnings, and every note.
+    """
+    columns, notes = material.dataset.columns, material.dataset.notes
+    common = {
         f"{a} and {b}": len(np.intersect1d(columns["group"][material.splits[a]], columns["group"][material.splits[b]]))
         for a, b in itertools.combinations(material.splits, 2)
     }
@@ -26,7 +37,11 @@ def facts(material: Material) -> dict[str, Any]:
         "examples": {name: len(rows) for name, rows in material.splits.items()},
         "unlabelled": len(material.dataset) - sum(len(rows) for rows in material.splits.values()),
         "groups": {name: len(np.unique(columns["group"][rows])) for name, rows in material.splits.items()},
-        "groups_in_two_splits": shared,
+        "groups_in_two_splits": common,
+        "leakage": {
+            name: {"groups": groups, "examples": examples, "of": len(material.splits[name])}
+            for name, _, groups, examples in shared(material.splits, columns["group"])
+        },
         "grades": {
             task.name: {
                 name: {
@@ -36,9 +51,51 @@ def facts(material: Material) -> dict[str, Any]:
             }
             for task in material.tasks
         },
+        "missing": {
+            task.name: {name: _reasons(columns, task.name, rows) for name, rows in material.everything.items()}
+            for task in material.tasks
+        },
+        "duplicates": _duplicates(material),
+        "unreadable": sum(note.startswith("cannot read") for note in notes),
+        "left_out": sum(note.endswith("left out") for note in notes),
         "warnings": list(material.warnings),
-        "notes": list(material.dataset.notes),
+        "notes": list(notes),
     }
+
+
+def _reasons(columns: Mapping[str, Any], task: str, rows: np.ndarray) -> dict[str, int]:
+    """How many labels of a split are missing for which reason."""
+    absent = columns[f"label/{task}"][rows] < 0
+    codes = columns[f"{ABSENT}{task}"][rows] if f"{ABSENT}{task}" in columns else np.full(len(rows), MISSING)
+    counts = Counter(REASONS.get(code, REASONS[MISSING]) for code in codes[absent].tolist())
+    return dict(sorted(counts.items()))
+
+
+def _duplicates(material: Material) -> dict[str, int] | None:
+    """How many examples are equal to one before them, to one of another split, to one with other grades; None where
+    they have nothing that a network reads.
+    """
+    columns = material.dataset.columns
+    inputs = [columns[name] for name in INPUTS if name in columns]
+    if not inputs:
+        return None
+    tasks = [columns[f"label/{task.name}"] for task in material.tasks]
+    first: dict[bytes, tuple[str, tuple[int, ...]]] = {}
+    counts = dict.fromkeys(("examples", "of_another_split", "with_other_grades"), 0)
+    for name, rows in material.everything.items():
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            labels = np.stack([column[chunk] for column in tasks], axis=1)
+            read = [np.ascontiguousarray(column[chunk]) for column in inputs]
+            for k, grades in enumerate(map(tuple, labels.tolist())):
+                content = hashlib.sha256(b"".join(values[k].tobytes() for values in read)).digest()
+                before = first.setdefault(content, mine := (name, grades))
+                if before is mine:
+                    continue
+                counts["examples"] += 1
+                counts["of_another_split"] += before[0] != name
+                counts["with_other_grades"] += before[1] != grades
+    return counts
 
 
 def text(facts: Mapping[str, Any]) -> str:
@@ -49,10 +106,26 @@ def text(facts: Mapping[str, Any]) -> str:
     lines.append(f"without a label: {facts['unlabelled']}")
     for pair, count in facts["groups_in_two_splits"].items():
         lines.append(f"groups in both {pair}: {count}" + (" (leakage)" if count else ""))
+    for name, of in facts["leakage"].items():
+        if of["groups"]:
+            lines.append(
+                f"leakage: {of['examples']} of {of['of']} examples of {name} are of groups of splits before it"
+            )
+    if facts["duplicates"] is None:
+        lines.append("equal examples: not known, nothing that networks read is here")
+    else:
+        same = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in facts["duplicates"].items())
+        lines.append(f"equal to one before: {same}")
+    lines.append(f"left out: {facts['left_out']}, of which unreadable: {facts['unreadable']}")
     for task, splits in facts["grades"].items():
         lines += [
             f"{task} {name}: " + ", ".join(f"{grade} {count}" for grade, count in counts.items())
             for name, counts in splits.items()
+        ]
+        lines += [
+            f"{task} {name} without a grade: " + ", ".join(f"{reason} {count}" for reason, count in counts.items())
+            for name, counts in facts["missing"][task].items()
+            if counts
         ]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     lines += [f"note: {note}" for note in facts["notes"]]

@@ -11,7 +11,8 @@ import numpy as np
 
 from ordinal_blast.data import catalog, encoding, store
 from ordinal_blast.data.store import Dataset
-from ordinal_blast.settings import DataSettings
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.settings import DataSettings, SplitSettings
 from ordinal_blast.storage import digest
 from ordinal_blast.types import Task
 
@@ -59,5 +60,32 @@ def open(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
     chosen = catalog.graded(dataset, tasks)
     everything = catalog.divide(dataset, data.split)
     splits = catalog.labelled(dataset, everything, chosen)
+    leaks = catalog.leakage(dataset, everything)
+    if leaks and data.split.leakage == "refuse":
+        raise UserError(f"{leaks[-1]}: divide by data.split.by=group, or say allow as data.split.leakage")
     dataset = encoding.learnt(dataset, splits["train"])
-    return Material(dataset, chosen, splits, everything, tuple(catalog.absent_grades(dataset, splits, chosen)), held)
+    warnings = (*leaks, *catalog.absent_grades(dataset, splits, chosen))
+    return Material(dataset, chosen, splits, everything, warnings, held)
+
+
+def look(data: DataSettings, tasks: Sequence[str] = ()) -> Material:
+    """As `open`, to be looked at: what would be refused there is a warning, and unsplit data are as they come."""
+    held = data.memory << 20
+    dataset = catalog.with_outcomes(store.open_dataset(catalog.prepare(data), held=held), data.outcomes)
+    chosen, warnings = catalog.graded(dataset, tasks), []
+    try:
+        everything = catalog.divide(dataset, data.split)
+    except UsageError as error:
+        if data.split.by != SplitSettings.by or data.split.unseen:
+            raise
+        everything = dataset.official
+        warnings.append(str(error))
+    warnings += catalog.leakage(dataset, everything)
+    splits = everything
+    try:
+        splits = catalog.labelled(dataset, everything, chosen)
+        dataset = encoding.learnt(dataset, splits["train"]) if "train" in splits else dataset
+    except UserError as error:
+        warnings.append(str(error))
+    warnings += catalog.absent_grades(dataset, splits, chosen)
+    return Material(dataset, chosen, splits, everything, tuple(warnings), held)

@@ -69,11 +69,62 @@ def grouped(groups: np.ndarray, fractions: Sequence[float], seed: int) -> Mappin
     middle = (np.cumsum(sizes) - sizes / 2) / len(groups)
     place = np.empty(len(names), int)
     place[order] = np.searchsorted(np.cumsum(fractions)[:2], middle)
-    result = {name: np.flatnonzero(place[members] == number) for number, name in enumerate(NAMES)}
+    return _dealt(place[members], len(names))
+
+
+def _dealt(place: np.ndarray, groups: int) -> Mapping[str, np.ndarray]:
+    """Sorted indices by set, from the number of the set of every row `[N]`; UsageError for a set left empty."""
+    result = {name: np.flatnonzero(place == number) for number, name in enumerate(NAMES)}
     for name, indices in result.items():
         if not len(indices):
-            raise UsageError(f"data.split leaves the {name} set empty: {len(names)} groups are too few, use more data")
+            raise UsageError(f"data.split leaves the {name} set empty: {groups} groups are too few, use more data")
     return result
+
+
+def stratified(
+    groups: np.ndarray, labels: np.ndarray, fractions: Sequence[float], seed: int
+) -> Mapping[str, np.ndarray]:
+    """As `grouped`, with the grades alike in every set: whole groups are dealt out grade by grade, the rarest first.
+
+    labels: int `[N, tasks]`, -1 where missing. A group goes where most is lacking of the grade; of the last that have
+    it, one to each set that has none (after Sechidis et al. 2011, doi:10.1007/978-3-642-23808-6_10).
+    """
+    check("data.split.fractions", fractions, SHARES)
+    check("data.split.seed", seed, SEED)
+    names, members = np.unique(groups, return_inverse=True)
+    kinds = [
+        (task, grade) for task in range(labels.shape[1]) for grade in np.unique(labels[labels[:, task] >= 0, task])
+    ]
+    counts = np.zeros((len(names), len(kinds) + 1))  # the last counts examples
+    for k, (task, grade) in enumerate(kinds):
+        np.add.at(counts[:, k], members[labels[:, task] == grade], 1)
+    counts[:, -1] = np.bincount(members, minlength=len(names))
+    lacking = np.asarray(fractions)[:, None] * counts.sum(axis=0)
+    held = np.zeros(lacking.shape, bool)
+    place, order = np.full(len(names), -1), np.random.default_rng(seed).permutation(len(names))
+    while len(left := order[place[order] < 0]):
+        having = (counts[left] > 0).sum(axis=0)
+        k = min((k for k in range(len(kinds) + 1) if having[k]), key=lambda k: (k == len(kinds), having[k]))
+        several = left[counts[left, k] > 0]
+        for rank, group in enumerate(several[np.argsort(-counts[several, k], kind="stable")]):
+            empty = np.flatnonzero(~held[:, k])
+            chosen = empty if len(several) - rank <= len(empty) else np.arange(len(NAMES))
+            best = max(chosen, key=lambda part: (lacking[part, k], lacking[part, -1]))
+            place[group] = best
+            lacking[best] -= counts[group]
+            held[best] |= counts[group] > 0
+    return _dealt(place[members], len(names))
+
+
+def shared(rows: Mapping[str, np.ndarray], groups: np.ndarray) -> list[tuple[str, int, int, int]]:
+    """Of each set but the first its name, its groups, those that earlier sets have too, and its examples of these."""
+    earlier, leaks = np.asarray([], groups.dtype), []
+    for name, indices in rows.items():
+        own = np.unique(groups[indices])
+        common = np.intersect1d(own, earlier)
+        leaks.append((name, len(own), len(common), int(np.isin(groups[indices], common).sum())))
+        earlier = np.union1d(earlier, own)
+    return leaks[1:]
 
 
 def without(rows: Mapping[str, np.ndarray], unseen: np.ndarray) -> Mapping[str, np.ndarray]:

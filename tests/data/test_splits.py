@@ -122,3 +122,35 @@ def test_what_is_unseen_is_in_the_test_set_alone_and_the_test_set_is_as_before()
     np.testing.assert_array_equal(kept["test"], rows["test"])
     with pytest.raises(UsageError, match=r"data.split.unseen leaves the val set empty"):
         splits.without(rows, np.arange(12) >= 6)
+
+
+def test_whole_groups_are_dealt_so_that_every_set_gets_its_share_of_every_grade():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 400, 1000)
+    labels = np.stack([rng.choice(4, 1000, p=(0.02, 0.18, 0.5, 0.3)), rng.choice(3, 1000) - 1], axis=1)
+    parts = splits.stratified(groups, labels, (0.6, 0.2, 0.2), 0)
+    kinds = [set(groups[rows]) for rows in parts.values()]
+    assert sum(map(len, kinds)) == len(set(groups))
+    np.testing.assert_array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(1000))
+    for name, share in zip(parts, (0.6, 0.2, 0.2), strict=True):
+        assert abs(len(parts[name]) / 1000 - share) < 0.02
+        for grade in range(4):
+            there, of_all = (np.sum(of == grade) for of in (labels[parts[name], 0], labels[:, 0]))
+            assert abs(there - share * of_all) <= 8, (name, grade)
+    again = splits.stratified(groups, labels, (0.6, 0.2, 0.2), 1)
+    assert set(again["test"]) != set(parts["test"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_grade_of_three_groups_is_in_every_set(seed):
+    groups, labels = np.arange(60), np.ones((60, 1), int)
+    labels[[4, 17, 33]] = 0
+    parts = splits.stratified(groups, labels, (0.8, 0.1, 0.1), seed)
+    assert [int(np.sum(labels[rows] == 0)) for rows in parts.values()] == [1, 1, 1]
+    assert [len(rows) for rows in parts.values()] == [46, 7, 7]
+
+
+def test_groups_of_earlier_sets_are_counted_with_their_examples():
+    groups = np.array(["a", "a", "b", "c", "b", "d", "a", "a"])
+    rows = {"train": np.arange(3), "val": np.array([3, 4]), "test": np.array([5, 6, 7])}
+    assert splits.shared(rows, groups) == [("val", 2, 1, 1), ("test", 2, 1, 2)]
