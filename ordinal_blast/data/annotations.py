@@ -18,10 +18,8 @@ import numpy as np
 from ordinal_blast.data import labels, sheets
 from ordinal_blast.data.sheets import shown
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.types import NO_ID, Task
+from ordinal_blast.types import MISSING, NO_ID, NOT_AGREED, NOT_DEFINED, Task
 
-MISSING, NOT_DEFINED, NOT_AGREED = -1, -2, -3
-REASONS = {MISSING: "missing", NOT_DEFINED: "not defined", NOT_AGREED: "not agreed"}
 COLUMNS = ("item", "rater", "task", "value")
 _NO_GRADES = {"ND": NOT_DEFINED, "NA": NOT_AGREED, "N/A": NOT_AGREED, "n/a": NOT_AGREED}
 _NO_GRADES |= dict.fromkeys(("", "Null", "NULL", "null", "None", "nan", "NaN", "<NA>"), MISSING)
@@ -42,7 +40,7 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Annotations:
-    """Grades by task, int `[N, R]` in 0 ... K-1 or one of REASONS, of N items by R raters; notes of what was told.
+    """Grades by task, int `[N, R]` in 0 ... K-1 or one of `REASONS`, of N items by R raters; notes of what was told.
 
     groups: text `[N]`, what items belong to, or the item itself; None where no item has one.
     """

@@ -15,7 +15,7 @@ import numpy as np
 
 from ordinal_blast.data.material import Material
 from ordinal_blast.data.splits import shared
-from ordinal_blast.types import ABSENT, INPUTS, MISSING, REASONS
+from ordinal_blast.types import ABSENCES, ABSENT, INPUTS, MISSING
 
 _CHUNK = 128  # examples read at once
 
@@ -67,7 +67,7 @@ def _reasons(columns: Mapping[str, Any], task: str, rows: np.ndarray) -> dict[st
     """How many labels of a split are missing for which reason."""
     absent = columns[f"label/{task}"][rows] < 0
     codes = columns[f"{ABSENT}{task}"][rows] if f"{ABSENT}{task}" in columns else np.full(len(rows), MISSING)
-    counts = Counter(REASONS.get(code, REASONS[MISSING]) for code in codes[absent].tolist())
+    counts = Counter(ABSENCES[code] for code in codes[absent].tolist())
     return dict(sorted(counts.items()))
 
 

@@ -51,7 +51,7 @@ _WHOLE = re.compile(rf"({_STAGE})\s*({_LETTER})\s*({_LETTER})")
 
 
 def entry(task: str, text: str, codes: str = "") -> str | int:
-    """The grade of a task that a text means, such as "4" or "A-", or one of `types.REASONS`; ValueError for others.
+    """The grade of a task that a text means, such as "4" or "A-", or one of `types.ABSENCES`; ValueError for others.
 
     codes: of the source, one of CODES. Letters may be small, 2.0 is 2, and a minus sign may be any dash.
     """

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ordinal_blast import __version__
-from ordinal_blast.data.annotations import REASONS
 from ordinal_blast.evaluation import raters
 from ordinal_blast.report import figures, manifest, page, rater_figures, spreadsheets, text, theme
 from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Gallery, Line, Section, Table, Text
 from ordinal_blast.report.formats import MISSING, count, extent, interval, limits, listed, number, p_value, slug
 from ordinal_blast.report.pictures import picture
 from ordinal_blast.report.rater_panel import APART, NETWORK, PEOPLE, VOTES, Panel
-from ordinal_blast.types import Task
+from ordinal_blast.types import REASONS, Task
 
 RULES = {
     "low": "the lower grade",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ordinal_blast.data.annotations import MISSING, NOT_DEFINED, REASONS, Annotations
+from ordinal_blast.data.annotations import Annotations
 from ordinal_blast.data.sheets import shown
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import concordance, left_out, multireader, rater_model, raters, simultaneous
@@ -23,7 +23,7 @@ from ordinal_blast.evaluation.multireader import Comparison, Contrast
 from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report.formats import count, limits, number
 from ordinal_blast.report.measures import LEVEL
-from ordinal_blast.types import Task
+from ordinal_blast.types import MISSING, NOT_DEFINED, REASONS, Task
 
 VOTES, APART, NETWORK, RELEASED = "votes", "does not vote", "network", "released"
 PEOPLE = "average rater"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ordinal_blast.data import annotations
-from ordinal_blast.data.annotations import MISSING, NOT_AGREED, NOT_DEFINED
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.types import MISSING, NOT_AGREED, NOT_DEFINED
 
 
 def read(tmp_path, text, written="utf-8", **options):

@@ -16,7 +16,7 @@ from ordinal_blast.data import annotations
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.report import review, review_items
 from ordinal_blast.report.review_items import Item
-from ordinal_blast.types import Task
+from ordinal_blast.types import NOT_AGREED, Task
 
 ICM, TE = Task("icm", ("C", "B", "A")), Task("te", ("C", "B", "A"))
 NAUGHTY = "</script><img src=x onerror=alert(1)>\u202e\"'&,\u2028"
@@ -311,7 +311,7 @@ def test_a_person_grades_by_keyboard_closes_the_tab_and_loses_nothing(chromium, 
     ]
     said = annotations.read([file], grades={"icm": ICM.grades, "te": TE.grades})
     assert said.raters == ("Zoë, 1",)
-    assert said.grades["icm"][:, 0].tolist() == [0, annotations.NOT_AGREED, 1]
+    assert said.grades["icm"][:, 0].tolist() == [0, NOT_AGREED, 1]
 
 
 def test_images_are_sorted_and_filtered_and_the_count_says_of_which(browser, tmp_path):
