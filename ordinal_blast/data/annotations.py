@@ -147,9 +147,11 @@ def _graded(name: str, rows: Sequence[Row], stated: Sequence[str]) -> tuple[Task
 def _ordered(name: str, names: Sequence[str]) -> tuple[str, ...]:
     listed = shown(", ".join(names[:12]) + (", ..." if len(names) > 12 else ""))
     if not 2 <= len(names) <= labels.MOST:
-        what = f"has {len(names)} different values ({listed})" if names else "has no grade"
+        what = (
+            f"{len(names)} different values ({listed})" if len(names) > 1 else f"only {listed}" if names else "no grade"
+        )
         raise UserError(
-            f"{name} {what}: {labels.MOST} grades at most and two at least are needed; state them by "
+            f"{name} has {what}: from two to {labels.MOST} grades are needed; state them by "
             f"--grades {name}=WORST,...,BEST, or leave that task out"
         )
     letters = {text: match for text in names if (match := _LETTER.fullmatch(text))}

@@ -38,21 +38,18 @@ def accuracies(rows: pd.DataFrame, task: str) -> Drawing:
 
 
 def model(rows: pd.DataFrame, task: str) -> Drawing:
-    """Bias and magnifier of every rater; columns as `Panel.raters`."""
-    rows = rows[np.isfinite(rows["bias"])]
-    label = labels(rows["rater"])
+    """Bias and magnifier of every rater, numbered in their order; columns as `Panel.raters`."""
     with theme.rc():
         figure = theme.new(3.7, 3.2)
         axes = figure.subplots()
         axes.axvline(0, color=theme.GRID, linewidth=1)
-        for row in rows.itertuples():
+        for place, row in enumerate(rows.itertuples(), start=1):
             colour = _COLOURS.get(row.role, theme.REFERENCE[0])
             axes.plot(row.bias, row.magnifier, marker="o", color=colour)
-            axes.annotate(
-                label[row.rater], (row.bias, row.magnifier), xytext=(4, 3), textcoords="offset points", fontsize=7
-            )
+            beside = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
+            axes.annotate(str(place), (row.bias, row.magnifier), **beside)
         axes.margins(x=0.2, y=0.12)
-        axes.set_xlabel("bias (mild →)")
+        axes.set_xlabel("bias (grades higher →)")
         axes.set_ylabel("magnifier")
         axes.set_title(f"{task}: a model of the raters")
         return drawn(figure, rows[["rater", "bias", "magnifier"]].reset_index(drop=True))

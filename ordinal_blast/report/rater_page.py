@@ -163,7 +163,9 @@ def _figures(panel: Panel, task: Task, rows: pd.DataFrame) -> Gallery:
     }
     shown = [picture(f"raters-{slug(task.name)}-{name}", *drawing) for name, drawing in drawings.items()]
     return Gallery(
-        f"Accuracy at the vote of the others, bias and magnifier, and the shares of grades by vote. {_MODEL}", shown
+        f"Accuracy at the vote of the others, bias and magnifier (numbers as in the kappas below), and the "
+        f"shares of grades by vote. {_MODEL}",
+        shown,
     )
 
 
@@ -208,7 +210,7 @@ def _left_out(panel: Panel, task: Task) -> Iterator[Block]:
     if len(networks):
         yield Table(
             f"Networks at the same votes (equation 5), a tie counting as {RULES[rule]}: the difference is paired by "
-            "item; its p is of one comparison.",
+            "item, its interval and p adjusted for the number of networks.",
             ["Network", "Accuracy", "Average rater − network", "p", "Items"],
             [
                 Line(
@@ -216,7 +218,7 @@ def _left_out(panel: Panel, task: Task) -> Iterator[Block]:
                     [
                         Entry(number(row.accuracy), limits(row.low, row.high)),
                         Entry(number(row.difference, sign=True), interval(row.difference_low, row.difference_high)),
-                        Entry(p_value(row.p)),
+                        Entry(p_value(row.p_adjusted)),
                         Entry(f"{row.n}"),
                     ],
                 )
@@ -266,8 +268,10 @@ def _pairs(panel: Panel, task: Task) -> Iterator[Block]:
     lines = []
     for place, name in enumerate(people):
         values = [number(kappa[frozenset((name, other))], 2) for other in people[:place]]
-        lines.append(Line(f"{place + 1} {name}", [Entry(value) for value in [*values, *[""] * (len(people) - place)]]))
-    header = ["Rater", *(str(place + 1) for place in range(len(people)))]
+        lines.append(
+            Line(f"{place + 1} {name}", [Entry(value) for value in [*values, *[""] * (len(people) - 1 - place)]])
+        )
+    header = ["Rater", *(str(place) for place in range(1, len(people)))]
     yield Table("Quadratic kappa of every two raters, on the items that both graded.", header, lines)
     inner = [
         Line(

@@ -27,7 +27,7 @@ from ordinal_blast.types import MISSING, NOT_DEFINED, REASONS, Task
 
 VOTES, APART, NETWORK, RELEASED = "votes", "does not vote", "network", "released"
 PEOPLE = "average rater"
-REVERSED, RANDOM = "reversed", "at random"
+REVERSED, RANDOM, CONSTANT = "reversed", "at random", "one grade"
 FRAMES = ("counts", "votes", "left_out", "raters", "pairs", "agreement", "distribution", "released")
 NO_INTERVAL = (math.nan, math.nan)
 
@@ -107,11 +107,12 @@ class Panel:
     def left_out(self) -> pd.DataFrame:
         """The average rater, and every network, at the vote of the others, by rule for ties (equations 4 and 5).
 
-        Networks are held against the same votes on the items that they graded; difference is rater minus network.
+        Networks are held against the same votes on the items that they graded; difference is rater minus network, its
+        interval and p adjusted for the number of networks (Bonferroni).
         """
         rows = [row for task in self.tasks for ties in raters.TIES for row in self._left_out(task, ties)]
         columns = ["task", "ties", "grader", "accuracy", "low", "high", "n", "units", "tied"]
-        return pd.DataFrame(rows, columns=[*columns, "difference", "difference_low", "difference_high", "p"])
+        return pd.DataFrame(rows, columns=[*columns, "difference", "difference_low", "difference_high", "p_adjusted"])
 
     def _left_out(self, task: Task, ties: str) -> Iterator[dict[str, Any]]:
         graded, size = self._of(task, self.voters), task.num_classes
@@ -133,9 +134,11 @@ class Panel:
                     cases=self._cases(both),
                     confidence=LEVEL,
                 )
-                gap = one.difference(0, 1)
-                ends = dict(zip(("difference_low", "difference_high"), gap.ci, strict=True))
-                row = {"grader": network, "n": int(both.sum()), "difference": gap.estimate, "p": gap.p_value, **ends}
+                gap, tests = one.difference(0, 1), len(self.networks)
+                row = {"grader": network, "n": int(both.sum()), "difference": gap.estimate}
+                ends = simultaneous.interval(gap, confidence=1 - (1 - LEVEL) / tests)
+                row["difference_low"], row["difference_high"] = ends
+                row["p_adjusted"] = min(1.0, tests * simultaneous.p_value(gap))
                 yield shared | row | _accuracy(one, 1)
 
     @functools.cached_property
@@ -143,7 +146,8 @@ class Panel:
         """Every rater and network: accuracy and Kendall's tau-b at the vote of the others who vote, and what that says.
 
         p_adjusted: of tau being 0, times the number of raters. says: reversed where tau is below 0 and p_adjusted below
-        .05, else at random where its interval reaches 0. bias and magnifier: of the model of all people.
+        .05, else at random where its interval reaches 0; one grade where the rater gives no other. bias and magnifier:
+        of the model of all people.
         """
         rows = []
         for task in self.tasks:
@@ -172,7 +176,7 @@ class Panel:
         row["low"], row["high"] = _ends(accuracy, (0, 1))
         row["tau_low"], row["tau_high"] = _ends(tau)
         row["p_adjusted"] = min(1.0, tests * simultaneous.p_value(tau))
-        row["says"] = RANDOM if row["tau_low"] <= 0 else ""
+        row["says"] = RANDOM if row["tau_low"] <= 0 else CONSTANT if len(np.unique(own[both])) == 1 else ""
         if tau.estimate < 0 and row["p_adjusted"] < 1 - LEVEL:
             row["says"] = REVERSED
         return row
@@ -232,9 +236,13 @@ class Panel:
         return raters.distribution(self._of(task, self.voters), self.ties, task.num_classes)
 
     def odd(self) -> list[str]:
-        """One sentence a rater whose scale is reversed, or who cannot be told from one who answers at random."""
+        """One sentence a rater whose scale is reversed, who cannot be told from chance, or gives one grade."""
         rows = self.raters[self.raters["says"] != ""]
-        words = {REVERSED: "is reversed", RANDOM: "cannot be told from grades at random"}
+        words = {
+            REVERSED: "is reversed",
+            RANDOM: "cannot be told from grades at random",
+            CONSTANT: "is always the same",
+        }
         return [
             f"{row.task} by {row.rater} {words[row.says]}: Kendall's tau-b with the vote of the others is "
             f"{number(row.tau)} {limits(row.tau_low, row.tau_high)}, {count(row.n, 'item')}"

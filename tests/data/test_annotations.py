@@ -67,7 +67,11 @@ def test_items_have_groups_or_stand_alone(tmp_path):
             UserError,
             r"line 3: e is of group q, and of p \(.*line 2\)",
         ),
-        ("item,rater,task,value\ne,r,t,1\n", UserError, r"t has 1 different values \(1\)"),
+        (
+            "item,rater,task,value\ne,r,t,1\n",
+            UserError,
+            r"t has only 1: from two to 100 grades are needed; state them by --grades t=WORST",
+        ),
         ("item,rater,task,value\ne,r,t,\n", UserError, "t has no grade"),
         (
             "item,rater,task,value\ne,r,t,good\nf,r,t,bad\n",

@@ -134,3 +134,13 @@ def test_the_command_leaves_figures_to_the_page(written, tmp_path, capsys):
     assert "<img" not in printed
     assert printed.endswith(f"Report: {tmp_path / 'out' / 'report.html'}\n")
     assert (tmp_path / "out" / "figures" / "raters-icm-by-vote.csv").is_file()
+
+
+def test_a_rater_with_one_grade_alone_is_named(tmp_path):
+    rows = [(f"e{n}", rater, "t", 1 if rater == "Eve" else n % 2) for n in range(20) for rater in ("Ann", "Ben", "Eve")]
+    pd.DataFrame(rows, columns=["item", "rater", "task", "value"]).to_csv(tmp_path / "a.csv", index=False)
+    of = raters(tmp_path / "a.csv")
+    assert of.raters.set_index("rater")["says"].to_dict() == {"Ann": "", "Ben": "", "Eve": "one grade"}
+    assert of.odd() == [
+        "t by Eve is always the same: Kendall's tau-b with the vote of the others is – no interval, 20 items"
+    ]
