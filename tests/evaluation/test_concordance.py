@@ -54,6 +54,17 @@ def test_the_spread_is_that_of_leaving_every_patient_out(of):
     np.testing.assert_allclose(of(PART, cases=patients).covariance, 13 / 14 * gaps @ gaps.T, rtol=1e-8)
 
 
+def test_thousands_of_examples_tie_raters_together_as_few_do():
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(6000, 1)) + rng.normal(size=(6000, 5)) + np.linspace(-0.4, 0.4, 5)
+    full = np.digitize(seen, [-1.0, 0.3])
+    part = np.where(rng.random(full.shape) < 0.3, -1, full)
+    patients = np.arange(6000) % 100
+    of = concordance.icc(part, cases=patients)
+    assert of.degenerate == ""
+    np.testing.assert_allclose(values(of), values(concordance.icc(full, cases=patients)), atol=0.02)
+
+
 def test_raters_whom_no_example_ties_together_have_no_interval():
     apart = np.asarray([[0, 1, -1, -1], [1, 2, -1, -1], [2, 2, -1, -1], [-1, -1, 0, 0], [-1, -1, 1, 2]])
     of = concordance.icc(apart)
