@@ -1,8 +1,8 @@
 """Ordinal losses compared fairly in JAX and Flax: from data to a report, as pure functions.
 
 Importing this package imports nothing heavy: what is named here is looked up when it is first used. The losses are in
-`ordinal_blast.objectives` and need JAX and numpy alone; `load`, `Study` and `raters` need the extra report, `ablate`
-study too.
+`ordinal_blast.objectives` and need JAX and numpy alone; `load`, `Study`, `from_predictions` and `raters` need the extra
+report, `ablate` study too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from ordinal_blast.api import ablate
     from ordinal_blast.embryo.rater_files import raters
     from ordinal_blast.report import Study, load
+    from ordinal_blast.report.imported import from_predictions
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "ablate", "load", "raters"]
+__all__ = ["Study", "__version__", "ablate", "from_predictions", "load", "raters"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +30,10 @@ def __getattr__(name: str) -> Any:
         with needs("report"):
             from ordinal_blast.embryo.rater_files import raters
         return raters
+    if name == "from_predictions":
+        with needs("report"):
+            from ordinal_blast.report.imported import from_predictions
+        return from_predictions
     if name in ("Study", "load"):
         with needs("report"):
             from ordinal_blast import report

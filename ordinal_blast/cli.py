@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # importing them takes a second
     from ordinal_blast.settings import Settings
     from ordinal_blast.study.plan import Plan
 
+_ABOUT = ("name", "summary", "licence", "citation")  # of data that were not trained on here
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0 (fine), 1 (failed) or 2 (bad usage), and says why in one line."""
@@ -187,6 +189,37 @@ def raters(args: argparse.Namespace) -> int:
     print(json.dumps(rater_page.facts(of), indent=1) if args.json else rater_page.plain(of))
     if args.out is not None:
         print(f"Report: {args.out / 'report.html'}", file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
+def import_(args: argparse.Namespace) -> int:
+    """Make a work directory of predictions that were made elsewhere, and report."""
+    from ordinal_blast.embryo import kromp_networks
+    from ordinal_blast.report import imported
+
+    _check_folder("--workdir", args.workdir)
+    options: dict[str, Any] = {"about": imported.About(**{n: getattr(args, n) for n in _ABOUT if getattr(args, n)})}
+    predictions: Any = args.files
+    if theirs := kromp_networks.read(args.files):
+        predictions, options = theirs.predictions, {"about": kromp_networks.ABOUT, "raters": theirs.raters}
+        args.votes = args.votes or theirs.votes
+    elif args.raters is not None:
+        options["raters"] = args.raters
+    study = imported.from_predictions(
+        predictions,
+        args.workdir,
+        votes=args.votes,
+        asks=args.question,
+        reference=args.reference,
+        subject=args.subject,
+        primary=args.primary,
+        equivalence=args.equivalence,
+        command=args.command,
+        **options,
+    )
+    print(study)
+    out = args.workdir / "report"
+    _report(args, [args.workdir], out, shlex.join(["ordinal-blast", "report", str(args.workdir), "--out", str(out)]))
     return 0
 
 
@@ -413,6 +446,15 @@ def _parser() -> argparse.ArgumentParser:
         text = "go on in a folder that was begun with another text of the code that makes numbers"
         to.add_argument("--allow-changed-code", action="store_true", help=text)
 
+    def asking(to: argparse.ArgumentParser) -> None:
+        to.add_argument(
+            "--reference", metavar="VARIANT", help="what all are compared with, instead of what was declared"
+        )
+        to.add_argument("--subject", metavar="VARIANT", help="the variant that the question is about")
+        text = "the measure, or MEASURE:TASK, that answers the question; may be repeated"
+        to.add_argument("--primary", action="append", metavar="MEASURE", help=text)
+        to.add_argument("--equivalence", type=float, metavar="X", help="a difference of it that does not matter")
+
     added = verb("demo", demo, "ordinal-blast demo", configurable=True, extras="embryo,report")
     workdir(added, "runs/demo")
     added.add_argument("--seeds", type=int, default=2, help="how many seeds (2)")
@@ -447,13 +489,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--out", type=_path, required=True, help="folder of the report")
     added.add_argument("--open", action="store_true", help="open the page in a browser")
-    added.add_argument(
-        "--reference", metavar="VARIANT", help="what all are compared with, instead of what was declared"
-    )
-    added.add_argument("--subject", metavar="VARIANT", help="the variant that the question is about")
-    text = "the measure, or MEASURE:TASK, that answers the question; may be repeated"
-    added.add_argument("--primary", action="append", metavar="MEASURE", help=text)
-    added.add_argument("--equivalence", type=float, metavar="X", help="a difference of it that does not matter")
+    asking(added)
 
     added = verb("status", status, "ordinal-blast status runs/study")
     added.add_argument("run_dir", type=_path, metavar="DIR", help="work directory of train, ablate, study or demo")
@@ -497,6 +533,23 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=_path, metavar="DIR", help="write a page with figures, and the frames as CSV, there"
     )
     added.add_argument("--json", action="store_true", help="print JSON")
+
+    example = "ordinal-blast import predictions.csv --raters annotations.csv --workdir runs/others"
+    added = verb("import", import_, example, extras="report")
+    text = (
+        "tables with columns item, variant, task, label and p_GRADE for every grade, worst first (and seed, stage, "
+        "split, grade, score, group), or files and folders of Kromp et al. (2023)"
+    )
+    added.add_argument("files", nargs="+", type=_path, metavar="FILE", help=text)
+    added.add_argument("--workdir", type=_path, required=True, help="a new folder, which report reads")
+    text = "grades of the same items by people: a table with the columns item, rater, task, value"
+    added.add_argument("--raters", type=_path, metavar="FILE", help=text)
+    text = "those of them that are shown beside the variants (all)"
+    added.add_argument("--votes", type=_names, default=[], metavar="RATER,...", help=text)
+    for name in _ABOUT:
+        added.add_argument(f"--{name}", default="", metavar="TEXT", help=f"{name} of the data, as the report says it")
+    added.add_argument("--question", default="", metavar="TEXT", help="what is asked, in words")
+    asking(added)
 
     example = "ordinal-blast review embryos/ --grades icm=C,B,A --grades te=C,B,A --out review.html"
     added = verb("review", review, example, extras="report,study")

@@ -24,6 +24,7 @@ from ordinal_blast.types import NO_ID, RATERS, Task
 
 SCHEMA = 2
 CONFIG, IDENTITY, PREDICTIONS, RESULT = "config.json", "identity.json", "predictions.npz", "result.json"
+ELSEWHERE = "made elsewhere"  # the device, and a fact of the training, of predictions that were imported
 TIMED, SECONDS = "timed", "seconds_of_one"  # facts of stages: which new example was graded, and how long each took
 BUILT = "build_seconds"  # how long a stage took, in the sitting that ended it
 ERROR, PLAN, QUESTIONS = "error.txt", "plan.json", "questions.json"
@@ -104,8 +105,9 @@ class Record:
     settings: all of them, as `settings.tree` gives them. identity: its variant, its data, the text of its code.
     objective: name, options, rule, correct_weights, calibration (older records lack it: none), decides_by,
     undone_weights. measures: those of one's own, and whether higher is better. dataset: name, summary, licence,
-    citation, identity, split, columns, sizes. stages: facts of each, its shared folder among them. provenance:
-    versions, device, settings (their digest). models: the trained stages in order.
+    citation, identity, split, columns, sizes, and raters, their names, where these are known. stages: facts of each,
+    its shared folder among them. provenance: versions, device, settings (their digest). models: the trained stages in
+    order.
     """
 
     cell: str

@@ -27,6 +27,7 @@ RULES = {
 }
 VOTE: raters.Ties = "median"  # by which majority votes are taken where one is needed
 MOST = 8  # variants; of more, the reference and the best of each measure
+ALONE = 12  # embryologists who have a line each; of more, the average says enough
 HUMAN = "average embryologist"
 COVERS = (
     "Each embryologist of an embryo in turn is left out and held against the vote of the others, and each network "
@@ -77,6 +78,7 @@ def _left_out(study: Study, place: Annotated, rows: pd.DataFrame, shown: list[st
         Table(caption, header, [*lines, *_paper(study, place)]),
         Text(_matter(rows)),
         *_majority(place, shown, studio),
+        *([_everyone(place, rows, studio)] if place.annotations.shape[1] <= ALONE else []),
     ]
     return Part(place.group.title, blocks)
 
@@ -138,6 +140,54 @@ def _majority(place: Annotated, shown: list[str], studio: Studio) -> list[Block]
     )
     caption = "Share of each majority vote (row) that the network grades so (column), over seeds; below it the count."
     return [Gallery(caption, pictures, "small"), table]
+
+
+def _kappa(labels: np.ndarray, grades: np.ndarray, k: int) -> float:
+    return float(metrics.qwk(labels, grades, k))
+
+
+def _everyone(place: Annotated, rows: pd.DataFrame, studio: Studio) -> Table:
+    """Every embryologist by name, where names are known, and every network, at the votes of the others."""
+    annotations, k = place.annotations, len(place.group.grades)
+    names = place.group.cells[0].record.dataset.get("raters", ())
+    people, votes = [], []
+    for r in range(annotations.shape[1]):
+        others = raters.vote(np.delete(annotations, r, axis=1), VOTE)
+        both = (annotations[:, r] >= 0) & (others >= 0)
+        votes.append((others, both))
+        n, entries = int(both.sum()), [Entry(MISSING), Entry(MISSING)]
+        if place.units(both):
+            cases = None if place.patients is None else place.patients[both]
+            own = annotations[both, r][None, None]
+            mean = multireader.measure("accuracy", others[both], own, num_classes=k, cases=cases).mean(0)
+            ends = (
+                simultaneous.interval(mean, confidence=LEVEL, bounds=(0, 1)) if not mean.degenerate else (math.nan,) * 2
+            )
+            entries = [
+                Entry(number(mean.estimate), interval(*ends, sign=False)),
+                Entry(number(_kappa(others[both], own[0, 0], k))),
+            ]
+        name = names[r] if r < len(names) else f"embryologist {r + 1}"
+        people.append(Line(str(name), [Entry(f"{n:,}"), *entries], aside=True))
+    lines = []
+    at = rows[rows["ties"] == VOTE].set_index("variant")
+    for variant in (variant for variant in place.grades if variant in at.index):
+        row = at.loc[variant]
+        kappas = [
+            _kappa(others[both], grades[both], k)
+            for others, both in votes
+            for grades in place.grades[variant]
+            if place.units(both)
+        ]
+        entries = [Entry(f"{row.n:,}"), Entry(number(row.model), interval(row.model_low, row.model_high, sign=False))]
+        lines.append(Line(variant, [*entries, Entry(number(float(np.mean(kappas))))], studio.mark(variant)))
+    caption = (
+        "Everyone at the votes of the others. An embryologist is held against the vote of the others on the embryos "
+        "that both graded; a network against the votes without each embryologist in turn, on the embryos that this one "
+        f"graded (equation 5), its QWK as the mean of these. Ties: {RULES[VOTE]}. Intervals of 95 % are over new "
+        "embryos or patients, not adjusted, and no test: embryologists graded different embryos."
+    )
+    return Table(caption, ["", "Embryos", "Accuracy ↑", "QWK ↑"], [*people, *lines])
 
 
 def _agreement(place: Annotated, studio: Studio) -> Part:

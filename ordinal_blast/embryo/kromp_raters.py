@@ -135,21 +135,28 @@ def _consensus(path: Path, voted: dict[tuple[str, str], bool]) -> Iterator[Row]:
             )
 
 
+def probabilities(folder: Path, task: str) -> Iterator[tuple[str, str, list[float]]]:
+    """Place, image and probabilities of the grades in the order of CODES, "not defined" aside, of a network's folder.
+
+    NaN where the file has none. Raises UserError for a file that is not theirs.
+    """
+    table = sheets.read(folder / _NETWORK[task], headed=False, stated_by="saving it in UTF-8")
+    _check_width(table, 2 * len(CODES[task]) + 2, "an image and a probability and its interval a grade")
+    for place, line in zip(table.places, table.rows, strict=True):
+        yield place, line[0].strip(), [sheets.number(text) for text in line[1 : 1 + 2 * len(GRADES[task]) : 2]]
+
+
 def _network(folder: Path, notes: list[str]) -> Iterator[Row]:
     """The most probable grade of every image, "not defined" aside: how it is decided is not the network's."""
     for task, name in _NETWORK.items():
-        table = sheets.read(folder / name, headed=False, stated_by="saving it in UTF-8")
-        size = len(GRADES[task])
-        _check_width(table, 2 * len(CODES[task]) + 2, "an image and a probability and its interval a grade")
-        missing = 0
-        for place, line in zip(table.places, table.rows, strict=True):
-            probs = [sheets.number(text) for text in line[1 : 1 + 2 * size : 2]]
+        missing = rows = 0
+        for place, item, probs in probabilities(folder, task):
             absent = any(math.isnan(prob) for prob in probs)
-            missing += absent
+            missing, rows = missing + absent, rows + 1
             value = "" if absent else CODES[task][int(np.argmax(probs))]
-            yield Row(place, line[0].strip(), folder.name, task, value, _patient(line[0].strip()))
+            yield Row(place, item, folder.name, task, value, _patient(item))
         if missing:
-            notes.append(f"{missing} of {len(table.rows)} rows of {folder.name}/{name} have no probabilities")
+            notes.append(f"{missing} of {rows} rows of {folder.name}/{name} have no probabilities")
 
 
 def _check_width(table: Sheet, width: int, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ordinal_blast.evaluation import delong
+from ordinal_blast.record import ELSEWHERE
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.formats import listed, quoted, runs_of
 from ordinal_blast.report.rankings import thresholds, units
@@ -160,6 +161,11 @@ def _whom(names: list[str], study: Study) -> str:
 def _round_off(study: Study) -> str:
     """What the numbers of this machine say of another."""
     devices = sorted({cell.record.provenance["device"] for cell in study.cells})
+    if ELSEWHERE in devices:
+        return (
+            "Predictions were made elsewhere: what they were trained on, whether that overlaps with the test examples, "
+            "and how many others were left out of the table, is not known here."
+        )
     if len(devices) > 1:
         opening = f"Cells ran on different hardware ({'; '.join(devices)}), which differs in round-off"
     else:

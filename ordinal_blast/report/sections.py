@@ -23,7 +23,7 @@ from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Ga
 from ordinal_blast.report.caveats import caveats
 from ordinal_blast.report.compare import Study
 from ordinal_blast.report.examples import strip
-from ordinal_blast.report.formats import count, extent, listed, runs_of, seconds
+from ordinal_blast.report.formats import MISSING, count, extent, listed, runs_of, seconds
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.results import Group
 
@@ -231,8 +231,8 @@ def _software(study: Study) -> Table:
     lines = [Line("devices and threads", [distinct([cell["device"] for cell in provenance])])]
     lines += [Line(name, [distinct([cell["versions"].get(name, "absent") for cell in provenance])]) for name in names]
     runs = [model.training for cell in study.cells for model in cell.record.models.values()]
-    wall = sum(run["seconds"] for run in runs if "shared_with" not in run)
-    lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
+    if wall := sum(run["seconds"] for run in runs if "shared_with" not in run):  # 0 of what was made elsewhere
+        lines.append(Line("training time, all cells", [Entry(seconds(wall))]))
     held = [run["peak_mb"] for run in runs if "peak_mb" in run]
     if held:
         lines.append(Line("memory held at most", [Entry(f"{max(held) / 1000:.1f} GB")]))
@@ -269,12 +269,13 @@ def _cells(study: Study) -> Table:
         runs = {stage: model.training for stage, model in cell.record.models.items()}
         trained = [
             Entry(f"{run['best_epoch']} of {run['epochs']}", f"{run['parameters']:,} parameters")
-            if (run := runs.get(stage))
-            else Entry("not trained")
+            if record.ELSEWHERE not in (run := runs.get(stage, {record.ELSEWHERE: "not trained"}))
+            else Entry(run[record.ELSEWHERE])
             for stage in study.stages
         ]
         shared = sorted({run["shared_with"] for run in runs.values() if "shared_with" in run})
         wall = f"trained as {listed(shared)}" if shared else seconds(sum(run["seconds"] for run in runs.values()))
+        wall = MISSING if all(record.ELSEWHERE in run for run in runs.values()) else wall
         settings = cell.record.provenance["settings"]
         lines.append(Line(cell.name, [Entry(str(cell.seed)), *trained, Entry(wall), Entry(settings)]))
     header = ["Cell", "Seed", *(f"{stage.upper()} epoch tested" for stage in study.stages), "Wall time", "Settings"]

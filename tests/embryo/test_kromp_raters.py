@@ -9,6 +9,7 @@ import pytest
 
 from ordinal_blast import cli, raters
 from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.report import load
 
 PATIENTS, IMAGES = 45, 2
 ORDER = ("Gardner_Expert", *(f"Annotator_{number}" for number in (8, 7, 5, 2, 1, 0)))
@@ -173,3 +174,51 @@ def test_a_file_that_is_not_as_theirs_is_one_clear_line(repository, tmp_path, na
     (tmp_path / "annotations" / name).write_text(text)
     with pytest.raises(UserError, match=message):
         raters(tmp_path / "annotations")
+
+
+@pytest.fixture(scope="module")
+def networks(repository, tmp_path_factory):
+    """The work directory of the published predictions beside the raters."""
+    run = tmp_path_factory.mktemp("imported") / "run"
+    files = [str(repository / name) for name in ("annotations", "model_predictions", "Gardner_test_gold.xlsx")]
+    assert cli.main(["import", *files, "--workdir", str(run), "--primary", "qwk"]) == 0
+    return run
+
+
+def test_published_networks_are_compared_at_the_gold_standard(networks, repository):
+    study = load(networks)
+    assert study.variants == ("swin", "xception")
+    assert [group.variants for group in study.groups()] == [("swin", "xception")] * 2 + [("xception",)]
+    gold = pd.read_excel(repository / "Gardner_test_gold.xlsx", dtype=str, keep_default_na=False)
+    rows = study.predictions(variant="xception", task="icm").set_index("id").loc[gold["Image"]]
+    assert rows["label"].tolist() == gold["ICM_gold"].map({"0": 2, "1": 1, "2": 0, "ND": -1, "NA": -1}).tolist()
+    first = pd.read_csv(repository / "model_predictions" / "xception" / "icm.csv", header=None, index_col=0)
+    shares = first[[5, 3, 1]].to_numpy()  # C, B, A: the files begin with A, and end with "not defined"
+    np.testing.assert_allclose(
+        rows.loc[first.index, ["p_C", "p_B", "p_A"]], shares / shares.sum(axis=1, keepdims=True), rtol=1e-6
+    )
+    assert rows["group"].tolist() == [image[:4] for image in gold["Image"]]
+
+
+def test_every_rater_has_a_line_at_the_vote_of_the_others(networks, panel):
+    page = (networks / "report" / "report.md").read_text()
+    table = page[page.index("Everyone at the votes of the others") :]
+    lines = {line.split("|")[1].strip(" *"): line for line in table.splitlines()[:16] if line.startswith("|")}
+    assert [name for name in lines if name in ORDER] == list(ORDER)
+    column = load(networks).cells[0].tested("grader").columns["rater_exp"]
+    place = ORDER.index("Annotator_5")
+    others = np.delete(column, place, axis=1)
+    hits = []
+    for own, row in zip(column[:, place], others, strict=True):
+        votes = [int((row == k).sum()) for k in range(5)]
+        tied = [k for k in range(5) if votes[k] == max(votes) > 0]
+        if own >= 0 and tied:
+            given = np.median(row[row >= 0])
+            hits.append(min(tied, key=lambda k: (abs(k - given), k)) == own)
+    assert f"| {len(hits)} | {np.mean(hits):.3f}".replace("0.", ".") in lines["Annotator_5"].replace("0.", ".")
+
+
+def test_networks_without_the_consensus_are_refused(repository, tmp_path, capsys):
+    files = [str(repository / name) for name in ("annotations", "model_predictions")]
+    assert cli.main(["import", *files, "--workdir", str(tmp_path / "run")]) == 2
+    assert "Gardner_test_gold.xlsx" in capsys.readouterr().err
