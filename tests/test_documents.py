@@ -70,6 +70,17 @@ def test_the_document_on_selection_runs_as_pasted(capsys):
     assert "pairs in order 0." in capsys.readouterr().out
 
 
+def test_the_document_on_raters_runs_as_pasted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python", "docs/raters.md")
+    names: dict = {}
+    exec(code, names)
+    says = names["panel"].raters.set_index("rater")["says"]
+    assert says.to_dict() == {"Ann": "", "Ben": "", "Cora": "", "Dirk": "reversed", "Eve": "at random"}
+    assert names["trusted"].left_out["accuracy"].min() > names["panel"].left_out["accuracy"].max()
+    assert "icm by Dirk is reversed" in capsys.readouterr().out
+
+
 def test_the_document_on_statistics_prints_what_it_says(capsys):
     text, names = (ROOT / "docs/statistics.md").read_text(), {}
     shown = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)

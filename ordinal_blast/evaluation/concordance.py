@@ -2,8 +2,8 @@
 
 Both rest on the examples through sums alone, so that the value without an example, or without all those of a patient,
 is a subtraction: intervals are the jackknife's over new examples. These raters are taken as they are. Measured on 400
-studies of a kind (60 and 210 examples, 3 to 7 raters, 3 and 5 grades, up to half of them missing, patients of one and of
-three): of nominal .95, intervals within (-1, 1) cover .92 to .97.
+studies of a kind (60 and 210 examples, 3 to 7 raters, 3 and 5 grades, up to half of them missing, patients of one and
+of three): of nominal .95, intervals within (-1, 1) cover .92 to .97.
 """
 
 from __future__ import annotations
