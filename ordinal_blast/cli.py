@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ordinal_blast import __version__, parts
-from ordinal_blast.errors import UsageError, UserError, needs, one_line
+from ordinal_blast.errors import UsageError, UserError, needs, one_line, reason
 from ordinal_blast.ranges import PATH
 
 if TYPE_CHECKING:  # importing them takes a second
@@ -125,9 +125,11 @@ def status(args: argparse.Namespace) -> int:
 
 
 def data(args: argparse.Namespace) -> int:
-    """Build the dataset of a configuration, or say what is in it."""
+    """Build the dataset of a configuration or a source, say what is in it, or list the frames of a folder."""
     from ordinal_blast.data import catalog, inspection, material
 
+    if args.action == "manifest":
+        return _manifest(args)
     chosen = _data_settings(args)
     if args.action == "build":
         folder = catalog.prepare(chosen.data)
@@ -292,6 +294,27 @@ def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
 
     changes = parse_overrides(args.overrides)
     return override(Settings(), changes) if args.config is None else load(args.config, changes), changes
+
+
+def _manifest(args: argparse.Namespace) -> int:
+    """Write the manifest of a folder of time-lapse frames."""
+    from ordinal_blast.embryo import frame_names
+
+    if args.overrides:
+        raise UsageError(f"unknown argument {args.overrides[0]}: data manifest takes no settings")
+    out = args.out or Path(args.name) / "manifest.csv"
+    if os.path.lexists(out):
+        raise UsageError(f"{out}: there is something already: give another name by --out, or remove it")
+    manifest = frame_names.read(Path(args.name), args.pattern, every=args.every, first=args.first)
+    try:
+        out.write_text(frame_names.table(manifest.frames))
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {reason(error)}; give another place by --out") from error
+    if args.json:
+        print(json.dumps({"manifest": str(out), "patterns": manifest.patterns, "left_out": list(manifest.others)}))
+    else:
+        print(frame_names.said(manifest, out))
+    return 0
 
 
 def _data_settings(args: argparse.Namespace) -> Settings:
@@ -460,8 +483,17 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seeds", type=int, default=2, help="how many seeds (2)")
 
     added = verb("data", data, "ordinal-blast data build retinamnist --root ~/medmnist", configurable=True)
-    added.add_argument("action", choices=["build", "inspect"])
-    added.add_argument("name", metavar="NAME", help=f"{config}, or a source such as kromp2023 or folder")
+    added.add_argument("action", choices=["build", "inspect", "manifest"])
+    added.add_argument(
+        "name", metavar="NAME", help=f"{config}, or a source such as kromp2023; for manifest, a folder of images"
+    )
+    text = "manifest: the names of the images without their endings, such as '{item}_{hpi}h_{plane}um'"
+    added.add_argument("--pattern", default="", metavar="TEXT", help=text)
+    added.add_argument(
+        "--every", type=float, metavar="MINUTES", help="manifest: from one {run} of a pattern to the next"
+    )
+    added.add_argument("--first", type=float, default=0.0, metavar="HPI", help="manifest: the hour of {run} 0 (0)")
+    added.add_argument("--out", type=_path, metavar="FILE", help="manifest: by default manifest.csv in the folder")
     added.add_argument("--root", default="", help="folder of the source's files")
     added.add_argument("--json", action="store_true", help="print JSON")
 

@@ -25,6 +25,7 @@ SOURCES = {
     "medmnist": f"{_SOURCES}.medmnist:source",
     "stork": f"{_EMBRYO}.stork:source",
     "table": f"{_SOURCES}.table:source",
+    "timelapse": f"{_EMBRYO}.own_recordings:source",
 }
 PLUGINS = "ordinal_blast.sources"  # the group of entry points by which installed packages add theirs
 

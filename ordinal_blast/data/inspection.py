@@ -18,6 +18,7 @@ from ordinal_blast.data.splits import shared
 from ordinal_blast.types import ABSENCES, ABSENT, INPUTS, MISSING
 
 _CHUNK = 128  # examples read at once
+_LOOKED_AT = (*INPUTS, "frames")  # what examples are compared by
 
 
 def facts(material: Material) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _duplicates(material: Material) -> dict[str, int] | None:
     they have nothing that a network reads.
     """
     columns = material.dataset.columns
-    inputs = [columns[name] for name in INPUTS if name in columns]
+    inputs = [columns[name] for name in _LOOKED_AT if name in columns]
     if not inputs:
         return None
     tasks = [columns[f"label/{task.name}"] for task in material.tasks]

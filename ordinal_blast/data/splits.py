@@ -107,8 +107,9 @@ def stratified(
         k = min((k for k in range(len(kinds) + 1) if having[k]), key=lambda k: (k == len(kinds), having[k]))
         several = left[counts[left, k] > 0]
         for rank, group in enumerate(several[np.argsort(-counts[several, k], kind="stable")]):
-            empty = np.flatnonzero(~held[:, k])
-            chosen = empty if len(several) - rank <= len(empty) else np.arange(len(NAMES))
+            without_it, without_any = np.flatnonzero(~held[:, k]), np.flatnonzero(~held[:, -1])
+            chosen = without_it if len(several) - rank <= len(without_it) else np.arange(len(NAMES))
+            chosen = without_any if np.sum(place < 0) <= len(without_any) else chosen
             best = max(chosen, key=lambda part: (lacking[part, k], lacking[part, -1]))
             place[group] = best
             lacking[best] -= counts[group]

@@ -417,9 +417,12 @@ def _write(path: Path, embryos: Iterator[_Looked]) -> None:
 
 
 def _times(section: CropSettings, assessed: np.ndarray | None) -> Callable[[int], float | None]:
-    """When the CNN looks at the embryo of a row, by its setting and tA `[N]`; None for its maximum expansion."""
+    """When the CNN looks at the embryo of a row, by its setting and tA `[N]`; None for its maximum expansion, which
+    stands in where tA is not known, NaN.
+    """
     if section.cnn_time == "tA":
-        return lambda row: float(assessed[row])  # type: ignore[index]
+        hours = [None if hour is None or np.isnan(hour) else float(hour) for hour in assessed.tolist()]  # type: ignore
+        return lambda row: hours[row]
     return lambda row: None if section.cnn_time == "tMEB" else float(section.cnn_time)
 
 

@@ -12,7 +12,7 @@ from ordinal_blast.embryo import simulated
 from ordinal_blast.embryo.cropping import MaskSettings, MaskStage, check_batch
 from ordinal_blast.embryo.crops import Crop
 from ordinal_blast.embryo.footage import MOST_PIXELS, SIDE, Drawn, Footage
-from ordinal_blast.embryo.simulator import INSTRUMENTS, draw, masks, wells
+from ordinal_blast.embryo.simulator import INSTRUMENTS, Simulation, draw, masks, wells
 from ordinal_blast.ranges import check, number, whole
 from ordinal_blast.schema import setting
 from ordinal_blast.settings import StageSettings
@@ -45,7 +45,8 @@ class DrawnCropper(MaskStage[DrawnCropperSettings]):
 
     def pictures(self, inputs: Mapping[str, Any], work: Work, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Each well of a set, at its hour."""
-        section, simulation = self.settings, simulated.simulation_of(work.material.dataset.extras)
+        section, extras = self.settings, work.material.dataset.extras
+        simulation = simulated.simulation_of(extras) if "simulation" in extras else Simulation()  # beside real embryos
         people, hours = wells(simulation, section.images, section.embryos, section.plus)
         for n in self._numbers(split):
             row, hour = {name: values[n] for name, values in people.items()}, hours[n : n + 1]

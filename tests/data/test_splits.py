@@ -154,3 +154,12 @@ def test_groups_of_earlier_sets_are_counted_with_their_examples():
     groups = np.array(["a", "a", "b", "c", "b", "d", "a", "a"])
     rows = {"train": np.arange(3), "val": np.array([3, 4]), "test": np.array([5, 6, 7])}
     assert splits.shared(rows, groups) == [("val", 2, 1, 1), ("test", 2, 1, 2)]
+
+
+def test_no_set_is_left_without_a_group_where_there_are_three():
+    parts = splits.stratified(
+        np.array([0, 0, 1, 1, 2, 2]), np.array([[2], [1], [2], [-1], [1], [0]]), (0.4, 0.3, 0.3), 0
+    )
+    assert [len(rows) for rows in parts.values()] == [2, 2, 2]
+    with pytest.raises(UsageError, match="leaves the test set empty: 2 groups are too few"):
+        splits.stratified(np.array([0, 1]), np.array([[0], [1]]), (0.4, 0.3, 0.3), 0)
