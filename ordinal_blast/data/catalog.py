@@ -23,6 +23,7 @@ SOURCES = {
     "folder": f"{_SOURCES}.folder:source",
     "kromp2023": f"{_EMBRYO}.kromp2023:source",
     "medmnist": f"{_SOURCES}.medmnist:source",
+    "nantes2022": f"{_EMBRYO}.nantes2022:source",
     "stork": f"{_EMBRYO}.stork:source",
     "table": f"{_SOURCES}.table:source",
     "timelapse": f"{_EMBRYO}.own_recordings:source",

@@ -15,7 +15,7 @@ import numpy as np
 
 from ordinal_blast.data.material import Material
 from ordinal_blast.data.splits import shared
-from ordinal_blast.types import ABSENCES, ABSENT, INPUTS, MISSING
+from ordinal_blast.types import ABSENCES, ABSENT, INPUTS, MISSING, RATERS
 
 _CHUNK = 128  # examples read at once
 _LOOKED_AT = (*INPUTS, "frames")  # what examples are compared by
@@ -56,6 +56,11 @@ def facts(material: Material) -> dict[str, Any]:
             task.name: {name: _reasons(columns, task.name, rows) for name, rows in material.everything.items()}
             for task in material.tasks
         },
+        "raters": {
+            task.name: _rated(material, f"{RATERS}{task.name}")
+            for task in material.tasks
+            if f"{RATERS}{task.name}" in columns
+        },
         "duplicates": _duplicates(material),
         "unreadable": sum(note.startswith("cannot read") for note in notes),
         "left_out": sum(note.endswith("left out") for note in notes),
@@ -70,6 +75,13 @@ def _reasons(columns: Mapping[str, Any], task: str, rows: np.ndarray) -> dict[st
     codes = columns[f"{ABSENT}{task}"][rows] if f"{ABSENT}{task}" in columns else np.full(len(rows), MISSING)
     counts = Counter(ABSENCES[code] for code in codes[absent].tolist())
     return dict(sorted(counts.items()))
+
+
+def _rated(material: Material, column: str) -> dict[str, int]:
+    """How many grades of a task each rater gave, by name, or by number where names are not known."""
+    counts = np.sum(material.dataset.columns[column][np.arange(len(material.dataset))] >= 0, axis=0)
+    names = material.dataset.extras.get("raters") or [f"rater {number}" for number in range(1, len(counts) + 1)]
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 def _duplicates(material: Material) -> dict[str, int] | None:
@@ -128,6 +140,10 @@ def text(facts: Mapping[str, Any]) -> str:
             for name, counts in facts["missing"][task].items()
             if counts
         ]
+    lines += [
+        f"{task} by raters: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+        for task, counts in facts["raters"].items()
+    ]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     lines += [f"note: {note}" for note in facts["notes"]]
     return "\n".join(lines)

@@ -19,10 +19,10 @@ from ordinal_blast import ranges
 from ordinal_blast.data import listing, sheets, splits
 from ordinal_blast.data.sheets import Sheet, shown
 from ordinal_blast.data.store import Source, SourceMissingError
-from ordinal_blast.embryo import gardner, photographed
+from ordinal_blast.embryo import gardner, kromp_raters, photographed
 from ordinal_blast.embryo.photographed import Shot
 from ordinal_blast.errors import UserError
-from ordinal_blast.types import Task
+from ordinal_blast.types import RATERS, Task
 
 _NAME = "kromp2023"
 _SILVER, _GOLD = "Gardner_train_silver.csv", "Gardner_test_gold_onlyGardnerScores.csv"
@@ -40,6 +40,7 @@ def source(
     root: Path,
     *,
     images: str = "",
+    raters: str = "",
     size: photographed.Size = (384, 512),
     channels: Literal[1, 3] = 3,
     shared_patients: Literal["keep", "drop"] = "keep",
@@ -50,7 +51,8 @@ def source(
     """The files in `root`; the training set is what has silver grades, the test set what has gold ones.
 
     images: the folder of images, by default `Images` (or `Images/Images`) in `root`; where there is none, records have
-    grades and no images. size, channels: as which they are read. shared_patients: of the test set that are in the
+    grades and no images. size, channels: as which they are read. raters: the folder of
+    the annotators' own files, whose grades become `rater_TASK`. shared_patients: of the test set that are in the
     training set too; "drop" leaves their training images out. val_share, val_seed: of the patients of the training set
     whose images are the validation set, grades alike. bad: images that cannot be read are refused, or left out.
 
@@ -64,6 +66,7 @@ def source(
         "format": _NAME,
         "images": [list(size), channels, bad],
         "val": [shared_patients, val_share, val_seed],
+        **({"raters": True} if raters else {}),
     }
     if missing := [name for name in (_SILVER, _GOLD) if not (root / name).is_file()]:
         raise SourceMissingError(
@@ -101,7 +104,8 @@ def source(
     ]
     tasks[0] = (Task("expansion", _STAGES), *tasks[0][1:])
     sets = np.asarray([kind for kind, *_ in rows.values()])
-    columns = {"set": sets, **_agreement(root, rows), **_clinic(root, rows, notes)}
+    names, rated = _raters(root / raters, list(rows), notes) if raters else ((), {})
+    columns = {"set": sets, **rated, **_agreement(root, rows), **_clinic(root, rows, notes)}
     parts = splits.with_validation(
         {"train": np.flatnonzero(sets == "silver"), "test": np.flatnonzero(sets == "gold")},
         tasks[1][1],
@@ -121,6 +125,7 @@ def source(
         known=options,
         features=photographed.features(tasks, columns, shape),
         splits=photographed.splits(parts, shots, tasks, columns, shape, bad, notes),
+        extras={"raters": list(names)} if names else {},
         notes=notes,
     )
 
@@ -168,6 +173,26 @@ def _agreement(root: Path, rows: Mapping[str, object]) -> dict[str, np.ndarray]:
                 shares[place[name]] = sheets.number(text, "," if "," in text else ".")
         columns[f"agreement_{task}"] = shares
     return columns
+
+
+def _raters(folder: Path, items: Sequence[str], notes: list[str]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """The names of the annotators, and their grades int32 `[N, R]` by task, -1 where one gave none."""
+    if not (paths := kromp_raters.files([folder])):
+        raise UserError(
+            f"{folder.absolute()} has no Annotator_0.csv: name the annotators' folder by data.options.raters"
+        )
+    panel = kromp_raters.read([path for path in paths if path.suffix == ".csv"])
+    said, names = panel.annotations, panel.people
+    rows, chosen = {item: row for row, item in enumerate(said.items)}, [said.raters.index(name) for name in names]
+    notes += said.notes
+    columns = {}
+    for task, theirs in zip(gardner.TASKS, kromp_raters.GRADES, strict=True):
+        grades = np.full((len(items), len(names)), -1, np.int32)
+        for place, item in enumerate(items):
+            if item in rows:
+                grades[place] = np.maximum(said.grades[theirs][rows[item], chosen], -1)
+        columns[f"{RATERS}{task}"] = grades
+    return names, columns
 
 
 def _clinic(root: Path, rows: Mapping[str, object], notes: list[str]) -> dict[str, np.ndarray]:

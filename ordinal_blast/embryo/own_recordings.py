@@ -104,8 +104,10 @@ def source(
     items = sheet.column("item")
     tasks = _tasks(sheet, labels.stated(grades, ()), codes, signs, worst, notes)
     columns = _beside(sheet)
+    raters: tuple[str, ...] = ()
     if annotations:
-        columns |= _votes(root / annotations, items, [task for task, _, _ in tasks], notes)
+        raters, rated = _votes(root / annotations, items, [task for task, _, _ in tasks], notes)
+        columns |= rated
     if outcomes:
         columns |= _outcomes(_unique(sheets.read(root / outcomes)), items, {task.name for task, _, _ in tasks}, notes)
     grid = timelapse.hours(*hours)
@@ -138,7 +140,7 @@ def source(
         known=options,
         features=_features(tasks, columns, len(grid), (height, width, len(planes))),
         splits={part: partial(record, of.tolist()) for part, of in parts.items()},
-        extras={"planes": [float(plane) for plane in planes]},
+        extras={"planes": [float(plane) for plane in planes]} | ({"raters": list(raters)} if raters else {}),
         notes=notes,
     )
 
@@ -243,8 +245,10 @@ def _numbers(sheet: Sheet, column: str) -> list[float]:
     return values
 
 
-def _votes(path: Path, items: Sequence[str], tasks: Sequence[Task], notes: list[str]) -> dict[str, np.ndarray]:
-    """The grades of several raters, `rater_TASK` int32 `[N, R]`, -1 where one gave none."""
+def _votes(
+    path: Path, items: Sequence[str], tasks: Sequence[Task], notes: list[str]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """The names of the raters, and their grades `rater_TASK` int32 `[N, R]`, -1 where one gave none."""
     there = set(sheets.read(path).column("task"))
     said = votes.read([path], grades={task.name: task.grades for task in tasks if task.name in there})
     rows = {item: row for row, item in enumerate(said.items)}
@@ -258,7 +262,7 @@ def _votes(path: Path, items: Sequence[str], tasks: Sequence[Task], notes: list[
             if item in rows:
                 of[place] = np.maximum(said.grades[task.name][rows[item]], -1)
         columns[f"{RATERS}{task.name}"] = of
-    return columns
+    return said.raters, columns
 
 
 def _outcomes(sheet: Sheet, items: Sequence[str], tasks: set[str], notes: list[str]) -> dict[str, np.ndarray]:

@@ -153,3 +153,20 @@ def test_errors_name_file_line_and_column(root, file, old, new, said):
         material.look(asked(root))
     assert said in str(refused.value)
     assert file in str(refused.value)
+
+
+def test_the_annotators_of_a_folder_are_counted_by_name(root):
+    (root / "annotators").mkdir()
+    (root / "annotators" / "Annotator_0.csv").write_text("0005_08.png,3,0,0\n0011_02.png,0,3,3\n0037_01.png,3,,1\n")
+    (root / "annotators" / "Gardner_Expert.csv").write_text("0005_08.png,3,1,2\n0037_01.png,3,0,0\n")
+    looked = material.look(asked(root, raters="annotators"))
+    facts = inspection.facts(looked)
+    names = looked.dataset.extras["raters"]
+    assert facts["raters"]["expansion"] == {"Annotator_0": 3, "Gardner_Expert": 2}
+    assert facts["raters"]["icm"] == {"Annotator_0": 1, "Gardner_Expert": 2}
+    row = looked.dataset.columns["id"].tolist().index("0005_08.png")
+    votes = dict(zip(names, looked.dataset.columns["rater_te"][row].tolist(), strict=True))
+    assert votes == {"Annotator_0": 2, "Gardner_Expert": 0}
+    assert "icm by raters: " in inspection.text(facts)
+    with pytest.raises(UserError, match=r"has no Annotator_0\.csv: name the annotators' folder"):
+        material.look(asked(root, raters="Images"))
