@@ -249,6 +249,26 @@ def review(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
+def explain(args: argparse.Namespace) -> int:
+    """Show on one page what the network of a trained run sees in an image."""
+    from ordinal_blast.study import explaining
+
+    if args.out.is_dir():
+        raise UsageError(f"--out {args.out} is a folder: give the page a name, such as {args.out / 'page.html'}")
+    _check_folder("--out", args.out.absolute().parent)
+    insight = explaining.explain(
+        args.run_dir, args.image, of=args.of, layer=args.layer, level=args.level, tested=args.test, trust=args.trust
+    )
+    from ordinal_blast.report import insight_page
+
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    insight_page.write(insight, args.out, args.command)
+    if args.json:
+        print(json.dumps(insight_page.shares(insight), indent=1))
+    print(f"Page: {args.out}", file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
 def export(args: argparse.Namespace) -> int:
     """Write the grader of a trained run as one file that runs without this package, or its weights."""
     from ordinal_blast.study import exporting
@@ -604,6 +624,21 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--most", type=int, default=2000, metavar="N", help="images on the page (2000)")
     added.add_argument("--pixels", type=int, default=256, metavar="N", help="longest side of an image there (256)")
     added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
+
+    example = "ordinal-blast explain --run runs/demo/cells/cross_entropy-s0 embryo.png --out page.html"
+    added = verb("explain", explain, example, extras="study,report")
+    added.add_argument("--run", dest="run_dir", type=_path, required=True, metavar="DIR", help="a finished cell")
+    added.add_argument("image", type=_path, metavar="IMAGE", help="an image, or a recording, whose image is explained")
+    added.add_argument("--out", type=_path, required=True, metavar="PAGE", help="the page to write, PAGE.html")
+    text = "what the evidence is for: the grade that is decided (grade), or the expected grade (expected)"
+    added.add_argument("--of", default="grade", metavar="WHAT", help=text)
+    text = "the feature map that it is read from, counted from the pixels; 0, the last, is usual"
+    added.add_argument("--layer", type=int, default=0, metavar="N", help=text)
+    text = "measure over N test examples of the run how much of the evidence lies inside the outline"
+    added.add_argument("--test", type=int, default=0, metavar="N", help=text)
+    added.add_argument("--level", type=float, default=0.9, metavar="P", help=level)
+    added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
+    added.add_argument("--json", action="store_true", help="print the shares inside the outline as JSON")
 
     added = verb("export", export, "ordinal-blast export --run runs/retina/cells/cross_entropy-s0 --out grader.jax")
     text = "a finished cell; for .safetensors the folder of a stage too"

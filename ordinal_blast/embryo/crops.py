@@ -227,6 +227,21 @@ class Crop(Stage[CropSettings]):
             facts["tMEB_hpi"] = float(values["crops"].hours[values["crops"].tmeb()[0]])
         return [About(facts, tuple(note for note in values["notes"] if note == _NO_EMBRYO))]
 
+    def region(self, values: Values) -> np.ndarray | None:
+        """Where in the CNN's image the cropper sees the embryo, bool `[1, size, size]`."""
+        return values["looked"].within()[None] if "looked" in values else None
+
+    def regions(self, rows: np.ndarray, inputs: Mapping[str, Any], folder: Path, work: Work) -> np.ndarray:
+        """The same of embryos of the data set, bool `[N, size, size]`."""
+        section, footage, cropper = self.settings, self.footage(inputs, work), inputs["cropper"]
+        _, hpi = self._kept(folder, len(work.material.dataset))
+        slot, planes = len(section.hours) + section.time_shifts_h.index(0), footage.planes
+        masks = []
+        for row in rows:
+            (frame,) = footage.frames(row, hpi[row, slot : slot + 1], range(len(planes)))
+            masks.append(self._looked(frame, planes, (0, 0), cropper).within())
+        return np.stack(masks)
+
     def traced(self, folder: Path, record: Record) -> Traced:
         """Crops recordings: adds "images" `[B, size, size, P]`, hourly "crops" `[B, T, size, size, P]`, and "tmeb".
 

@@ -19,7 +19,7 @@ from ordinal_blast.models.forms import resolved
 from ordinal_blast.models.normalization import normalise
 from ordinal_blast.models.pooling import PoolingForm, max_pool
 
-Inference = Literal["auto", "native", "xla"]
+Inference = Literal["auto", "native", "xla", "layers"]
 
 
 class Layers(Protocol):

@@ -16,6 +16,7 @@ from ordinal_blast.models.bounds import EPSILON, MOMENTUM, WIDTH
 from ordinal_blast.models.convolution import DenseForm, conv
 from ordinal_blast.models.depthwise import DepthwiseForm, depthwise_conv
 from ordinal_blast.models.evaluated import Evaluated, Inference, Layers, resolve_inference
+from ordinal_blast.models.feature_maps import FeatureMap
 from ordinal_blast.models.normalization import BatchNorm, NormForm
 from ordinal_blast.models.pixels import scale_pixels
 from ordinal_blast.models.pointwise import pointwise_conv
@@ -93,7 +94,8 @@ class Xception(nn.Module):
     form that a CPU runs faster than XLA's own ("patches", "shifted"), or by XLA's own operator ("xla", "grouped",
     "windowed"); "auto" is the first of these that there is on a CPU, the last elsewhere, but "shifted" for pooling. The
     values are the same to round-off and the parameters exactly. normalization: the same of `BatchNorm` in training.
-    inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", or "auto", native where it can.
+    inference: what evaluates: "native" (compiled kernels, for float32 on a CPU), "xla", "auto", native where it can, or
+    "layers", one after another as training does, which shows feature maps and has gradients.
     remat: keep only what enters each block and compute the rest again for the gradient: less memory, more time.
 
     The image shrinks by stem_stride · 2^(len(entry) + 1): for 28×28 or 48×48 images, stem=(16, 32), stem_stride=1,
@@ -129,7 +131,7 @@ class Xception(nn.Module):
         self, x: jax.Array, *, train: bool, keys: jax.Array | None = None, mask: jax.Array | None = None
     ) -> jax.Array:
         """Return features `[B, D]`; keys are unused (no dropout), mask `[B]` leaves padding out of the statistics."""
-        if train or self.is_initializing():
+        if train or self.is_initializing() or self.inference == "layers":
             return self._features(x, _Live(self, train, mask))
         forms = self.dense, self.depthwise, self.pooling
         return self._features(x, Evaluated(self.variables, self.epsilon, *forms, self.dtype, self.inference))
@@ -211,8 +213,8 @@ class _Live:
 
     def block(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         if not self.network.remat:
-            return function(x)
-        return nn.remat(lambda _, x: function(x))(self.network, x)
+            return FeatureMap()(function(x))
+        return FeatureMap()(nn.remat(lambda _, x: function(x))(self.network, x))
 
     def by_image(self, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
         return function(x)  # the statistics are those of the whole batch

@@ -43,18 +43,21 @@ def keep(folder: Path, examples: Mapping[str, Examples], extract: Extract, at_on
     write_npz(folder / FILE, arrays)
 
 
-def about(folder: Path, inputs: np.ndarray, extract: Extract) -> list[About]:
+def about(folder: Path, inputs: np.ndarray, extract: Extract | None) -> list[About]:
     """How far new inputs `[N, ...]` lie from the training examples, and of images how sharp they are, one an example.
 
-    It warns of what few validation examples share. UserError for a damaged file.
+    Without `extract` the first is left out. It warns of what few validation examples share. UserError for a damaged
+    file.
     """
     if not (folder / FILE).exists():
         said = "whether it is like the training data is not known: the run kept nothing of that"
-        return [About({}, (said,))] * len(inputs)
+        return [About({}, (said,) if extract else ())] * len(inputs)
     kept = read_npz(folder / FILE, (*_FIELDS, "distances"), also=("sharpness",))
-    distances = _familiar(kept).distances(extract(inputs.__getitem__, len(inputs)))
-    far = "it is unlike the training data: its features lie farther from them than those of"
-    remarks = [_held(distances, kept["distances"], 1, "distance", far)]
+    remarks: list[list[About]] = [[About()] * len(inputs)]
+    if extract:
+        distances = _familiar(kept).distances(extract(inputs.__getitem__, len(inputs)))
+        far = "it is unlike the training data: its features lie farther from them than those of"
+        remarks.append(_held(distances, kept["distances"], 1, "distance", far))
     if "sharpness" in kept and _are_images(inputs):
         blurred = "it is out of focus, or blurred: less sharp than"
         remarks.append(_held(novelty.sharpness(inputs), kept["sharpness"], -1, "sharpness", blurred))

@@ -18,6 +18,7 @@ from ordinal_blast.data import augment
 from ordinal_blast.data.batches import Examples, View, fixed, of_rows
 from ordinal_blast.errors import UsageError, UserError, one_line
 from ordinal_blast.evaluation import metrics
+from ordinal_blast.evaluation.evidence import GRADES
 from ordinal_blast.models import networks
 from ordinal_blast.models.heads import GradingNetwork, count_parameters
 from ordinal_blast.objectives import Objective
@@ -27,6 +28,7 @@ from ordinal_blast.study import decisions, familiarity, identity, votes
 from ordinal_blast.study.recipe import About, Goal, Graded, Stage, Traced, Values, Work
 from ordinal_blast.training import initial, loop, optimizer, parallel, step
 from ordinal_blast.training.course import Course, Fitted, updates
+from ordinal_blast.training.journal import Journal
 from ordinal_blast.training.problem import GradingCounts, GradingLoss, OnInputs, Problem
 from ordinal_blast.training.selection import HIGHER, LOWER, Monitor, check_selection
 from ordinal_blast.types import AXIS, RATERS
@@ -60,6 +62,19 @@ class _Trained(NamedTuple):
     facts: Mapping[str, Any]
     fitted: Fitted
     together: int
+
+
+class LayerByLayer(NamedTuple):
+    """A trained network whose layers can be observed.
+
+    versions: by name in order of training, the epoch and the variables then. deciding: the objective of each task.
+    notes: what of its training is not known.
+    """
+
+    model: GradingNetwork
+    versions: Mapping[str, tuple[int, Any]]
+    deciding: Mapping[str, Objective]
+    notes: tuple[str, ...]
 
 
 class _Begun(NamedTuple):
@@ -226,9 +241,11 @@ class Grader(Stage[GraderSettings]):
         return apply
 
     def about(self, values: Values, folder: Path, record: Record) -> list[About]:
-        """How like its training examples what it graded is, and how sharp an image."""
+        """How like its training examples what it graded is, and how sharp an image; that alone where others grade."""
+        if self.reads[0] not in values:
+            return []
         x = _standardize(np.asarray(values[self.reads[0]]), record.stages.get(self.name, {}))
-        return familiarity.about(folder, x, values["features"].extract)
+        return familiarity.about(folder, x, values["features"].extract if values["grader"] == self.name else None)
 
     def traced(self, folder: Path, record: Record) -> Traced:
         """The same as `restore`, and "features" is a function of traced inputs."""
@@ -244,6 +261,32 @@ class Grader(Stage[GraderSettings]):
 
         shape = ", ".join(map(str, ("b", *model.inputs)))
         return Traced(variables, apply, {name: (shape, model.dtype)})
+
+    def layers(self, folder: Path, record: Record) -> LayerByLayer:
+        """The trained network as its layers show themselves, and how it was before and after the epoch selected."""
+        problem, best, deciding, _ = self._restored(folder, record)
+        chosen, model = settings.resolve(record.settings, str(folder)), record.models[self.name]
+        backbone = networks.make(self.settings.network, f"{self.name}.network")
+        if "inference" in {field.name for field in dataclasses.fields(backbone)}:
+            backbone = backbone.clone(inference="layers")
+        network = GradingNetwork(backbone, problem.model.heads)
+        start, notes = self.settings.network, []
+        like = np.zeros((1, *model.inputs), model.dtype)
+        state = step.create(problem, like, chosen.seed, 1)
+        begun: Any = step.variables(state, problem)
+        journal = Journal(folder)
+        last, _ = journal.restore(state, begun)
+        journal.close()
+        if start.init_from:
+            begun = None
+            notes.append(f"it began with the weights of {start.init_from}, which are not shown")
+        epochs = {"before training": 0, GRADES: model.training["best_epoch"], "last": model.training["epochs"]}
+        versions = {"before training": begun, GRADES: best, "last": step.variables(last, problem)}
+        if epochs["last"] == epochs[GRADES]:
+            del versions["last"]
+        notes.append("of the epochs between, a run keeps the selected one and the last")
+        kept = {name: (epochs[name], one) for name, one in versions.items() if one is not None}
+        return LayerByLayer(network, kept, deciding, tuple(notes))
 
     def _restored(self, folder: Path, record: Record) -> tuple[Problem, Any, Mapping[str, Objective], str]:
         """The problem, the variables, the objectives that decide, and by which rule."""

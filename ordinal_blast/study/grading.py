@@ -64,7 +64,7 @@ def grade(
     compilation.keep(Settings().compiled)  # not where a run says, which may be a stranger's: programs are code
     with contextlib.ExitStack() as stack:
         cells = _seeds(cell) if ensemble else [cell]
-        asked = _Asked([stack.enter_context(_restored_run(one, trust)) for one in cells], level)
+        asked = Asked([stack.enter_context(restored_run(one, trust)) for one in cells], level)
         return [line for path in inputs for file in attempt(asked.within, path) for line in attempt(asked.grade, file)]
 
 
@@ -83,12 +83,17 @@ class _Restored(NamedTuple):
     apply: Callable[[Values], Values]
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """An opened cell, each stage of its chain restored."""
 
     record: Record
     reader: _Reader
     stages: Sequence[_Restored]
+
+    def until(self, name: str) -> Run:
+        """The same without the stages after one."""
+        last = next(n for n, one in enumerate(self.stages) if one.stage.name == name)
+        return self._replace(stages=self.stages[: last + 1])
 
     def within(self, path: Path) -> list[Path]:
         """The input itself, or the files in a folder that may be graded, by name; raises UserError where none is."""
@@ -117,10 +122,9 @@ class _Run(NamedTuple):
         grades = {task.name: task.grades for task in self.record.tasks}
         said = [About() for _ in values["names"]]
         for stage, folder, _ in self.stages:
-            if stage.name == values["grader"] or stage.name not in self.record.models:
-                with recipe.blamed(stage.name, stage.settings):
-                    more = stage.about(values, folder, self.record)
-                said = [_joined(*pair) for pair in zip(said, more, strict=True)] if more else said
+            with recipe.blamed(stage.name, stage.settings):
+                more = stage.about(values, folder, self.record)
+            said = [_joined(*pair) for pair in zip(said, more, strict=True)] if more else said
         for name, place in SUMMARIES.items():
             summary = parts.find("summary", name, {name: place})
             facts = [
@@ -131,19 +135,22 @@ class _Run(NamedTuple):
         return said
 
 
-class _Asked:
+class Asked:
     """The run that grades, or several seeds of it, of whose probabilities the mean counts."""
 
-    def __init__(self, runs: Sequence[_Run], level: float) -> None:
+    def __init__(self, runs: Sequence[Run], level: float) -> None:
         self._runs, self._level = runs, level
 
     def within(self, path: Path) -> list[Path]:
-        """See `_Run.within`."""
+        """See `Run.within`."""
         return self._runs[0].within(path)
 
     def grade(self, path: Path) -> list[dict[str, Any]]:
         """The lines of one input: every example, all its tasks one after another."""
-        said = [run.values(path) for run in self._runs]
+        return self.lines([run.values(path) for run in self._runs])
+
+    def lines(self, said: Sequence[Values]) -> list[dict[str, Any]]:
+        """The lines of what each run makes of one input."""
         first = self._runs[0].record
         values, decides_by = said[0], first.objective["decides_by"]
         if len(said) > 1:
@@ -241,11 +248,12 @@ def _check_finished(cell: Path) -> None:
 
 
 @contextlib.contextmanager
-def _restored_run(cell: Path, trust: Path | None) -> Iterator[_Run]:
+def restored_run(cell: Path, trust: Path | None) -> Iterator[Run]:
+    """A finished cell whose stages are ready for new examples, in this block; raises as `grade` does."""
     with opened(cell, trust) as (finished, chosen, chain):
         reader = _reader([stage for stage, _ in chain], finished, chosen.data.source)
         restored = [_Restored(stage, folder, _restored(stage, folder, finished)) for stage, folder in chain]
-        yield _Run(finished, reader, restored)
+        yield Run(finished, reader, restored)
 
 
 def _folder(stage: Stage[StageSettings], chain: Sequence[Stage[StageSettings]], cell: Path, finished: Record) -> Path:

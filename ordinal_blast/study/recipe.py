@@ -156,6 +156,16 @@ class Stage(abc.ABC, Generic[Section]):
         del inputs, folder, work
         return None
 
+    def region(self, values: Values) -> np.ndarray | None:
+        """Where in the "images" that it makes of new examples what is graded lies, bool `[N, H, W]`, if known."""
+        del values
+        return None
+
+    def regions(self, rows: np.ndarray, inputs: Mapping[str, Any], folder: Path, work: Work) -> np.ndarray | None:
+        """The same of rows of the data set; inputs, folder and work as `open` has them."""
+        del rows, inputs, folder, work
+        return None
+
     def sample(self, record: Record) -> Values:
         """An example made up, of the size of those of the run, as `read` gives one: its name says what it is.
 
@@ -174,7 +184,7 @@ class Stage(abc.ABC, Generic[Section]):
     def about(self, values: Values, folder: Path, record: Record) -> Sequence[About]:
         """What it says of new examples that the chain graded, beside their grades, one an example or none at all.
 
-        values: what the chain made of them. For a stage that grades, asked only where its grades are those that count.
+        values: what the chain made of them; its "grader" is the stage whose grades count.
         """
         del values, folder, record
         return ()
