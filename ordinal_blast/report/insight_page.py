@@ -91,8 +91,8 @@ def _answer(insight: Insight) -> Iterator[Block]:
     if insight.region is not None:
         covered = float(insight.region.mean())
         yield Text(
-            f"The outline covers {_share(covered)} of what the network reads: evidence without a preference, at the rim "
-            "of the well as much as elsewhere, would have that share inside. A share well below it says that the "
+            f"The outline covers {_share(covered)} of what the network reads: evidence without a preference, at the "
+            "rim of the well as much as elsewhere, would have that share inside. A share well below it says that the "
             "network looks beside what it should grade."
         )
     if insight.tested:
