@@ -104,7 +104,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Small multiples that wrap; `size` is small, medium or wide."""
+    """Small multiples that wrap; `size` is small, medium, wide or full."""
 
     kind: ClassVar[str] = "gallery"
     caption: str

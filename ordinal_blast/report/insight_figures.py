@@ -136,7 +136,7 @@ def _overlays(
             for one, heat, title in zip(axes, row, names, strict=True):
                 strength = heat / (heat.max() or 1.0)
                 colours = colormaps["inferno"](strength)[..., :3] * 255
-                weight = 0.6 * strength[..., None]
+                weight = 0.7 * strength[..., None] ** 2  # so that weak evidence leaves the image as it is
                 _image(one, (grey[..., None] * (1 - weight) + colours * weight).astype(np.uint8), None)
                 _outline(one, insight.region)
                 one.set_title(title.upper() if len(maps) == 1 else title)

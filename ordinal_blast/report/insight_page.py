@@ -143,7 +143,7 @@ def _edges(insight: Insight) -> Iterator[Block]:
         "have weights that people chose so that the result is large where brightness changes: at edges."
     )
     names = listed(list(insight.edges))
-    yield _gallery(insight_figures.row_of(insight.edges), "Edge filters", f"{names}: white is strong.", "wide")
+    yield _gallery(insight_figures.row_of(insight.edges), "Edge filters", f"{names}: white is strong.", "full")
 
 
 def _filters(insight: Insight) -> Iterator[Block]:
@@ -163,7 +163,7 @@ def _filters(insight: Insight) -> Iterator[Block]:
         f"{shown} of {count} filters of {width} × {width} weights{plane}: blue below 0, red above. A row is a time of "
         "training."
     )
-    yield _gallery(insight_figures.kernels(kept), "Filters of the first layer", caption, "wide")
+    yield _gallery(insight_figures.kernels(kept), "Filters of the first layer", caption, "full")
 
 
 def _depth(insight: Insight) -> Iterator[Block]:
@@ -173,20 +173,20 @@ def _depth(insight: Insight) -> Iterator[Block]:
         "graded."
     )
     caption = f"The {insight_figures.CHANNELS} channels of each map that vary most in this image: bright is strong."
-    yield _gallery(insight_figures.depth(insight.maps), "Feature maps", caption, "wide")
+    yield _gallery(insight_figures.depth(insight.maps), "Feature maps", caption, "full")
 
 
 def _training(insight: Insight) -> Iterator[Block]:
     times = listed([f"{_epoch(one)} ({_TIMES[one.name]})" for one in insight.moments])
     yield Text(f"The same image and the same grades, by the network at several times: {times}.")
     caption = f"Evidence for {_OF[insight.of]}, each map over its largest value.{_outlined(insight)}"
-    yield _gallery(insight_figures.over_time(insight), "Evidence at several times", caption, "wide")
+    yield _gallery(insight_figures.over_time(insight), "Evidence at several times", caption, "full")
     if any(moment.moved for moment in insight.moments):
         yield _gallery(
             insight_figures.moved(insight),
             "How far every kernel moved",
             "How far the weights of every layer moved from where they began, from the pixels (top) to the grades.",
-            "wide",
+            "full",
         )
 
 

@@ -112,7 +112,7 @@ def _maps(network: LayerByLayer, images: np.ndarray, name: str, layer: int) -> t
     return {path: np.asarray(maps[path][0], np.float32) for path in shown}, shown[layer - 1]
 
 
-def _order(network: LayerByLayer, variables: Any, images: np.ndarray) -> list[str]:
+def _order(network: LayerByLayer, variables: Mapping[str, Any], images: np.ndarray) -> list[str]:
     """The paths of feature maps in the order of their computation, which compiled outputs have lost."""
     order: list[str] = []
 

@@ -1,5 +1,6 @@
 """`grade` crops recordings and single frames as the run cropped its own, and notes what it had to assume."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from PIL import Image
 
 from ordinal_blast import record, settings
 from ordinal_blast.data import material
-from ordinal_blast.errors import UserError
+from ordinal_blast.errors import UsageError, UserError
+from ordinal_blast.report import insight_page
+from ordinal_blast.study.explaining import explain
 from ordinal_blast.study.grading import grade
 
 RECORDED = "tests/embryo/recorded_config.py"
@@ -125,3 +128,69 @@ def test_a_folder_is_graded_by_its_recordings_and_images(wells, identity, tmp_pa
     assert [line["input"] for line in graded] == [
         str(tmp_path / name) for name in ("embryo.npz",) * 2 + ("still.png",) * 2
     ]
+
+
+@pytest.fixture(scope="module")
+def insight(wells, identity):
+    cells, save = wells
+    return explain(cells / "tMEB-s0", save(identity), tested=5, trust=Path(__file__).parents[2])
+
+
+def test_what_is_explained_is_what_is_graded(wells, identity, insight):
+    cells, save = wells
+    assert insight.lines == graded_by(cells / "tMEB-s0", [save(identity)])
+    assert (insight.model, insight.shape) == ("cnn", (16, 16, 3))
+    assert [moment.epoch for moment in insight.moments] == [0, 1]  # one epoch, which is the selected and the last
+    start, graded = insight.moments
+    assert set(start.moved.values()) == {0.0}
+    assert min(graded.moved.values()) > 0
+    assert start.kernel.shape == graded.kernel.shape == (3, 3, 3, 4)
+    assert list(insight.maps)[-1] == insight.layer
+
+
+def test_evidence_is_that_of_features_whose_mean_is_graded(wells, identity, insight):
+    cells, save = wells
+    expected = explain(cells / "tMEB-s0", save(identity), of="expected", trust=Path(__file__).parents[2])
+    last = insight.maps[insight.layer]  # [h, w, C]: the gradient of a score of its mean is the same at all positions
+    for lies in (insight.evidence, expected.evidence):
+        for task in ("icm", "te"):
+            assert lies[task].shape == insight.seen.shape == (16, 16)
+            assert lies[task].min() >= 0
+    assert last.min() >= 0  # after ReLU
+    assert any(not np.allclose(expected.evidence[task], insight.evidence[task]) for task in ("icm", "te"))
+
+
+def test_over_test_examples_the_shares_are_those_of_one_by_one(wells, insight):
+    cells, save = wells
+    ids = record.read(cells / "tMEB-s0").models["cnn"].splits["test"].ids[:5]
+    one_by_one = [explain(cells / "tMEB-s0", save(name), trust=Path(__file__).parents[2]) for name in ids[:2]]
+    shares = [np.nanmean([one.shares()[task] for one in one_by_one]) for task in ("icm", "te")]
+    two = explain(cells / "tMEB-s0", save(ids[0]), tested=2, trust=Path(__file__).parents[2]).tested
+    if all(two[task].n == 2 for task in two):
+        np.testing.assert_allclose([two[task].inside for task in ("icm", "te")], shares, rtol=1e-3)
+    assert all(one.n + one.without == 5 for one in insight.tested.values())
+
+
+def test_the_page_holds_itself_and_says_what_was_graded(insight, tmp_path):
+    insight_page.write(insight, tmp_path / "page.html", "the command")
+    page = (tmp_path / "page.html").read_text()
+    for said in (
+        "An image is a matrix",
+        "Feature maps",
+        "Grad-CAM",
+        "the command",
+        insight.lines[0]["about"]["quality"],
+    ):
+        assert said in page
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#|%23)""", page)
+    shares = insight_page.shares(insight)
+    assert shares["covered"] == insight.region.mean()
+    assert set(shares["tested"]) == {"icm", "te"}
+
+
+def test_what_cannot_be_explained_is_one_line(wells, identity, tmp_path):
+    cells, save = wells
+    with pytest.raises(UsageError, match=r"^--layer is 9: the network has feature maps 1 to 4; 0 is the last$"):
+        explain(cells / "tA-s0", save(identity), layer=9, trust=Path(__file__).parents[2])
+    with pytest.raises(UsageError, match=r"^--of is te: it is one of grade, expected$"):
+        explain(cells / "tA-s0", save(identity), of="te")
