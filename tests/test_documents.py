@@ -9,6 +9,7 @@ import pytest
 
 import ordinal_blast
 from ordinal_blast import cli, objectives, settings
+from ordinal_blast.embryo import recordings
 from ordinal_blast.objectives.__main__ import exports, page
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -79,6 +80,20 @@ def test_the_document_on_raters_runs_as_pasted(tmp_path, monkeypatch, capsys):
     assert says.to_dict() == {"Ann": "", "Ben": "", "Cora": "", "Dirk": "reversed", "Eve": "at random"}
     assert names["trusted"].left_out["accuracy"].min() > names["panel"].left_out["accuracy"].max()
     assert "icm by Dirk is reversed" in capsys.readouterr().out
+
+
+def test_the_document_on_seeing_writes_a_recording_that_grade_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python", "docs/seeing.md")
+    assert "side=120" in code
+    exec(code.replace("side=120", "side=24"), {})
+    recording = recordings.read(tmp_path / "embryo.npz")
+    assert recording.frames.shape[1:] == (24, 24, len(recording.planes))
+    assert 96 <= recording.hpi[0] < recording.hpi[-1] <= 120
+    for line in (line for text in blocks("sh", "docs/seeing.md") for line in text.splitlines()):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([line.split()[1], "--help"])
+        assert stopped.value.code == 0
 
 
 def test_the_document_on_statistics_prints_what_it_says(capsys):

@@ -20,6 +20,7 @@ from ordinal_blast.embryo.cropping import EmbryoFinder
 from ordinal_blast.embryo.footage import PLANES, SIDE, Footage, Recorded
 from ordinal_blast.embryo.looked import Looked
 from ordinal_blast.embryo.recordings import Recording
+from ordinal_blast.embryo.windows import area_and_centre
 from ordinal_blast.errors import UserError, one_line
 from ordinal_blast.ranges import Range, check, list_of, number, one_of, whole
 from ordinal_blast.record import Record
@@ -218,13 +219,15 @@ class Crop(Stage[CropSettings]):
         """The time of maximum expansion of a recording, and where the window of the CNN's image lies.
 
         tMEB_hpi: in hours. box: left, top, right and bottom in pixels of the file. area: the embryo's share of the
-        frame. It warns where no embryo is seen.
+        frame. track: of every hour that is looked at, the same area and the centre of the embryo, row and column in
+        shares of the frame. It warns where no embryo is seen.
         """
         del folder, record
         looked: Looked = values["looked"]
         facts: dict[str, Any] = {"box": looked.box, "area": float(looked.mask.mean())}
         if "crops" in values:
             facts["tMEB_hpi"] = float(values["crops"].hours[values["crops"].tmeb()[0]])
+            facts["track"] = _track(values["recording"], values["crops"].hours, values["cropper"])
         return [About(facts, tuple(note for note in values["notes"] if note == _NO_EMBRYO))]
 
     def region(self, values: Values) -> np.ndarray | None:
@@ -486,6 +489,17 @@ def _stand_ins(recording: Recording, section: CropSettings) -> tuple[str, ...]:
         stand_ins, wanted = (", ".join(f"{plane:g}" for plane in planes) for planes in (nearest, section.planes))
         notes.append(f"its focal planes {stand_ins} µm stand in for {wanted} µm")
     return tuple(notes)
+
+
+def _track(recording: Recording, hours: np.ndarray, cropper: EmbryoFinder) -> list[dict[str, Any]]:
+    """Area and centre of the embryo in the frames nearest to these hours, without centre where none is seen."""
+    at = np.unique(timelapse.nearest(recording.hpi, hours))
+    masks = cropper.masks(recording.frames[at], recording.planes)
+    areas, centres = map(np.asarray, area_and_centre(jnp.asarray(masks.astype(np.float32))))
+    return [
+        {"hpi": float(hour), "area": float(area), "centre": centre.tolist() if area else None}
+        for hour, area, centre in zip(recording.hpi[at], areas, centres, strict=True)
+    ]
 
 
 def _unseen(areas: np.ndarray) -> tuple[str, ...]:

@@ -12,16 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ordinal_blast import settings
-from ordinal_blast.data import material
 from ordinal_blast.errors import UsageError
 from ordinal_blast.evaluation import evidence
 from ordinal_blast.evaluation.evidence import GRADES, Concentration, Insight, Moment
 from ordinal_blast.models import edges, feature_maps
 from ordinal_blast.settings import Settings
-from ordinal_blast.study import decisions, grading, recipe, session
+from ordinal_blast.study import grade_sets, grading, shown
 from ordinal_blast.study.grader import Grader, LayerByLayer
-from ordinal_blast.study.grading import Asked, Run
-from ordinal_blast.study.recipe import Work
+from ordinal_blast.study.grading import Asked, Opened, Run
 from ordinal_blast.training import compilation
 from ordinal_blast.types import INPUTS
 
@@ -46,8 +44,11 @@ def explain(
     examples of the run it is measured how much of the evidence lies in the region of what is graded; their data have to
     be there. Raises UsageError for a run whose networks have no feature maps, and as `grade` does.
     """
+    if tested < 0:
+        raise UsageError(f"--test is {tested}: give the number of test examples, 0 for none")
     if of not in OF:
         raise UsageError(f"--of is {of}: it is one of {', '.join(OF)}")
+    grade_sets.check_level(level)
     compilation.keep(Settings().compiled)
     with grading.restored_run(cell, trust) as opened:
         name = _name(opened)
@@ -58,12 +59,12 @@ def explain(
         one = run.stages[-1]
         network = one.stage.layers(one.folder, run.record)  # type: ignore[attr-defined]
         images = np.asarray(values["images"])
-        maps, at = _maps(network, images, name, layer)
+        maps, at = _maps(network, images, f"{name}, {one.stage.settings.network.name},", layer)  # type: ignore[attr-defined]
         grades = {task: said.grades for task, said in values["graded"].items()}
         seen = images
         for restored in run.stages[:-1]:
             seen = restored.stage.show(seen) if "images" in restored.stage.makes else seen
-        shown = seen[0, ..., 0] if seen.shape[-1] != 3 else seen[0]
+        picture = seen[0, ..., 0] if seen.shape[-1] != 3 else seen[0]
         known = [restored.stage.region(values) for restored in run.stages[:-1]]
         regions = [region for region in known if region is not None]
         return Insight(
@@ -71,9 +72,9 @@ def explain(
             cell=run.record.cell,
             model=name,
             lines=Asked([run], level).lines([values]),
-            seen=shown,
+            seen=picture,
             shape=images.shape[1:],
-            edges={key: np.asarray(find(jnp.asarray(_grey(shown)))) for key, find in edges.FILTERS.items()},
+            edges={key: np.asarray(find(jnp.asarray(_grey(picture)))) for key, find in edges.FILTERS.items()},
             maps=maps,
             moments=_moments(network, images, at, grades, of),
             of=of,
@@ -100,16 +101,15 @@ def _maps(network: LayerByLayer, images: np.ndarray, name: str, layer: int) -> t
     """The feature maps `[h, w, C]` of one image by path, and the path of one of them."""
     _, variables = network.versions[GRADES]
     _, maps = jax.jit(functools.partial(feature_maps.observed, network.model))(variables, images)
-    shown = _order(network, variables, images)
-    if not shown:
-        kind = type(network.model.backbone).__name__
+    paths = _order(network, variables, images)
+    if not paths:
         raise UsageError(
-            f"the network of {name}, {kind}, shows no feature maps: explain reads Linen modules that have modules with "
+            f"the network of {name} shows no feature maps: explain reads Linen modules that have modules with "
             "outputs [B, h, w, C], such as the layers of a convolutional network"
         )
-    if not 0 <= layer <= len(shown):
-        raise UsageError(f"--layer is {layer}: the network has feature maps 1 to {len(shown)}; 0 is the last")
-    return {path: np.asarray(maps[path][0], np.float32) for path in shown}, shown[layer - 1]
+    if not 0 <= layer <= len(paths):
+        raise UsageError(f"--layer is {layer}: the network has feature maps 1 to {len(paths)}; 0 is the last")
+    return {path: np.asarray(maps[path][0], np.float32) for path in paths}, paths[layer - 1]
 
 
 def _order(network: LayerByLayer, variables: Mapping[str, Any], images: np.ndarray) -> list[str]:
@@ -183,20 +183,14 @@ def _finder(network: LayerByLayer, layer: str, of: str) -> Find:
 
 def _tested(run: Run, network: LayerByLayer, layer: str, of: str, count: int) -> dict[str, Concentration]:
     """How much of the evidence lies in the region of what is graded, over the first test examples of the run."""
-    name, chosen = run.stages[-1].stage.name, settings.resolve(run.record.settings, run.record.cell)
-    opened = material.open(chosen.data)
-    rows = opened.splits["test"][:count]
-    work = Work(opened, recipe.goal(chosen), decisions.bind(chosen.objective, opened.tasks), session.begin(1))
-    values: dict[str, Any] = dict(opened.dataset.columns)
-    masks = None
-    for stage, folder, _ in run.stages[:-1]:
-        inputs = {key: values[key] for key in stage.reads}
-        values |= stage.open(inputs, folder, work)
-        if "images" in stage.makes:
-            masks = stage.regions(rows, inputs, folder, work)
+    chosen = settings.resolve(run.record.settings, run.record.cell)
+    again = shown.reopened(Opened(run.record, chosen, [(one.stage, one.folder) for one in run.stages]))
+    split = run.record.models[run.stages[-1].stage.name].splits["test"]
+    rows = again.material.splits["test"][:count]
+    masks = again.regions(rows)
     if masks is None:
         raise UsageError(f"--test: no stage of {run.record.cell} says where in an image that lies which is graded")
-    images, split = np.asarray(values["images"](rows, None)), run.record.models[name].splits["test"]
+    images = np.asarray(again.values["images"](rows, None))
     _, variables = network.versions[GRADES]
     find, grades = _finder(network, layer, of), {task: result.grades for task, result in split.tasks.items()}
     parts = [np.arange(at, min(at + _BATCH, len(rows))) for at in range(0, len(rows), _BATCH)]

@@ -17,7 +17,7 @@ def text(graded: Sequence[Mapping[str, Any]]) -> str:
         by = f"({seeds}{line['model']}, {line['decides_by']})"
         shown.append(f"{line['input']:{width}}  {line['task']} {line['grade']}  {among}{probs}  {by}")
         if place + 1 == len(graded) or graded[place + 1]["input"] != line["input"]:
-            facts = "  ".join(f"{name} {_shown(value)}" for name, value in line["about"].items())
+            facts = "  ".join(f"{name} {_shown(value)}" for name, value in _short(line["about"]).items())
             said = [*([facts] if facts else []), *(f"warning: {one}" for one in line["warnings"])]
             shown += [f"{'':{width}}  {one}" for one in (*said, *(f"note: {note}" for note in line["notes"]))]
     return "\n".join(shown)
@@ -38,11 +38,23 @@ def rows(graded: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             **{f"p {name}": share for name, share in line["probs"].items()},
             **{key: line[key] for key in ("score", "model", "decides_by")},
             "seeds": " ".join(map(str, line["seeds"])),
-            **{name: _shown(value) if isinstance(value, list) else value for name, value in line["about"].items()},
+            **{
+                name: _shown(value) if isinstance(value, list) else value
+                for name, value in _short(line["about"]).items()
+            },
             **{key: "; ".join(line[key]) for key in ("warnings", "notes")},
         }
         for line in graded
     ]
+
+
+def _short(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that are no tables of their own, which only JSON has."""
+    return {name: value for name, value in about.items() if not isinstance(value, list) or not _is_table(value)}
+
+
+def _is_table(values: Sequence[object]) -> bool:
+    return any(isinstance(value, Mapping) for value in values)
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,7 @@ from ordinal_blast import record, settings
 from ordinal_blast.data import material
 from ordinal_blast.errors import UsageError, UserError
 from ordinal_blast.report import insight_page
+from ordinal_blast.study import graded_lines
 from ordinal_blast.study.explaining import explain
 from ordinal_blast.study.grading import grade
 
@@ -76,6 +77,12 @@ def test_a_recording_is_said_its_quality_its_window_and_when_it_is_largest(wells
     lower = min(list(line["probs"]).index(line["grade"]) for line in (icm, te))
     assert icm["about"]["quality"] == te["about"]["quality"] == names[lower]
     assert icm["about"]["tMEB_hpi"] in (94.5, 98, 98.5, 102, 105.5, 109, 112.5, 116, 119.5)
+    track = icm["about"]["track"]
+    assert [one["hpi"] for one in track] == np.load(save(identity))["hpi"].tolist()
+    seen = [one for one in track if one["centre"]]
+    assert [one["area"] > 0 for one in track] == [one in seen for one in track]
+    assert all(0 < place < 1 for one in seen for place in one["centre"])
+    assert "track" not in graded_lines.text([icm, te])
     side = np.load(save(identity))["frames"].shape[1]
     left, top, right, bottom = icm["about"]["box"]
     assert 0 <= left < right <= side

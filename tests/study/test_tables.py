@@ -8,7 +8,7 @@ import pytest
 from ordinal_blast import record, settings
 from ordinal_blast.data import material
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.study import grading, runner, session
+from ordinal_blast.study import explaining, grading, runner, session
 from ordinal_blast.study import plan as plans
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")  # tests/training checks the optimised code
@@ -120,6 +120,12 @@ def test_rows_are_graded_as_the_run_graded_them(study, tmp_path):
             assert [line["input"] for line in graded] == [f"{path}, line {row}" for row in range(1, 21)]
             assert ["abc".index(line["grade"]) for line in graded] == grades.tolist()
             np.testing.assert_allclose([list(line["probs"].values()) for line in graded], probs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_of_numbers_has_no_feature_maps_to_explain(study, tmp_path):
+    _, root = study
+    with pytest.raises(UsageError, match=r"^corn-s0 has no network of images, .* it reads numbers$"):
+        explaining.explain(root / "cells" / "corn-s0", tmp_path / "rows.csv")
 
 
 def test_a_table_that_lacks_a_column_and_an_image_are_refused(study, tmp_path):
