@@ -19,8 +19,7 @@ TRUE = "_true"  # ends, and LATENT begins, the name of a column of what only sim
 LATENT = "latent_"  # its quality float `[N]`; the true grade int `[N]`
 ABSENT = "absent/"  # begins the name of a column, int `[N]`: why there is no label of a task, 0 where there is one
 MISSING, NOT_DEFINED, NOT_AGREED, A_RANGE = -1, -2, -3, -4
-REASONS = {MISSING: "missing", NOT_DEFINED: "not defined", NOT_AGREED: "not agreed"}
-ABSENCES = REASONS | {A_RANGE: "a range"}  # such as <3, of which no single grade can be learnt
+ABSENCES = {MISSING: "missing", NOT_DEFINED: "not defined", NOT_AGREED: "not agreed", A_RANGE: "a range"}  # such as <3
 AXIS = "batch"  # the axis of devices in collectives
 NO_ID = ("", "nan", "NaN", "None", "NaT", "<NA>")  # what a missing id of a patient becomes as text: never one patient
 

@@ -1,8 +1,8 @@
 """Grades that several raters gave the same items, from long tables: a row is an item, a rater, a task and a value.
 
 What is no grade stays apart: a blank is missing, ND is not defined (a blastocyst too small to have a grade of it), NA
-is not agreed or not assessable. The order of grades is stated, or that of the numbers that they are or hold, or of
-Gardner's letters, A the best; no other is guessed.
+is not agreed or not assessable, <3 is a range. The order of grades is stated, or that of the numbers that they are or
+hold, or of Gardner's letters, A the best; no other is guessed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import numpy as np
 from ordinal_blast.data import labels, sheets
 from ordinal_blast.data.sheets import shown
 from ordinal_blast.errors import UsageError, UserError
-from ordinal_blast.types import MISSING, NO_ID, NOT_AGREED, NOT_DEFINED, Task
+from ordinal_blast.types import A_RANGE, ABSENCES, MISSING, NO_ID, NOT_AGREED, NOT_DEFINED, Task
 
 COLUMNS = ("item", "rater", "task", "value")
 _NO_GRADES = {"ND": NOT_DEFINED, "NA": NOT_AGREED, "N/A": NOT_AGREED, "n/a": NOT_AGREED}
 _NO_GRADES |= dict.fromkeys(("", "Null", "NULL", "null", "None", "nan", "NaN", "<NA>"), MISSING)
+_NO_GRADES |= {text: code for code, text in ABSENCES.items()}
+_RANGE = re.compile(r"[<>≤≥]=?\s*\w+")
 _LETTER = re.compile(r"([A-D])([+-]?)")  # of Gardner's grades of ICM and TE, A the best; A+ is above A, A- below it
 _SIGNS = ("-", "", "+")
 
@@ -40,7 +42,7 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Annotations:
-    """Grades by task, int `[N, R]` in 0 ... K-1 or one of `REASONS`, of N items by R raters; notes of what was told.
+    """Grades by task, int `[N, R]` in 0 ... K-1 or one of `ABSENCES`, of N items by R raters; notes of what was told.
 
     groups: text `[N]`, what items belong to, or the item itself; None where no item has one.
     """
@@ -61,11 +63,17 @@ def read(
     grades: of a task, worst first. Raises UserError for a file that is none, a value that is no grade, or two grades of
     an item by one rater, and UsageError where the order of grades cannot be told.
     """
+    table, notes = rows(paths, encoding)
+    gathered = gather(table, grades or {})
+    return dataclasses.replace(gathered, notes=(*notes, *gathered.notes))
+
+
+def rows(paths: Sequence[Path], encoding: str = "") -> tuple[list[Row], list[str]]:
+    """The rows of long tables, and notes of how they were read. Errors as `read`."""
     if not sheets.is_encoding(encoding):
         raise UsageError(f"--encoding {shown(encoding)}: there is no encoding of that name: give one such as latin-1")
     tables = [sheets.read(path, encoding=encoding, stated_by="--encoding") for path in paths]
-    gathered = gather((row for table in tables for row in _rows(table)), grades or {})
-    return dataclasses.replace(gathered, notes=(*(note for table in tables for note in table.notes), *gathered.notes))
+    return [row for table in tables for row in _rows(table)], [note for table in tables for note in table.notes]
 
 
 def _rows(table: sheets.Sheet) -> Iterator[Row]:
@@ -123,6 +131,7 @@ def gather(rows: Iterable[Row], grades: Mapping[str, Sequence[str]]) -> Annotati
 def _graded(name: str, rows: Sequence[Row], stated: Sequence[str]) -> tuple[Task, dict[str, int], list[str]]:
     """The task, what each text of it means, and a note where the order of its grades was told by them."""
     reading = {text: code for text, code in _NO_GRADES.items() if text not in stated}
+    reading |= {row.value: A_RANGE for row in rows if row.value not in stated and _RANGE.fullmatch(row.value)}
     texts = sorted({row.value for row in rows} - reading.keys())
     decimal = "," if any("," in text for text in texts) else "."
     values = {text: sheets.number(text, decimal) for text in texts}

@@ -18,13 +18,22 @@ import numpy as np
 from ordinal_blast.data import annotations, sheets
 from ordinal_blast.data.annotations import Row
 from ordinal_blast.data.sheets import Sheet, shown
+from ordinal_blast.embryo import gardner
 from ordinal_blast.errors import UserError
 from ordinal_blast.report.rater_panel import Panel, panel
+from ordinal_blast.types import NOT_DEFINED
 
 EXPERT, GOLD = "Gardner_Expert", "gold"
 VOTERS = (EXPERT, *(f"Annotator_{number}" for number in (8, 7, 5, 2, 1, 0)))  # in the order of the authors' program
 GRADES = {"exp": ("1", "2", "3", "4", "5"), "icm": ("C", "B", "A"), "te": ("C", "B", "A")}
-CODES = {"exp": ("1", "2", "3", "4", "5"), "icm": ("A", "B", "C", "ND"), "te": ("A", "B", "C", "ND")}
+CODES = {
+    task: tuple(
+        "ND" if means == NOT_DEFINED else str(means)
+        for code, means in gardner.CODES["kromp2023"][name].items()
+        if code.isdigit()
+    )
+    for task, name in zip(GRADES, gardner.TASKS, strict=True)
+}
 DEFINED_FROM = 2  # of the grades of exp
 _ANNOTATOR = re.compile(r"(Annotator_\d+|Gardner_Expert)\.csv")
 _GOLD = re.compile(r"Gardner_test_gold.*\.(csv|xlsx)")

@@ -17,7 +17,7 @@ from ordinal_blast.report.blocks import Block, Bullets, Code, Details, Entry, Ga
 from ordinal_blast.report.formats import MISSING, count, extent, interval, limits, listed, number, p_value, slug
 from ordinal_blast.report.pictures import picture
 from ordinal_blast.report.rater_panel import APART, NETWORK, PEOPLE, VOTES, Panel
-from ordinal_blast.types import REASONS, Task
+from ordinal_blast.types import ABSENCES, Task
 
 RULES = {
     "low": "the lower grade",
@@ -171,13 +171,14 @@ def _figures(panel: Panel, task: Task, rows: pd.DataFrame) -> Gallery:
 
 def _counted(task: Task, votes: pd.Series) -> str:
     counts = votes.value_counts()
-    return ", ".join(f"{counts[name]} × {name}" for name in (*task.grades, *REASONS.values()) if name in counts)
+    return ", ".join(f"{counts[name]} × {name}" for name in (*task.grades, *ABSENCES.values()) if name in counts)
 
 
 def _counts(panel: Panel, task: Task) -> Table:
     rows = panel.counts[panel.counts["task"] == task.name]
     table = rows.pivot(index="rater", columns="value", values="count")
-    names = [*task.grades, *REASONS.values()]
+    missing, *others = ABSENCES.values()
+    names = [*task.grades, missing, *(why for why in others if table[why].any())]
     order = [name for name in (*panel.people, *panel.networks, panel.released_as) if name]
     lines = [Line(name, [Entry(f"{table.loc[name, value]}") for value in names]) for name in order]
     return Table(

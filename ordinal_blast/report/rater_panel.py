@@ -23,7 +23,7 @@ from ordinal_blast.evaluation.multireader import Comparison, Contrast
 from ordinal_blast.evaluation.validation import count_units
 from ordinal_blast.report.formats import count, limits, number
 from ordinal_blast.report.measures import LEVEL
-from ordinal_blast.types import MISSING, NOT_DEFINED, REASONS, Task
+from ordinal_blast.types import ABSENCES, MISSING, NOT_DEFINED, Task
 
 VOTES, APART, NETWORK, RELEASED = "votes", "does not vote", "network", "released"
 PEOPLE = "average rater"
@@ -69,7 +69,7 @@ class Panel:
         for task in self.annotations.tasks:
             for rater in self.annotations.raters:
                 own = self.annotations.grades[task.name][:, self._place(rater)]
-                values = [(grade, k) for k, grade in enumerate(task.grades)] + [(why, k) for k, why in REASONS.items()]
+                values = [(grade, k) for k, grade in enumerate(task.grades)] + [(why, k) for k, why in ABSENCES.items()]
                 rows += [(task.name, rater, self._role(rater), value, int((own == k).sum())) for value, k in values]
         return pd.DataFrame(rows, columns=["task", "rater", "role", "value", "count"])
 
@@ -260,7 +260,7 @@ class Panel:
         return one.mean(0)
 
     def _vote(self, task: Task) -> np.ndarray:
-        """The vote int `[N]`, or one of REASONS."""
+        """The vote int `[N]`, or one of ABSENCES."""
         graded = self._table(task, self.voters)
         voted = raters.vote(np.maximum(graded, MISSING), self.ties)
         undefined = (voted < 0) & (graded == NOT_DEFINED).any(axis=1) & ~(graded >= 0).any(axis=1)
@@ -336,7 +336,7 @@ def panel(
 
 
 def _named(task: Task, grades: np.ndarray) -> list[str]:
-    return [task.grades[k] if k >= 0 else REASONS[k] for k in grades.tolist()]
+    return [task.grades[k] if k >= 0 else ABSENCES[k] for k in grades.tolist()]
 
 
 def _ends(mean: Contrast, bounds: tuple[float, float] = (-1, 1)) -> tuple[float, float]:

@@ -144,3 +144,24 @@ def test_a_rater_with_one_grade_alone_is_named(tmp_path):
     assert of.odd() == [
         "t by Eve is always the same: Kendall's tau-b with the vote of the others is – no interval, 20 items"
     ]
+
+
+def test_whole_grades_become_expansion_icm_and_te(tmp_path):
+    said = {
+        "Ann": ("4AB", "3BC", "2", "5AA", "<3CC", ""),
+        "Ben": ("4BB", "3BC", "1", "5AA", "3CC", "4BA"),
+        "Eve": ("3AB", "ND", "2", "4AA", "3CB", "4AA"),
+    }
+    rows = [(f"e{n}", rater, "gardner", text) for rater, texts in said.items() for n, text in enumerate(texts)]
+    pd.DataFrame(rows, columns=["item", "rater", "task", "value"]).to_csv(tmp_path / "a.csv", index=False)
+    of = raters(tmp_path / "a.csv")
+    assert [task.name for task in of.annotations.tasks] == ["expansion", "icm", "te"]
+    assert of.annotations.tasks[1].grades == ("C", "B", "A")
+    assert of.annotations.grades["expansion"][:, 0].tolist() == [3, 2, 1, 4, -4, -1]
+    assert of.annotations.grades["icm"][:, 0].tolist() == [2, 1, -2, 2, 0, -1]
+    votes = of.votes.set_index(["task", "item"])["vote"]
+    assert votes[("te", "e1")] == "C"
+    assert votes[("icm", "e2")] == "not defined"
+    (tmp_path / "a.csv").write_text((tmp_path / "a.csv").read_text() + "e9,Ann,gardner,4EE\n")
+    with pytest.raises(UserError, match=r"a.csv, line 20: '4EE' is no grade such as 4AA"):
+        raters(tmp_path / "a.csv")
