@@ -27,24 +27,26 @@ from ordinal_blast.report.measures import LEVEL
 from ordinal_blast.report.pictures import Studio
 from ordinal_blast.report.rankings import Ranking, ranking, units
 from ordinal_blast.report.results import Group, patients_in
+from ordinal_blast.types import RATERS
 
 OUTCOME = "fetal_heartbeat"  # the column: 1, 0, or −1 where no embryo was transferred
 HUMAN, GROUPS, FINER = "embryologist", "network, quality groups", "network, expected grades"
 MOST = 6  # variants with a figure; of more, the reference and the best of each measure
 COVERS = (
-    "Quality groups (top A/A; good A/B, B/A and B/B; poor any C) rank embryos as in figure 5 of the paper, by three "
-    "points; the finer score is the sum of the expected grades of ICM and TE. Differences of areas have DeLong’s "
-    "covariances, with treatments as clusters (Obuchowski) and seeds as readers: their 95 % intervals cover new "
-    "treatments and new seeds, and not another embryologist. They are adjusted for all differences of the table."
+    "Quality groups (top, TQB: A/A; good, GQB: A/B, B/A and B/B; poor, PQB: any C) rank embryos as in figure 5 of the "
+    "paper, by three points; the finer score is the sum of the expected grades of ICM and TE. Differences of areas "
+    "have DeLong’s covariances, with treatments as clusters (Obuchowski) and seeds as readers: their 95 % intervals "
+    "cover new treatments and new seeds, and not another embryologist. They are adjusted for all differences of the "
+    "table."
 )
 
 
 def blocks(study: Study, stage: str, studio: Studio) -> list[Block]:
     """The ROC of embryologist and networks of one stage; nothing where ICM, TE or the outcome are not known."""
-    if (graded := _graded(study, stage)) is None:
+    if (both := graded(study, stage)) is None:
         return []
-    icm, te = graded
-    questions = {variant: one for variant in icm.variants if (one := _question(icm, te, variant)) is not None}
+    icm, te = both
+    questions = {variant: one for variant in icm.variants if (one := question(icm, te, variant)) is not None}
     if not questions:
         return []
     tests = {
@@ -92,17 +94,17 @@ def compared(study: Study, stage: str, variant: str) -> tuple[Bounded, Bounded] 
 
     None where it has not been graded, or the outcome is not known.
     """
-    graded = _graded(study, stage)
-    if graded is None or variant not in graded[0].variants or (question := _question(*graded, variant)) is None:
+    both = graded(study, stage)
+    if both is None or variant not in both[0].variants or (asked := question(*both, variant)) is None:
         return None
-    tested = inference.ranked(question, HUMAN)
+    tested = inference.ranked(asked, HUMAN)
     (adjusted,), _, _ = verdicts.adjust([tested])
     own, gap = tested.own[GROUPS], tested.differences[GROUPS]
     low, high, _ = verdicts.within(adjusted.get(GROUPS, (math.nan,) * 3), (0.0, 1.0))
     return Bounded(own.estimate, *_ends(own)), Bounded(gap.estimate, low, high)
 
 
-def _graded(study: Study, stage: str) -> tuple[Group, Group] | None:
+def graded(study: Study, stage: str) -> tuple[Group, Group] | None:
     """ICM and TE of a stage, each on the same examples over all cells and in three grades; None where it has not."""
     groups = {group.task: group for group in study.groups() if group.stage == stage}
     if not {*paper.TASKS} <= {*groups} or not all(
@@ -113,23 +115,29 @@ def _graded(study: Study, stage: str) -> tuple[Group, Group] | None:
     return icm, te
 
 
-def _question(icm: Group, te: Group, variant: str) -> Ranking | None:
-    """Heartbeat of the transferred embryos whose grades are known, by the embryologist and by both network scores."""
+def question(icm: Group, te: Group, variant: str, *, rater: int | None = None, split: str = "test") -> Ranking | None:
+    """Heartbeat of the transferred embryos whose grades are known, by the embryologist and by both network scores.
+
+    rater: which of several embryologists, instead of the labels.
+    """
     if variant not in te.variants:
         return None
-    first, other = icm.cells[0].tested(icm.stage), te.cells[0].tested(te.stage)
-    if OUTCOME not in first.columns or not np.array_equal(first.ids, other.ids):
+    first, other = (group.cells[0].record.models[group.stage].splits.get(split) for group in (icm, te))
+    if first is None or other is None or OUTCOME not in first.columns or not np.array_equal(first.ids, other.ids):
         return None
-    known = (first.columns[OUTCOME] >= 0) & icm.known & te.known
+    columns = [first.tasks[icm.task].labels, other.tasks[te.task].labels]
+    if rater is not None:
+        columns = [first.columns[f"{RATERS}{group.task}"][:, rater] for group in (icm, te)]
+    known = (first.columns[OUTCOME] >= 0) & (columns[0] >= 0) & (columns[1] >= 0)
     seeds = pairing.common({"icm": icm.seeds[variant], "te": te.seeds[variant]})
     if not known.any() or not seeds:
         return None
-    graded = [group.seeded(variant, seeds, "grades")[:, known] for group in (icm, te)]
-    probs = [group.seeded(variant, seeds, "probs")[:, known].astype(np.float64) for group in (icm, te)]
+    grades = [group.seeded(variant, seeds, "grades", split)[:, known] for group in (icm, te)]
+    probs = [group.seeded(variant, seeds, "probs", split)[:, known].astype(np.float64) for group in (icm, te)]
     finer = np.sum([p @ np.arange(p.shape[-1]) for p in probs], axis=0)
-    human = quality_group(*(group.of(group.cells[0]).labels[known] for group in (icm, te))).astype(np.float64)
+    human = quality_group(*(labels[known] for labels in columns)).astype(np.float64)
     scores = {HUMAN: dict.fromkeys(seeds, human)}
-    scores[GROUPS] = {seed: quality_group(a, b).astype(float) for seed, a, b in zip(seeds, *graded, strict=True)}
+    scores[GROUPS] = {seed: quality_group(a, b).astype(float) for seed, a, b in zip(seeds, *grades, strict=True)}
     scores[FINER] = dict(zip(seeds, finer, strict=True))
     return ranking(
         "fetal heartbeat", first.columns[OUTCOME][known] == 1, scores, patients_in(first, known), icm.planned

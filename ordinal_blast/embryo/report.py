@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ordinal_blast.embryo import beyond_blocks, gain_blocks, human_blocks, outcome_blocks, paper_blocks
+from ordinal_blast.embryo import beyond_blocks, gain_blocks, human_blocks, outcome_blocks, outcome_worth, paper_blocks
 from ordinal_blast.embryo.outcome_blocks import OUTCOME
 from ordinal_blast.report import pick_blocks
 from ordinal_blast.report.blocks import Block, Section
@@ -35,7 +35,11 @@ def _outcome(study: Study, studio: Studio) -> list[Section]:
     blocks = [
         block
         for stage in reversed(study.stages)
-        for block in (*outcome_blocks.blocks(study, stage, studio), *_variants(study, stage, studio))
+        for block in (
+            *outcome_blocks.blocks(study, stage, studio),
+            *outcome_worth.blocks(study, stage, studio),
+            *_variants(study, stage, studio),
+        )
     ]
     return [Section(studio.anchor("outcome"), "Outcome: fetal heartbeat", blocks)] if blocks else []
 

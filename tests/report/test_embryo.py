@@ -110,7 +110,8 @@ def test_lines_of_the_paper_agree_where_it_copies_them():
 
 def test_embryologists_stand_beside_networks_under_every_rule(told):
     study, of = told
-    table, _ = tables(of["Embryologists and networks"], "RNN · ICM")
+    table, _, everyone = tables(of["Embryologists and networks"], "RNN · ICM")
+    assert [line.head for line in everyone.lines] == [*(f"embryologist {r}" for r in range(1, 10)), *study.variants]
     rows = study.raters.query("stage == 'rnn' and task == 'icm'")
     assert len(table.lines) == 2 * 5 + 1
     share = rows[(rows["ties"] == "share") & (rows["variant"] == "cross_entropy")].iloc[0]
@@ -122,7 +123,7 @@ def test_embryologists_stand_beside_networks_under_every_rule(told):
         f"{share['tied']:.1%}",
     ]
     assert texts(table.lines[-1]) == ["0.651", "0.719", "−0.068", "–"]
-    cnn, _ = tables(of["Embryologists and networks"], "CNN · ICM")
+    cnn, _, _ = tables(of["Embryologists and networks"], "CNN · ICM")
     assert len(cnn.lines) == 10
     agreement = of["Embryologists and networks"].blocks[-1]
     assert agreement.title == "TE: agreement of embryologists"
@@ -181,3 +182,35 @@ def test_frames_of_embryos_stand_beside_the_page(write_run, tmp_path, of_embryos
     assert {"raters", "extremes", "truths"} <= frames
     assert "steps" not in frames  # of one stage
     assert "Embryologists and networks" in page.read_text()
+
+
+def test_an_outcome_has_rates_probabilities_picks_and_a_line_for_each_embryologist(write_run, of_embryos, tmp_path):
+    def change(kept):
+        kept = of_embryos(kept)
+        for model in kept.models.values():
+            test = model.splits["test"]
+            rng = np.random.default_rng(5)
+            for task, result in test.tasks.items():
+                moved = np.maximum(result.labels, 0)[:, None] + rng.integers(-1, 2, (len(test.ids), 2))
+                test.columns[f"rater_{task}"] = np.where(rng.random(moved.shape) < 0.2, -1, np.clip(moved, 0, 2))
+            # Other embryos with the same grades: probabilities are fitted there.
+            columns = {**test.columns, "group": np.char.add("other-", test.columns["group"])}
+            model.splits["val"] = dataclasses.replace(test, name="val", columns=columns)
+        return kept
+
+    study = load(write_run(tmp_path, ("ordinal_cross_entropy", "cross_entropy"), (0, 1), n=400, change=change))
+    (section,) = [one for one in sections(study, Studio("key", study)) if one.title == "Outcome: fetal heartbeat"]
+    rates, probabilities, choices, several = tables(section, "RNN: rates, probabilities and picks")
+    assert rates.header[1:] == ["poor (PQB)", "good (GQB)", "top (TQB)"]
+    test = study.cells[0].tested("rnn")
+    icm, te = (test.tasks[task].labels for task in ("icm", "te"))
+    top = (icm == 2) & (te == 2) & (test.columns["fetal_heartbeat"] >= 0)
+    assert texts(rates.lines[-1])[2] == number(test.columns["fetal_heartbeat"][top].mean())
+    # Fitted where they are tested, they have the level that was seen.
+    assert texts(probabilities.lines[0])[0].strip("+−") == "0.000"
+    assert choices.lines[-1].head == "at random"
+    both = (test.columns["rater_icm"][:, 1] >= 0) & (test.columns["rater_te"][:, 1] >= 0)
+    known = both & (test.columns["fetal_heartbeat"] >= 0)
+    groups = np.minimum(test.columns["rater_icm"], test.columns["rater_te"])[known, 1]
+    area = roc.auc(test.columns["fetal_heartbeat"][known], groups)
+    assert texts(several.lines[1])[:2] == [str(known.sum()), number(area)]
