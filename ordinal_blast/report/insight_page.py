@@ -99,7 +99,8 @@ def _answer(insight: Insight) -> Iterator[Block]:
         rows = [Line(task.upper(), _tested(one)) for task, one in insight.tested.items()]
         one = next(iter(insight.tested.values()))
         yield Table(
-            f"The same over {one.n} test examples of the run: means, and the difference with its 95 % interval.",
+            f"The same over {one.n} test examples of the run: means, and the difference with its 95 % interval, "
+            "examples taken as independent.",
             ["Task", "Evidence inside", "Outline covers", "Difference"],
             rows,
         )
@@ -107,7 +108,7 @@ def _answer(insight: Insight) -> Iterator[Block]:
     warnings = [f"Warning: {one}." for one in insight.lines[0]["warnings"]]
     if "distance_p" in about:
         warnings.append(
-            f"{_share(about['distance_p'])} of the validation examples lie as far from the training data as this image."
+            f"{_share(about['distance_p'])} of the validation examples lie as far from the training data, or farther."
         )
     if "sharpness_p" in about:
         warnings.append(f"{_share(about['sharpness_p'])} of the validation examples are no sharper than it.")
@@ -119,9 +120,10 @@ def _answer(insight: Insight) -> Iterator[Block]:
 def _tested(one: Concentration) -> list[Entry]:
     if not one.n:
         return [Entry("no evidence"), Entry("–"), Entry("–")]
-    low, high = (100 * (one.excess + sign * 1.96 * one.standard_error) for sign in (-1, 1))
-    band = "" if math.isnan(low) else f"[{low:+.1f}, {high:+.1f}] points"
-    return [Entry(_share(one.inside)), Entry(_share(one.covered)), Entry(f"{100 * one.excess:+.1f}", band)]
+    low, high = (number(100 * (one.excess + side * 1.96 * one.standard_error), 1, sign=True) for side in (-1, 1))
+    band = "" if math.isnan(one.standard_error) else f"[{low}, {high}] points"
+    difference = Entry(number(100 * one.excess, 1, sign=True), band)
+    return [Entry(_share(one.inside)), Entry(_share(one.covered)), difference]
 
 
 def _pixels(insight: Insight) -> Iterator[Block]:
@@ -185,7 +187,7 @@ def _training(insight: Insight) -> Iterator[Block]:
         yield _gallery(
             insight_figures.moved(insight),
             "How far every kernel moved",
-            "How far the weights of every layer moved from where they began, from the pixels (top) to the grades.",
+            "How far the weights of every layer moved from where they began, by the names of the layers.",
             "full",
         )
 

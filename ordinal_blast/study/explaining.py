@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,12 @@ def _moved(params: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, flo
         was = np.asarray(before[path], np.float64)
         if was.ndim > 1 and (length := np.linalg.norm(was)) > 0:
             moved[jax.tree_util.keystr(path, simple=True, separator="/")] = float(np.linalg.norm(now - was) / length)
-    return moved
+    return dict(sorted(moved.items(), key=lambda item: (not item[0].startswith("backbone/"), _counted(item[0]))))
+
+
+def _counted(name: str) -> list[str | int]:
+    """A name such that block 10 comes after block 9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 Find = Callable[[Any, np.ndarray, Mapping[str, np.ndarray]], dict[str, jax.Array]]
