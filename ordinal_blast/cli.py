@@ -347,9 +347,9 @@ def _data_settings(args: argparse.Namespace) -> Settings:
     args.config = args.name
     try:
         find(args.name)
-    except UsageError:
+    except UsageError as error:
         if args.name not in sources():
-            raise
+            raise UsageError(f"{error}; or a source: {', '.join(sorted(sources()))}") from error
         args.config = None
         root = args.root or os.path.join(os.environ.get("ORDINAL_BLAST_DATA", "data"), args.name)
         args.overrides = [f"--config.data.source={args.name}", f"--config.data.root={root}", *args.overrides]

@@ -138,7 +138,7 @@ class DataSettings:
 
     source: str = setting(
         "folder",
-        "folder, table, arrays, medmnist, timelapse, kromp2023, nantes2022, stork, or a source of your own",
+        "folder, table, arrays, features, medmnist, timelapse, kromp2023, nantes2022, stork, or a source of your own",
         _WORD,
         part="data source",
     )

@@ -20,6 +20,7 @@ from ordinal_blast.types import Task
 _SOURCES, _EMBRYO = f"{__package__}.sources", "ordinal_blast.embryo"
 SOURCES = {
     "arrays": f"{_SOURCES}.arrays:source",
+    "features": f"{_SOURCES}.features:source",
     "folder": f"{_SOURCES}.folder:source",
     "kromp2023": f"{_EMBRYO}.kromp2023:source",
     "medmnist": f"{_SOURCES}.medmnist:source",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ordinal_blast.data import sheets
+from ordinal_blast.data import listing, sheets
 from ordinal_blast.data.sheets import shown
 from ordinal_blast.embryo import timelapse
 from ordinal_blast.embryo.frame_names import COLUMNS
@@ -28,8 +28,8 @@ class Listed(NamedTuple):
     paths: Mapping[tuple[float, float], Path]
 
 
-def read(path: Path, root: Path) -> dict[str, Listed]:
-    """The recordings of a manifest, by item; paths lie below `root`.
+def read(path: Path, root: Path, bad: listing.Bad, notes: list[str]) -> dict[str, Listed]:
+    """The recordings of a manifest, by item; paths lie below `root`. Images that are not there are refused, or noted.
 
     Raises UserError that names file, line and column for a blank item, a path out of `root`, hours and planes that are
     no numbers, hours that are none, and two images of an item, hour and plane.
@@ -48,11 +48,16 @@ def read(path: Path, root: Path) -> dict[str, Listed]:
             raise UserError(f"{place}, item: it is blank: name the embryo that the image is of")
         hour, focus = _hour(place, hpi), _number(place, "plane", plane or "0")
         where = _below(within, root, place, name)
+        if not where.is_file():
+            listing.refuse(bad, notes, f"{place}, path: there is no image {shown(name)}")
+            continue
         before = listed.setdefault(item, {}).setdefault((hour, focus), (where, place))
         if before[1] != place:
             raise UserError(
                 f"{place}: {shown(item)} has an image at {hour:g} hpi and {focus:g} µm before, in {before[1]}"
             )
+    if not listed:
+        raise UserError(f"{path}: none of its images is there: name them below {root}")
     return {
         item: Listed(
             np.unique(np.asarray([hour for hour, _ in frames], np.float32)), {k: v[0] for k, v in frames.items()}

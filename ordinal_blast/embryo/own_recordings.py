@@ -97,7 +97,7 @@ def source(
             "--config.data.root=FOLDER names its folder",
         )
     notes: list[str] = []
-    recordings = frame_lists.read(root / manifest, root)
+    recordings = frame_lists.read(root / manifest, root, bad, notes)
     sheet = _unique(sheets.read(root / label))
     notes += [*sheet.notes, *_strangers(sheet, recordings, manifest)]
     sheet = _kept(sheet, recordings)
