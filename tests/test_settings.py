@@ -614,7 +614,7 @@ def test_a_file_that_is_none_is_refused_and_a_name_alone_finds_the_shipped_one(t
         (".", "[.] is a folder"),
         ("folder.py", "folder.py is a folder"),
         ("table.csv", "table.csv is no Python file"),
-        ("retina", r"there is no file retina; there are configs/balance_scale.py, .*configs/study_small.py$"),
+        ("retina", r"there is no file retina; there are configs/balance_scale.py, .*configs/timelapse.py$"),
         ("a\0b", "there is no file"),
     ):
         with pytest.raises(UsageError, match=message):

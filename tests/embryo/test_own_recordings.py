@@ -99,6 +99,7 @@ def test_frames_grades_votes_and_outcomes_are_those_of_the_lists(listed):
             "manifest.csv, line 3: T1-W1 has an image at 96.2 hpi and -15 µm before",
         ),
         ("manifest.csv", "T1-W1/96.2h_-15um.png", "../secret.png", "line 2, path: ../secret.png is no file below"),
+        ("manifest.csv", "T1-W1/96.2h_-15um.png", "gone.png", "manifest.csv, line 2, path: there is no image gone.png"),
         ("manifest.csv", "T1-W1/96.2h_-15um.png", "/etc/passwd", "line 2, path: /etc/passwd is no file below"),
         ("manifest.csv", "T1-W1/96.2h_-15um.png", "way/out.png", "line 2, path: way/out.png is no file below"),
         (
