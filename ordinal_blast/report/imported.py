@@ -100,8 +100,15 @@ def from_predictions(
     )
     question.check_tasks(said, list(tasks))
     people: list[str] = []
+    if votes and raters is None:
+        raise UsageError("--votes names raters whose grades --raters has: give these too")
     if raters is not None:
         graded = raters if isinstance(raters, Annotations) else _annotated(Path(raters), tasks)
+        if not {*graded.items} & {*table.columns["item"]}:
+            raise UserError(
+                f"the raters graded none of the items: theirs are named as {shown(graded.items[0])}, and those of the "
+                f"predictions as {shown(table.columns['item'][0])}"
+            )
         cells = {name: _with_raters(models, graded, votes) for name, models in cells.items()}
         people = list(votes or graded.raters)
     identity, about, taken = _identity(cells), about or About(), set[str]()

@@ -66,7 +66,7 @@ def review(
             raise UsageError("--grades names those of an INPUT: a run has its own")
         items, total, tasks, title = _of_run(run, split, most, pixels, trust)
     if not items:
-        raise UserError(f"{input or run} has no image that can be shown")
+        raise UserError(f"{input or run} has no image that can be read: give PNG, JPEG, TIFF, BMP, WebP or GIF")
     notes = [f"the first {len(items)} of {total} images are shown"] if len(items) < total else []
     if annotations is not None:
         items, elsewhere = review_items.with_annotations(items, tasks, annotations)
@@ -103,6 +103,8 @@ def _of_run(
     if not cells:
         raise UsageError(f"{run}: no cell has finished")
     records = [record.read(cell) for cell in cells]
+    if records[0].provenance["device"] == record.ELSEWHERE:
+        raise UsageError(f"--run {run} holds predictions that were made elsewhere, without images: give these as INPUT")
     with shown.images(cells[0], trust) as look:
         items, total = review_items.of_records(records, split, look, pixels, most)
     return items, total, records[0].tasks, f"{records[0].dataset['name']}, {split}"

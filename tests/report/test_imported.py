@@ -79,6 +79,22 @@ def test_people_stand_beside_the_variants(table, tmp_path):
     assert row["model"] == pytest.approx(np.mean([1, 0, 1, 2 / 3]))
 
 
+def test_people_who_graded_other_items_or_are_not_there_are_refused(table, tmp_path):
+    path, annotated = table(*rows("a", (0.9, 0.1, 0.2, 0.8))), tmp_path / "people.csv"
+    annotated.write_text("item,rater,task,value\nq,ann,icm,A\nq,bob,icm,C\n")
+    with pytest.raises(UserError, match=r"none of the items: theirs are named as q, .* as e0"):
+        from_predictions(path, tmp_path / "run", raters=annotated)
+    with pytest.raises(UsageError, match="--votes"):
+        from_predictions(path, tmp_path / "run", votes=("ann",))
+    with pytest.raises(UsageError, match="--votes eve: the raters are ann, bob"):
+        from_predictions(path, tmp_path / "run", votes=("eve",), raters=table_of(annotated))
+
+
+def table_of(path):
+    path.write_text("item,rater,task,value\ne0,ann,icm,A\ne0,bob,icm,C\n")
+    return path
+
+
 def test_the_command_reports_and_says_where_it_came_from(table, tmp_path, capsys):
     path = table(*rows("a", (0.9, 0.1, 0.2, 0.8)), *rows("b", (0.1, 0.9, 0.9, 0.9)))
     asked = ["import", str(path), "--workdir", str(tmp_path / "run"), "--name", "others", "--licence", "CC BY 4.0"]
@@ -89,6 +105,8 @@ def test_the_command_reports_and_says_where_it_came_from(table, tmp_path, capsys
         assert words in page
     assert main(asked) == 2
     assert "holds something already" in capsys.readouterr().err
+    assert main(["review", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "r.html")]) == 2
+    assert "give these as INPUT" in capsys.readouterr().err
     assert main(["grade", "--run", str(tmp_path / "run" / "cells" / "a-s0"), str(path)]) in (1, 2)
     assert "Traceback" not in capsys.readouterr().err
 
