@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ordinal_blast.evaluation.validation import as_pair
 
 QUALITY_GROUPS = ("poor", "good", "top")
-_NAMES = ("PQB", "GQB", "TQB")  # of blastocysts of these qualities, in the paper
+SHORT_GROUPS = ("PQB", "GQB", "TQB")  # the same as clinics write them
 
 
 def quality_group(icm: ArrayLike, te: ArrayLike) -> np.ndarray:
@@ -31,4 +31,4 @@ def quality(graded: Mapping[str, tuple[int, int]]) -> dict[str, str]:
     if [count for _, count in pair] != [3, 3]:
         return {}
     (icm, _), (te, _) = pair
-    return {"quality": _NAMES[int(quality_group([icm], [te])[0])]}
+    return {"quality": SHORT_GROUPS[int(quality_group([icm], [te])[0])]}

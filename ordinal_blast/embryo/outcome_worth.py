@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from ordinal_blast.embryo import outcome_blocks
-from ordinal_blast.embryo.outcome import QUALITY_GROUPS
+from ordinal_blast.embryo.outcome import QUALITY_GROUPS, SHORT_GROUPS
 from ordinal_blast.embryo.outcome_blocks import FINER, GROUPS, HUMAN
 from ordinal_blast.evaluation import agreement, cohorts, logistic, ratios, simultaneous
 from ordinal_blast.evaluation.multireader import Comparison, Contrast
@@ -29,7 +29,6 @@ from ordinal_blast.report.rankings import Ranking
 from ordinal_blast.report.results import Group
 from ordinal_blast.types import RATERS
 
-SHORT = ("PQB", "GQB", "TQB")  # of QUALITY_GROUPS, as clinics write them
 FEW = 10  # treatments in which the pick matters, below which nothing is said of it
 GRADERS = (HUMAN, GROUPS, FINER)
 
@@ -126,7 +125,7 @@ def _rates(asked: Mapping[str, Ranking], studio: Studio) -> Table:
         "Share of each quality group that has a fetal heartbeat, with 95 % intervals over new treatments and seeds, "
         "not adjusted; n: embryos, of a network the mean over seeds."
     )
-    header = [f"{name} ({short})" for name, short in zip(QUALITY_GROUPS, SHORT, strict=True)]
+    header = [f"{name} ({short})" for name, short in zip(QUALITY_GROUPS, SHORT_GROUPS, strict=True)]
     return studio.table(caption, header, lines, Line(HUMAN, human, aside=True))
 
 

@@ -88,7 +88,8 @@ def test_a_frame_without_an_embryo_is_noted(area, notes):
         assert (planes, share, size, around) == ((-45.0, 0.0, 45.0), 0.8, 224, "embryo")
         return frames, np.asarray([area])
 
-    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ("a",)}
+    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "corner": (0, 0), "notes": ("a",)}
+    values["cropper"] = SimpleNamespace(crops=cropped)
     looked = Crop("crops", CropSettings()).restore(None, None)(values)
     assert looked["notes"] == ("a", *notes)
     assert looked["images"] is values["frame"]
@@ -121,7 +122,8 @@ def test_a_run_that_crops_by_true_masks_says_that_a_recording_has_none():
         assert around == "embryo"
         return frames, np.asarray([0.2])
 
-    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "cropper": SimpleNamespace(crops=cropped), "notes": ()}
+    values = {"frame": np.zeros((1, 4, 4, 3), np.uint8), "corner": (0, 0), "notes": ()}
+    values["cropper"] = SimpleNamespace(crops=cropped)
     (note,) = Crop("crops", CropSettings(around="mask")).restore(None, None)(values)["notes"]
     assert note == "it has no mask, which the run crops by: cropped around the embryo that the cropper finds"
 
