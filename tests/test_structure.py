@@ -26,7 +26,7 @@ ROOMS = (
         "report",
         "embryo",
     ),
-    *("api", "sklearn", "bench", "cli"),
+    *("api", "sklearn", "bench", "command_line", "cli"),
 )
 FILES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): tree for path, tree in FILES.items()}
