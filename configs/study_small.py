@@ -2,8 +2,10 @@
 
 Command   ordinal-blast study --config configs/study_small.py --workdir runs/study_small --seeds 5
 Hardware  2 CPU cores
-Wall time not measured
-Score     not measured
+Wall time its first seven questions, 330 of 430 cells, took 91 min beside other work
+Score     5 seeds, ordinal cross-entropy, mean ± s.d. over seeds, recurrent network: ICM accuracy .552 ± .029, absolute
+          error .476 ± .033; TE .646 ± .025, .369 ± .029. The CNN at tA: .543 ± .017, .494 ± .021; .627 ± .011,
+          .389 ± .010
 """
 
 from ml_collections import ConfigDict
