@@ -129,7 +129,8 @@ def test_a_report_ranks_the_outcome_and_says_how_well_the_cropper_crops(root):
             split.columns["fetal_heartbeat"] = np.arange(len(split.ids)) % 2
     of = {section.title: section for section in sections(study, Studio("chain", study))}
     outcome, cropper = of["Outcome: fetal heartbeat"], of["Cropper"]
-    assert [part.title for part in outcome.blocks if "embryologist" not in part.title] == ["RNN", "CNN"]
+    parts = [part.title for part in outcome.blocks if "embryologist" not in part.title]
+    assert parts == ["RNN: rates, probabilities and picks", "RNN", "CNN: rates, probabilities and picks", "CNN"]
     dice = read(root, "a-s0").stages["cropper"]["dice_test"]
     assert cropper.facts == [("Cropper Dice (test)", f"{dice:.3f}")]
 

@@ -199,6 +199,8 @@ def test_a_record_says_what_the_data_are_and_how_they_are_divided(study):
     assert kept.dataset["sizes"] == {"train": 60, "val": 12, "test": 18}
     assert kept.dataset["split"] == "as published with the dataset"
     assert kept.dataset["extras"]["columns"] == ["x1"]
+    took = kept.stages["says"].pop(record.BUILT)
+    assert took >= 0
     assert kept.stages == {"says": {"built": 1}}
     assert kept.measures == {"count": True}
     assert kept.settings == settings.tree(plan.cells[0].settings)

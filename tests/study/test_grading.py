@@ -172,7 +172,7 @@ def test_a_cell_that_shares_its_training_is_graded_by_the_model_of_the_other(wid
 def test_a_file_that_no_stage_grades_is_refused_by_name(tmp_path):
     reader = grading._Reader((), lambda path: {"names": [str(path)], "notes": ()})
     with pytest.raises(UserError, match=r"^a.npz has nothing that a model of the run reads$"):
-        grading._Run(None, reader, []).values(Path("a.npz"))
+        grading.Run(None, reader, []).values(Path("a.npz"))
     with pytest.raises(UsageError, match=rf"^{tmp_path} is no finished cell \(no result.json\): give a folder such as"):
         grading.grade(tmp_path, [])
 
