@@ -107,11 +107,17 @@ _kept: dict[tuple[Any, ...], Held] = {}  # by files and their times, the last us
 
 
 def held(shelf: Shelf, count: int, most: int) -> Shelf | Held:
-    """The shelf of `count` embryos, kept in memory while all that is kept takes `most` bytes at most."""
+    """The shelf of `count` embryos, kept in memory while all that is kept takes `most` bytes at most.
+
+    Raises UserError where a file is missing.
+    """
     size = count * shelf.records * shelf.size**2
     if size > most:
         return shelf
-    key = tuple((path, path.stat().st_mtime_ns) for path in shelf.files)
+    try:
+        key = tuple((path, path.stat().st_mtime_ns) for path in shelf.files)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read ({reason(error)}): {again(shelf.files[0].parent)}") from error
     kept = _kept.pop(key, None)
     if kept is None:
         shape = (count, shelf.records, shelf.size, shelf.size)

@@ -178,6 +178,13 @@ def test_a_damaged_shelf_is_refused_by_the_name_of_its_file(stored):
         kept(np.asarray([4]), np.asarray([1]), np.asarray([[1]]))
 
 
+def test_a_shelf_that_lacks_a_file_is_refused_with_what_to_do(stored):
+    kept, _ = stored
+    kept.files[1].unlink()
+    with pytest.raises(UserError, match=r"1.array_record.*: delete .* and run the same command again"):
+        shelf.held(kept, 5, 1 << 20)
+
+
 def test_a_disk_that_refuses_crops_is_told_with_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"cannot write .*absent/0.array_record: .*; free space and run the same c"):
         shelf.write(tmp_path / "absent" / "0.array_record", iter(np.zeros((1, 6, 6), np.uint8)))
