@@ -214,7 +214,9 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     added.add_argument("--annotations", type=_path, metavar="FILE", help=text)
     added.add_argument("--rater", default="", metavar="NAME", help="who grades; else the page asks")
     added.add_argument("--split", default="test", help="which examples of a run (test)")
-    added.add_argument("--most", type=int, default=2000, metavar="N", help="images on the page (2000)")
+    added.add_argument(
+        "--most", type=int, default=2000, metavar="N", help="how many images the page has; 2000 unless said"
+    )
     added.add_argument("--pixels", type=int, default=256, metavar="N", help="longest side of an image there (256)")
     added.add_argument("--trust", type=_path, metavar="FOLDER", help="as for grade")
 

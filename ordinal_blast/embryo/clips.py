@@ -63,6 +63,4 @@ class Clips(Stage[ClipSettings]):
         taken = timelapse.sequences(crops.tmeb()[rows], self.settings.max_frames)
         clip, place = np.nonzero(taken >= 0)
         frames = crops.hourly(rows[clip] * len(crops.hours) + taken[clip, place])
-        clips = np.zeros((*taken.shape, *frames.shape[1:]), frames.dtype)
-        clips[clip, place] = frames
-        return clips
+        return timelapse.placed(frames, taken)

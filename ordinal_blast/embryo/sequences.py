@@ -48,7 +48,7 @@ class Sequences(Stage[SequenceSettings]):
         sequences = self._of(crops, inputs["features"])
         with atomic(folder / "sequences.npy") as stream:
             np.save(stream, sequences)
-        return {"frames": int(np.count_nonzero(timelapse.sequences(crops.tmeb(), self.settings.max_frames) >= 0))}
+        return {"frames": int(np.minimum(crops.tmeb() + 1, self.settings.max_frames).sum())}
 
     def open(self, inputs: Mapping[str, Any], folder: Path, work: Work) -> Mapping[str, Any]:
         """The sequences, left on disk."""
@@ -87,6 +87,4 @@ def of_crops(crops: Crops, features: Features, max_frames: int, *, backwards: bo
     # A recording has as many as its hours at least: one shape, and the network is compiled once for all of them.
     wanted = np.pad(rows * hours + taken[rows, places], (0, max(0, hours - len(rows))), mode="edge")
     seen = features.extract(lambda indices: crops.hourly(wanted[indices]), len(wanted))
-    sequences = np.zeros((*taken.shape, seen.shape[1]), seen.dtype)
-    sequences[rows, places] = seen[: len(rows)]
-    return sequences
+    return timelapse.placed(seen[: len(rows)], taken)

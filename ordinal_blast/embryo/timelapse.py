@@ -45,6 +45,13 @@ def sequences(last: np.ndarray, max_frames: int, *, backwards: bool = False) -> 
     return np.where(steps <= end - first, end - steps if backwards else first + steps, -1)
 
 
+def placed(frames: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Frames `[n, ...]`, one after another, where indices `[N, max_frames]` of `sequences` are not -1, then zeros."""
+    sequences = np.zeros((*taken.shape, *frames.shape[1:]), frames.dtype)
+    sequences[taken >= 0] = frames
+    return sequences
+
+
 def nearest_traced(hpi: jax.Array, times: jax.Array) -> jax.Array:
     """`nearest` of hpi `[B, T]` and times `[B, S]` as pure JAX: int `[B, S]`."""
     return jnp.argmin(jnp.abs(times[:, :, None] - hpi[:, None]), axis=-1)

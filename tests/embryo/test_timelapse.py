@@ -30,5 +30,12 @@ def test_sequences_end_at_tmeb_and_are_padded_at_the_end():
     np.testing.assert_array_equal(taken, [[1, 0, -1, -1], [6, 5, 4, 3]])
 
 
+def test_frames_lie_where_the_sequences_have_them_and_zeros_elsewhere():
+    frames = np.asarray([[10, 1], [11, 2], [12, 3]], np.uint8)
+    placed = timelapse.placed(frames, np.asarray([[0, 1, -1], [4, -1, -1]]))
+    np.testing.assert_array_equal(placed, [[[10, 1], [11, 2], [0, 0]], [[12, 3], [0, 0], [0, 0]]])
+    assert placed.dtype == np.uint8
+
+
 def test_planes_beyond_the_recorded_ones_repeat_the_last():
     assert timelapse.plane_indices((-45, 0, 45), (-60, -45, 15, 60)) == (0, 0, 1, 2)

@@ -18,16 +18,7 @@ SOURCES = {path: path.read_text() for path in PACKAGE.rglob("*.py")}
 MENTION = re.compile(
     r"((?:d[ae] (?:la )?)?[^\W\d_][\w-]+)(?: et al\.|(?:, [\w-]+)*,? (?:&|and) [\w-]+)?,? \(?((?:18|19|20)\d\d[a-z]?)\b"
 )
-NO_WORKS = {
-    "page",
-    "to",
-    "of",
-    "in",
-    "the",
-    "at",
-    "resamples",
-    "RESAMPLES",
-}  # before other numbers, lower or upper case
+NO_WORKS = {"to", "of", "in", "the", "at", "resamples", "RESAMPLES"}  # before other numbers, lower or upper case
 
 
 def plain(text):
